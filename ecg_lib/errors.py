@@ -1,0 +1,25 @@
+"""The one error that is the user's to mend."""
+
+
+class InputError(ValueError):
+    """A file, folder or option that cannot be used.
+
+    The message is one sentence that says what was expected, what came, and what would be valid.
+    The command line prints it without a traceback and exits with status 2.
+    """
+
+
+def one_of(what, value, valid):
+    """Return `value` if it is one of `valid`, else raise an `InputError` that lists them.
+
+    Args:
+        what: what the value is, in the user's words, such as `"model"`.
+        value: the value that came.
+        valid: the values that are allowed.
+
+    Raises:
+        InputError: if `value` is not one of `valid`.
+    """
+    if value not in valid:
+        raise InputError(f"unknown {what} {value!r}: expected one of {', '.join(map(str, valid))}")
+    return value
