@@ -1,0 +1,72 @@
+"""The registry of networks: one a module, which holds a builder of the module's own name.
+
+Listing the networks imports neither TensorFlow nor Keras; building one does.
+"""
+
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from ecg_lib.errors import InputError, one_of
+
+DISPLAY_NAMES = {
+    "cnn_2d": "CNN 2D",
+    "cnn_3d": "CNN 3D",
+    "attention_lstm": "Attention-LSTM",
+    "hybrid": "Hybrid",
+    "attention_vgg": "AttentionVGG",
+    "time_distributed_cnn": "Time Distributed CNN",
+    "testing": "Testing",
+}
+"""What every registered network is called in tables and pictures."""
+
+PUBLISHED = tuple(name for name in DISPLAY_NAMES if name != "testing")
+"""The six networks that are compared, in the order of the published table."""
+
+
+def _build(name, *args, **kwargs):
+    return getattr(import_module(f"{__name__}.{name}"), name)(*args, **kwargs)
+
+
+MODELS = {name: partial(_build, name) for name in DISPLAY_NAMES}
+"""The builder of every registered network."""
+
+
+def build(name, input_shape=(13, 64, 64), num_classes=5, **kwargs):
+    """Build a network by its name.
+
+    Args:
+        name: a key of `MODELS`.
+        input_shape: `(crops, height, width)`.
+        num_classes: number of classes.
+        **kwargs: `mean`, `variance` and what else the network's builder takes.
+
+    Returns:
+        A `keras.Model` from `(batch, crops, height, width)`, uint8 or float, 0 to 255, to
+        float32 logits `(batch, num_classes)`.
+
+    Raises:
+        InputError: if there is no such network, or it cannot take `input_shape`.
+
+    Example:
+        >>> model = build("cnn_2d", mean=21.3, variance=2809.0)
+    """
+    return MODELS[one_of("model", name, MODELS)](input_shape, num_classes, **kwargs)
+
+
+def load(path):
+    """Load a network from a `.keras` file, with the custom layers that it may hold.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        InputError: if there is no such file.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"no model at {path}: expected a .keras file")
+    import_module(f"{__name__}.layers")  # Registers the custom layers.
+    return import_module("keras").models.load_model(path)

@@ -1,0 +1,59 @@
+"""CNN 2D: the crops are the channels of one image."""
+
+import keras
+
+from ecg_lib.models.layers import check_image_size, conv_blocks, logits, standardised_crops
+
+
+def cnn_2d(
+    input_shape=(13, 64, 64),
+    num_classes=5,
+    *,
+    mean=0.0,
+    variance=1.0,
+    filters=(64, 128),
+    dense_units=64,
+    name="cnn_2d",
+):
+    """Two conv blocks over the crops as channels, then one hidden dense layer.
+
+    Args:
+        input_shape: `(crops, height, width)`.
+        num_classes: number of classes.
+        mean: mean of the training split's pixels, in grey levels.
+        variance: variance of the training split's pixels, in grey levels squared.
+        filters: filters of each conv block.
+        dense_units: units of the hidden dense layer.
+        name: the model's name.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Input shape:
+        `(batch, crops, height, width)`, uint8 or float, 0 to 255.
+
+    Output shape:
+        `(batch, num_classes)`, float32 logits.
+
+    Raises:
+        InputError: if the image is too small to be halved once a block.
+
+    Example:
+        >>> cnn_2d().count_params()
+        2178949
+    """
+    smallest = 2 ** len(filters)
+    check_image_size(
+        name,
+        input_shape,
+        min(input_shape[1:]) >= smallest,
+        f"a height and width of at least {smallest}",
+    )
+
+    # --- Functional model ---
+    crops, standardised = standardised_crops(input_shape, mean, variance)
+    maps = keras.layers.Permute((2, 3, 1), name="crops_as_channels")(standardised)
+    maps = conv_blocks(maps, filters)
+    features = keras.layers.Flatten(name="flatten")(maps)
+    features = keras.layers.Dense(dense_units, activation="relu", name="dense")(features)
+    return keras.Model(crops, logits(features, num_classes), name=name)

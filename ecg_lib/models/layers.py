@@ -1,0 +1,194 @@
+"""What several networks share: how they begin and end, conv blocks, and attention."""
+
+import math
+
+import keras
+from keras import ops
+
+from ecg_lib.errors import InputError
+
+
+def standardised_crops(input_shape, mean, variance):
+    """Return the input that every network takes, and the same standardised.
+
+    The statistics are given constants, not weights: they do not count as parameters and go into
+    the saved model with its config.
+
+    Args:
+        input_shape: `(crops, height, width)`.
+        mean: mean of the training split's pixels, in grey levels.
+        variance: variance of the training split's pixels, in grey levels squared.
+
+    Returns:
+        Two symbolic tensors of shape `(batch, crops, height, width)`: the input, named `crops`,
+        which takes uint8 as well as float, and the standardised crops.
+    """
+    crops = keras.Input(input_shape, name="crops")
+    return crops, keras.layers.Normalization(
+        axis=None, mean=mean, variance=variance, name="standardise"
+    )(crops)
+
+
+def logits(features, num_classes):
+    """End a network: one logit a class, in float32 under mixed precision too."""
+    return keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
+
+
+def check_image_size(network, input_shape, valid, expected):
+    """Refuse an image size that a network cannot take.
+
+    Args:
+        network: the network's name.
+        input_shape: `(crops, height, width)`.
+        valid: whether the network can take it.
+        expected: what would be valid, in words.
+
+    Raises:
+        InputError: if not `valid`.
+    """
+    if not valid:
+        crops, height, width = input_shape
+        raise InputError(
+            f"{network} cannot take {crops} crops of {height}x{width} pixels: expected {expected}"
+        )
+
+
+def conv_blocks(maps, filters):
+    """Apply one block a number of filters: conv 3x3 same, ReLU, max-pool 2.
+
+    Args:
+        maps: symbolic tensor of shape `(batch, height, width, channels)`.
+        filters: number of filters of each block.
+
+    Returns:
+        Symbolic tensor with height and width halved, rounding down, once a block.
+    """
+    for number, count in enumerate(filters, start=1):
+        maps = keras.layers.Conv2D(
+            count, 3, padding="same", activation="relu", name=f"block{number}_conv"
+        )(maps)
+        maps = keras.layers.MaxPooling2D(2, name=f"block{number}_pool")(maps)
+    return maps
+
+
+def lstm_with_attention(rows, units):
+    """Read a sequence with an LSTM and summarise it by attending to its states.
+
+    The LSTM keeps the arguments that cuDNN's kernel needs.
+
+    Args:
+        rows: symbolic tensor of shape `(batch, steps, values)`.
+        units: size of the LSTM's state, and of the summary.
+
+    Returns:
+        Symbolic tensor of shape `(batch, units)`: tanh(W2 [context; h_T]), without bias, where
+        h_T is the last state and context the sum of all states, weighted by `attention`.
+
+    Reference:
+        [Luong et al., Effective Approaches to Attention-based Neural Machine Translation,
+        EMNLP 2015](https://arxiv.org/abs/1508.04025), "general" score.
+    """
+    states, last_state, _ = keras.layers.LSTM(
+        units, return_sequences=True, return_state=True, name="lstm"
+    )(rows)
+    weights = TemporalAttention(name="attention")(states, last_state)
+    context = WeightedSum(name="context")(states, weights)
+    both = keras.layers.Concatenate(name="context_and_last_state")([context, last_state])
+    return keras.layers.Dense(units, activation="tanh", use_bias=False, name="summary")(both)
+
+
+@keras.saving.register_keras_serializable(package="ecg_lib")
+class TemporalAttention(keras.layers.Layer):
+    """How much each state of a sequence matters, judged against its last state.
+
+    The score of state h_i is (W h_i) . h_T, with W square and without bias; the weights are the
+    softmax of the scores over the steps.
+
+    Input shape:
+        Two tensors: the states `(batch, steps, units)` and the last state `(batch, units)`.
+
+    Output shape:
+        `(batch, steps)`, not negative, summing to one over the steps.
+
+    Example:
+        >>> weights = TemporalAttention()(np.ones((2, 7, 4)), np.ones((2, 4)))
+        >>> weights.shape
+        TensorShape([2, 7])
+    """
+
+    def build(self, states_shape, last_state_shape):
+        self.kernel = self.add_weight(shape=(states_shape[-1], last_state_shape[-1]), name="kernel")
+
+    def call(self, states, last_state):
+        # (W h_i) . h_T = h_i . (W^T h_T): one projection instead of one a step.
+        query = ops.matmul(last_state, ops.transpose(self.kernel))
+        scores = ops.squeeze(ops.matmul(states, ops.expand_dims(query, -1)), -1)
+        return ops.softmax(scores)
+
+    def compute_output_shape(self, states_shape, last_state_shape):
+        return states_shape[:-1]
+
+
+@keras.saving.register_keras_serializable(package="ecg_lib")
+class SpatialAttention(keras.layers.Layer):
+    """How much each position of a feature map matters: an attention map.
+
+    The compatibility of the features l at a position with the global features g is u . (l + g),
+    "parametrised compatibility" in the paper; the map is its softmax over all positions.
+    Since u . g is the same at every position, the softmax cancels it: g does not influence the
+    map (see `attention_vgg`).
+
+    Input shape:
+        Two tensors: the local features `(batch, height, width, channels)` and the global
+        features `(batch, 1, 1, channels)`.
+
+    Output shape:
+        `(batch, height, width)`, not negative, summing to one over the positions.
+
+    Example:
+        >>> attention = SpatialAttention()(np.ones((2, 8, 8, 4)), np.ones((2, 1, 1, 4)))
+        >>> attention.shape
+        TensorShape([2, 8, 8])
+
+    Reference:
+        [Jetley et al., Learn to Pay Attention, ICLR 2018](https://arxiv.org/abs/1804.02391)
+    """
+
+    def build(self, local_shape, overall_shape):
+        self.kernel = self.add_weight(shape=(local_shape[-1], 1), name="kernel")
+
+    def call(self, local, overall):
+        # u . (l + g) = u . l + u . g: the sum of one map instead of the sum of all channels.
+        scores = ops.matmul(local, self.kernel) + ops.matmul(overall, self.kernel)
+        height, width = local.shape[1:3]
+        weights = ops.softmax(ops.reshape(scores, (-1, height * width)))
+        return ops.reshape(weights, (-1, height, width))
+
+    def compute_output_shape(self, local_shape, overall_shape):
+        return local_shape[:-1]
+
+
+@keras.saving.register_keras_serializable(package="ecg_lib")
+class WeightedSum(keras.layers.Layer):
+    """Sum of the features over all positions, weighted by attention.
+
+    Input shape:
+        Two tensors: the features `(batch, *positions, channels)` and the weights
+        `(batch, *positions)`.
+
+    Output shape:
+        `(batch, channels)`.
+
+    Example:
+        >>> WeightedSum()(np.ones((2, 8, 8, 4)), np.ones((2, 8, 8))).shape
+        TensorShape([2, 4])
+    """
+
+    def call(self, features, weights):
+        positions = math.prod(features.shape[1:-1])
+        features = ops.reshape(features, (-1, positions, features.shape[-1]))
+        weights = ops.reshape(weights, (-1, 1, positions))
+        return ops.squeeze(ops.matmul(weights, features), 1)
+
+    def compute_output_shape(self, features_shape, weights_shape):
+        return (features_shape[0], features_shape[-1])

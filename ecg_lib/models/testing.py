@@ -1,0 +1,43 @@
+"""A network of a few hundred parameters, for fast tests of what surrounds the networks."""
+
+import keras
+
+from ecg_lib.models.layers import check_image_size, conv_blocks, logits, standardised_crops
+
+
+def testing(input_shape=(13, 64, 64), num_classes=5, *, mean=0.0, variance=1.0, name="testing"):
+    """One small conv block over the crops as channels, averaged over all positions.
+
+    Args:
+        input_shape: `(crops, height, width)`.
+        num_classes: number of classes.
+        mean: mean of the training split's pixels, in grey levels.
+        variance: variance of the training split's pixels, in grey levels squared.
+        name: the model's name.
+
+    Returns:
+        A functional `keras.Model`.
+
+    Input shape:
+        `(batch, crops, height, width)`, uint8 or float, 0 to 255.
+
+    Output shape:
+        `(batch, num_classes)`, float32 logits.
+
+    Raises:
+        InputError: if the image is too small to be halved.
+
+    Example:
+        >>> testing().count_params()
+        497
+    """
+    check_image_size(
+        name, input_shape, min(input_shape[1:]) >= 2, "a height and width of at least 2"
+    )
+
+    # --- Functional model ---
+    crops, standardised = standardised_crops(input_shape, mean, variance)
+    maps = keras.layers.Permute((2, 3, 1), name="crops_as_channels")(standardised)
+    maps = conv_blocks(maps, filters=(4,))
+    features = keras.layers.GlobalAveragePooling2D(name="average")(maps)
+    return keras.Model(crops, logits(features, num_classes), name=name)
