@@ -1,0 +1,113 @@
+"""A reduced look at a page: only the inked part of it, at one size, as ink on nothing.
+
+Finding a layout needs far fewer pixels than reading a lead does. Cutting away the empty sheet first
+makes the look the same whatever the size of the scan and wherever on the sheet the ECG lies.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+LOOK_WIDTH = 1000
+"""Width in pixels that the inked part of a page is brought to. A trace of 10 s is then about 920 px
+long and a calibration pulse of 1 mV about 37 px tall."""
+
+_LOCATING_SIZE = 800
+"""The ink is located on a page halved until its longer side would be shorter than this."""
+
+_MARGIN = 0.02
+"""Share of the ink's width that is kept free around it."""
+
+_PAPER_WINDOW = 5
+"""Window, in pixels of a quarter-size picture, in which the brightest pixel is taken for paper.
+It is wider than any stroke and narrower than the slopes of uneven light."""
+
+_DARKEST_SHARE = 0.005
+"""Share of the pixels that is surely ink: traces cover 2 to 5 % of the real pages."""
+
+_FAINTEST, _FULL = 0.25, 0.55
+"""Darkness, as a share of that of the darkest pixels, at which ink begins and is full. The grid of
+the real pages lies below a quarter; the thinnest calibration pulses lie at about a half."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The inked part of a page.
+
+    Attributes:
+        ink: uint8 array (height, about `LOOK_WIDTH`), 0 on paper and grid to 255 on ink.
+        to_page: float array (3, 3), the homography from this look's pixels to the page's.
+    """
+
+    ink: np.ndarray
+    to_page: np.ndarray
+
+
+def look_at(luma):
+    """Cut the inked part out of a page and bring it to `LOOK_WIDTH`.
+
+    Args:
+        luma: uint8 array (height, width), dark ink on light paper.
+
+    Returns:
+        A `Look`, or None where there is no ink.
+    """
+    small = _halved(luma, _LOCATING_SIZE)
+    extent = _ink_extent(soft_ink(small))
+    if extent is None:
+        return None
+    left, top, right, bottom = (edge * luma.shape[1] // small.shape[1] for edge in extent)
+    margin = round(_MARGIN * (right - left))
+    left, top = max(left - margin, 0), max(top - margin, 0)
+    part = luma[top : bottom + margin, left : right + margin]
+    scale = LOOK_WIDTH / part.shape[1]
+    size = (LOOK_WIDTH, max(round(scale * part.shape[0]), 1))
+    reduced = cv2.resize(_halved(part, LOOK_WIDTH), size, interpolation=cv2.INTER_LINEAR)
+    to_page = np.array([[1 / scale, 0, left], [0, 1 / scale, top], [0, 0, 1]])
+    return Look(soft_ink(reduced), to_page)
+
+
+def soft_ink(luma):
+    """How surely each pixel is ink rather than paper or grid, whatever the light.
+
+    Args:
+        luma: uint8 array (height, width), dark ink on light paper.
+
+    Returns:
+        A uint8 array of the same shape, 0 to 255.
+    """
+    window = (_PAPER_WINDOW, _PAPER_WINDOW)
+    paper = cv2.blur(cv2.dilate(_half(_half(luma)), np.ones(window, np.uint8)), window)
+    darkness = 255 - cv2.divide(luma, cv2.resize(paper, luma.shape[::-1]), scale=255)
+    sample = darkness[::2, ::2]
+    darker = np.cumsum(np.bincount(sample.ravel(), minlength=256)[::-1])[::-1]
+    full = np.flatnonzero(darker >= _DARKEST_SHARE * sample.size)[-1]
+    shares = np.arange(256) / max(full, 1)
+    ramp = np.clip((shares - _FAINTEST) / (_FULL - _FAINTEST), 0, 1)
+    return cv2.LUT(darkness, np.round(255 * ramp).astype(np.uint8))
+
+
+def _half(luma):
+    """Mean of every 2x2 pixels; a last odd row or column is left out, which keeps it fast."""
+    height, width = luma.shape
+    if min(height, width) < 2:
+        return luma
+    even = luma[: height // 2 * 2, : width // 2 * 2]
+    return cv2.resize(even, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+
+
+def _halved(luma, size):
+    while max(luma.shape) >= 2 * size:
+        luma = _half(luma)
+    return luma
+
+
+def _ink_extent(ink):
+    """Left, top, right, bottom of all rows and columns with at least two pixels of ink."""
+    inked = ink > 127
+    columns = np.flatnonzero(np.count_nonzero(inked, axis=0) > 1)
+    rows = np.flatnonzero(np.count_nonzero(inked, axis=1) > 1)
+    if not columns.size or not rows.size:
+        return None
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
