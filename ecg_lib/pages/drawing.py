@@ -214,7 +214,7 @@ def _export(layout, signals, rate, rng):
         calibration_mm=(-7.0, -5.9, -3.7, -2.7),
         separators=True,
         ink=(0, 0, 0),
-        pen=3,
+        pen=4,
         font=_font(SERIF, 29),
         name_offset=(1, -7),
     )
@@ -249,7 +249,7 @@ def _export_paper(frame_top):
     draw = _pen(page, binary=True)
     if frame_top is not None:
         frame = (68, frame_top, 2175, EXPORT_FRAME_BOTTOM - 1)
-        draw.rectangle(frame, outline=(250, 160, 165), width=3)
+        draw.rectangle(frame, outline=(250, 160, 165), width=4)
     for y in (138, 144):
         draw.line([(69, y), (2153, y)], fill=(0, 0, 0), width=4)
     return page
@@ -266,13 +266,13 @@ def _paint_dots(area):
     left_out = (column % 10 == 2) & (row % 10 > 2)
     weak = (column % 2 == 0) & (row % 2 == 0) & ~left_out & ~strong
     xs, ys = np.meshgrid(x, y)
-    area[ys[weak], xs[weak]] = (190, 90, 90)
-    area[ys[strong], xs[strong]] = (190, 30, 40)
+    area[ys[weak], xs[weak]] = (235, 125, 125)
+    area[ys[strong], xs[strong]] = (215, 45, 50)
 
 
 def _write_header(page, rng, heart_rate, measurements):
     draw, text = _pen(page, binary=True), _font(SERIF, 29)
-    draw.text((1136, 62), "ECG REPORT", fill=0, font=_font(SERIF, 48), anchor="ms")
+    draw.text((1136, 62), "ECG  REPORT", fill=0, font=_font(SERIF, 45), anchor="ms")
     age = rng.choice(["", str(rng.integers(25, 85))])
     after_age = 316 + int(rng.integers(-60, 70))
     words = {
@@ -381,8 +381,8 @@ def _sheet_paper(layout_name, dpi, scale, left, top):
 
 def _paint_lines(area, scale):
     """A line every millimetre, and a darker one every five."""
-    area[:] = (255, 250, 249)
-    for step, colour in ((1, (249, 222, 224)), (5, (234, 182, 188))):
+    area[:] = (255, 249, 248)
+    for step, colour in ((1, (251, 226, 227)), (5, (243, 186, 190))):
         for axis in (0, 1):
             at = np.arange(0, area.shape[axis], step * scale).round().astype(int)
             at = at[at < area.shape[axis]]
@@ -390,7 +390,7 @@ def _paint_lines(area, scale):
                 area[at] = np.minimum(area[at], colour)
             else:
                 area[:, at] = np.minimum(area[:, at], colour)
-    area[[0, -1]] = area[:, [0, -1]] = (240, 170, 176)
+    area[[0, -1]] = area[:, [0, -1]] = (245, 175, 180)
 
 
 def _write_cut_line(page, left, bottom, scale):

@@ -22,7 +22,6 @@ Reference:
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -163,6 +162,8 @@ def _dipole(rhythm, time, rng):
     waves = [(beat_at + at, *rest) for beat_at, beat in rhythm.beats for at, *rest in beat.values()]
     at, width, dipoles = (np.array(column) for column in zip(*waves, strict=True))
     dipole = dipoles.T @ np.exp(-0.5 * ((time - at[:, None]) / width[:, None]) ** 2)
+    breath = np.sin(2 * np.pi * rng.uniform(0.2, 0.35) * time + rng.uniform(0, 2 * np.pi))
+    dipole *= 1 + rng.uniform(0, 0.1) * breath
     if rhythm.fibrillation:
         dipole += rhythm.fibrillation * _fibrillation(time, rng)
     return dipole
@@ -182,10 +183,11 @@ def _noise(time, rate, rng):
     wander = np.zeros((leads, len(time)))
     for frequency in rng.uniform(0.05, 0.5, 3):
         phase = rng.uniform(0, 2 * np.pi, (leads, 1))
-        wander += rng.uniform(0, 0.03, (leads, 1)) * np.sin(2 * np.pi * frequency * time + phase)
+        wander += rng.uniform(0, 0.05, (leads, 1)) * np.sin(2 * np.pi * frequency * time + phase)
     hum = rng.uniform(0, 0.008, (leads, 1)) * np.sin(2 * np.pi * 50 * time + rng.uniform(0, 6))
-    muscle = gaussian_filter1d(rng.standard_normal((leads, len(time))), 0.003 * rate, axis=1)
-    return wander + hum + rng.uniform(0.005, 0.035) * rng.uniform(0.3, 1, (leads, 1)) * muscle
+    muscle = gaussian_filter1d(rng.standard_normal((leads, len(time))), 0.002 * rate, axis=1)
+    tension = np.exp(rng.uniform(np.log(0.01), np.log(0.1))) * rng.uniform(0.3, 1, (leads, 1))
+    return wander + hum + tension * muscle
 
 
 # --- recipes: what the heart does in each class
@@ -380,7 +382,7 @@ def draw_set(folder, pages_per_class, seed=0, jobs=1):
         InputError: if the folder holds a set of another seed or version.
     """
     folder = Path(folder)
-    _claim(folder, {"seed": seed, "version": SYNTHETIC_VERSION, "classes": list(RECIPES)})
+    _claim(folder, {"seed": seed, "version": SYNTHETIC_VERSION})
     wanted = [
         (class_name, number, folder / class_name / f"{class_name}_{number:04d}.jpg")
         for number in range(1, pages_per_class + 1)
@@ -405,13 +407,13 @@ def _claim(folder, description):
                 "name another folder, or remove this one"
             )
         return
-    for class_name in description["classes"]:
+    for class_name in RECIPES:
         (folder / class_name).mkdir(parents=True, exist_ok=True)
     _write(path, lambda part: part.write_text(json.dumps(description, indent=1), encoding="utf-8"))
 
 
 def _said(description):
-    return f"seed {description.get('seed')} and version {description.get('version')}"
+    return f"seed {description['seed']} and version {description['version']}"
 
 
 def _draw_one(seed, class_name, number, path):
@@ -455,6 +457,6 @@ def _truth_path(path):
 
 def _write(path, write):
     """Write under a temporary name, then rename: a file is either whole or not there."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     write(part)
     part.replace(path)
