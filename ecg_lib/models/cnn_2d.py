@@ -2,7 +2,7 @@
 
 import keras
 
-from ecg_lib.models.layers import check_image_size, conv_blocks, logits, standardised_crops
+from ecg_lib.models.layers import check_can_be_halved, conv_blocks, logits, standardised_crops
 
 
 def cnn_2d(
@@ -42,13 +42,7 @@ def cnn_2d(
         >>> cnn_2d().count_params()
         2178949
     """
-    smallest = 2 ** len(filters)
-    check_image_size(
-        name,
-        input_shape,
-        min(input_shape[1:]) >= smallest,
-        f"a height and width of at least {smallest}",
-    )
+    check_can_be_halved(name, input_shape, times=len(filters))
 
     # --- Functional model ---
     crops, standardised = standardised_crops(input_shape, mean, variance)

@@ -3,7 +3,7 @@
 import keras
 
 from ecg_lib.models.layers import (
-    check_image_size,
+    check_can_be_halved,
     conv_blocks,
     logits,
     lstm_with_attention,
@@ -54,13 +54,7 @@ def hybrid(
         >>> hybrid().count_params()  # PyTorch counts 512 more: its LSTM has two biases.
         206154
     """
-    smallest = 2 ** len(filters)
-    check_image_size(
-        name,
-        input_shape,
-        min(input_shape[1:]) >= smallest,
-        f"a height and width of at least {smallest}",
-    )
+    check_can_be_halved(name, input_shape, times=len(filters))
 
     # --- Functional model ---
     crops, standardised = standardised_crops(input_shape, mean, variance)

@@ -53,6 +53,21 @@ def check_image_size(network, input_shape, valid, expected):
         )
 
 
+def check_can_be_halved(network, input_shape, times):
+    """Refuse crops that are too small to be max-pooled by 2 so many times.
+
+    Raises:
+        InputError: if height or width is less than 2 ** `times`.
+    """
+    smallest = 2**times
+    check_image_size(
+        network,
+        input_shape,
+        min(input_shape[1:]) >= smallest,
+        f"a height and width of at least {smallest}",
+    )
+
+
 def conv_blocks(maps, filters):
     """Apply one block a number of filters: conv 3x3 same, ReLU, max-pool 2.
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from ecg_lib.models.layers import check_image_size, conv_blocks, logits, standardised_crops
+from ecg_lib.models.layers import check_can_be_halved, conv_blocks, logits, standardised_crops
 
 
 def testing(input_shape=(13, 64, 64), num_classes=5, *, mean=0.0, variance=1.0, name="testing"):
@@ -31,9 +31,7 @@ def testing(input_shape=(13, 64, 64), num_classes=5, *, mean=0.0, variance=1.0, 
         >>> testing().count_params()
         497
     """
-    check_image_size(
-        name, input_shape, min(input_shape[1:]) >= 2, "a height and width of at least 2"
-    )
+    check_can_be_halved(name, input_shape, times=1)
 
     # --- Functional model ---
     crops, standardised = standardised_crops(input_shape, mean, variance)
