@@ -24,7 +24,8 @@ _BAND = 0.8
 """Ink is near a baseline within this many pulse heights, that is, millivolts."""
 
 _TRACE_START = 0.62
-"""Pulse heights from a pulse's left stroke to the start of the trace: 0.58 to 0.65 on real pages."""
+"""Pulse heights from a pulse's left stroke to the start of the trace, 0.58 to 0.65 on real
+pages."""
 
 _SEPARATOR_REACH = 0.02
 """A separator is looked for this share of a trace's length around its expected place."""
@@ -33,7 +34,7 @@ _SEPARATOR_INK = 0.6
 """Least share of ink along a separator."""
 
 
-class PageRefused(InputError):
+class PageRefused(InputError):  # noqa: N818 - what happened to the page, not to the program
     """A picture that is not an ECG page which can be read.
 
     Attributes:
@@ -121,7 +122,7 @@ def detect(luma):
     if len(lines) < 2:
         raise PageRefused(
             "not_ecg",
-            "not an ECG page: no traces with a calibration pulse at their left, one above the other",
+            "not an ECG page: no lines, one above the other, that start with a calibration pulse",
         )
     height, width = luma.shape
     return _flat_detection(look, pulses, lines, width, height)
@@ -197,6 +198,8 @@ def _separator(ink, expected, rows, length):
     first = round(expected) - reach
     between = ink[round(rows[0]) : round(rows[-1]), first : first + 2 * reach + 1]
     inked = cv2.dilate(between, np.ones((1, 3), np.uint8)).mean(axis=0) / 255
-    if inked.max() < _SEPARATOR_INK:
+    places = first + np.flatnonzero(inked >= max(_SEPARATOR_INK, 0.9 * inked.max()))
+    if not places.size:
         return None
-    return first + float(np.mean(np.flatnonzero(inked >= 0.95 * inked.max())))
+    nearest = places[np.argmin(np.abs(places - expected))]
+    return float(np.mean(places[np.abs(places - nearest) <= 3]))

@@ -32,6 +32,12 @@ _STRONGEST = 24
 _LEAN = 0.15
 """Largest lean of the column of pulses, in pixels sideways for each pixel down."""
 
+_APART = 0.5
+"""Least distance between baselines, in pulse heights: 0.75 on the real pages."""
+
+_ALIKE = 0.65
+"""Least score of a pulse as a share of the column's best: pulses of one page are all alike."""
+
 _ALIGNED = 5
 """Largest distance, in pixels, of a pulse from the line through all pulses."""
 
@@ -139,17 +145,18 @@ def _strongest_column(score, height):
         if abs(lean) > _LEAN:
             continue
         off = np.abs(found[:, 0] - one[0] - lean * (found[:, 1] - one[1]))
-        column = _apart(found[off <= _ALIGNED], height)
+        column = found[off <= _ALIGNED]
+        column = _apart(column[column[:, 2] >= _ALIKE * column[0, 2]], height)
         if best is None or column[:, 2].sum() > best[:, 2].sum():
             best = column
     return best
 
 
 def _apart(found, height):
-    """From top to bottom, only the stronger of pulses less than a height apart."""
+    """From top to bottom, only the stronger of pulses that lie on one another."""
     kept = []
     for pulse in found:
-        if all(abs(pulse[1] - other[1]) >= height for other in kept):
+        if all(abs(pulse[1] - other[1]) >= _APART * height for other in kept):
             kept.append(pulse)
     return np.array(sorted(kept, key=lambda pulse: pulse[1]))
 
