@@ -207,3 +207,54 @@ class WeightedSum(keras.layers.Layer):
 
     def compute_output_shape(self, features_shape, weights_shape):
         return (features_shape[0], features_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="ecg_lib")
+class FoldSteps(keras.layers.Layer):
+    """Fold the steps of a sequence into the batch, so that what follows sees them one by one.
+
+    Input shape:
+        `(batch, steps, ...)`.
+
+    Output shape:
+        `(batch * steps, ...)`.
+
+    Example:
+        >>> UnfoldSteps(steps=8)(FoldSteps()(np.ones((2, 8, 5)))).shape
+        TensorShape([2, 8, 5])
+    """
+
+    def call(self, sequence):
+        return ops.reshape(sequence, (-1, *sequence.shape[2:]))
+
+    def compute_output_shape(self, sequence_shape):
+        return (None, *sequence_shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="ecg_lib")
+class UnfoldSteps(keras.layers.Layer):
+    """Undo `FoldSteps`.
+
+    Args:
+        steps: number of steps.
+        **kwargs: those of every Keras layer.
+
+    Input shape:
+        `(batch * steps, ...)`.
+
+    Output shape:
+        `(batch, steps, ...)`.
+    """
+
+    def __init__(self, steps, **kwargs):
+        super().__init__(**kwargs)
+        self.steps = steps
+
+    def call(self, folded):
+        return ops.reshape(folded, (-1, self.steps, *folded.shape[1:]))
+
+    def compute_output_shape(self, folded_shape):
+        return (None, self.steps, *folded_shape[1:])
+
+    def get_config(self):
+        return {**super().get_config(), "steps": self.steps}

@@ -1,9 +1,15 @@
 """Time Distributed CNN: one small CNN, shared by all steps of a sequence of image strips."""
 
 import keras
-from keras import ops
 
-from ecg_lib.models.layers import check_image_size, conv_blocks, logits, standardised_crops
+from ecg_lib.models.layers import (
+    FoldSteps,
+    UnfoldSteps,
+    check_image_size,
+    conv_blocks,
+    logits,
+    standardised_crops,
+)
 
 
 def time_distributed_cnn(
@@ -63,8 +69,9 @@ def time_distributed_cnn(
 
     # --- Functional model ---
     crops, standardised = standardised_crops(input_shape, mean, variance)
-    strips = ops.reshape(standardised, (-1, strip_height, width, 1))
-    maps = conv_blocks(strips, filters)
-    features = ops.reshape(maps, (-1, steps * maps.shape[1] * maps.shape[2] * maps.shape[3]))
+    strips = keras.layers.Reshape((steps, strip_height, width, 1), name="strips")(standardised)
+    maps = conv_blocks(FoldSteps(name="fold_steps")(strips), filters)
+    maps = UnfoldSteps(steps, name="unfold_steps")(maps)
+    features = keras.layers.Flatten(name="flatten")(maps)
     features = keras.layers.Dense(dense_units, activation="relu", name="dense")(features)
     return keras.Model(crops, logits(features, num_classes), name=name)
