@@ -3,4 +3,13 @@
 Research software, not a diagnosis.
 """
 
+import os
+
 __version__ = "0.1.0"
+
+# TensorFlow reads these when it is imported, which nothing above this line does. oneDNN makes
+# training steps up to three times faster on CPUs where TensorFlow leaves it off; its start-up
+# messages would bury the progress.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,0 +1,122 @@
+"""The command line: `python -m ecg_lib draw | prepare | run | table`.
+
+Exit status: 0 if all went well, some pages left out or not; 2 if the input or the options cannot
+be used; 1 if a training failed; 130 if interrupted.
+"""
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import ecg_lib
+from ecg_lib.errors import InputError
+from ecg_lib.experiment.config import DEMO, DEMO_PAGES_PER_CLASS, RunConfig, knob_descriptions
+from ecg_lib.models import PUBLISHED
+
+PREPARE_KNOBS = ("data", "protocol", "image_size", "prepared")
+PATH_KNOBS = ("data", "prepared", "results")
+
+
+def main(arguments=None):
+    """Run a command; return its exit status."""
+    options = vars(_parser().parse_args(arguments))
+    command = options.pop("command")
+    try:
+        return command(**options) or 0
+    except InputError as error:
+        print(f"ecg_lib: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ecg_lib: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser("python -m ecg_lib", description=ecg_lib.__doc__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    draw = commands.add_parser("draw", help="draw a set of synthetic ECG pages")
+    draw.add_argument("folder", nargs="?", default=RunConfig.data, help="(default: %(default)s)")
+    draw.add_argument(
+        "--pages-per-class", type=int, default=DEMO_PAGES_PER_CLASS, help="(default: %(default)s)"
+    )
+    draw.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+    draw.set_defaults(command=_draw)
+
+    prepare = commands.add_parser("prepare", help="crop the leads of all pages of a folder")
+    _add_knobs(prepare, PREPARE_KNOBS)
+    prepare.set_defaults(command=_prepare)
+
+    run = commands.add_parser(
+        "run",
+        help="train models and write the accuracy table",
+        description="Train models through papermill, one notebook each, and write the accuracy "
+        "table. Without --data, a small experiment on synthetic pages, whose image size and "
+        "epochs fit into some minutes. What is finished is not done again.",
+    )
+    run.add_argument(
+        "--models", nargs="+", default=PUBLISHED, metavar="MODEL", help="(default: all six)"
+    )
+    _add_knobs(run, [field.name for field in fields(RunConfig) if field.name != "model"])
+    run.set_defaults(command=_run)
+
+    table = commands.add_parser("table", help="write the accuracy tables of finished runs again")
+    _add_knobs(table, ("results",))
+    table.add_argument("--readme", type=Path, help="also put them into this README")
+    table.set_defaults(command=_table)
+    return parser
+
+
+def _add_knobs(parser, names):
+    """Add options for fields of `RunConfig`; one that is not given stays out of the namespace."""
+    texts = knob_descriptions()
+    for field in fields(RunConfig):
+        if field.name not in names:
+            continue
+        text = f"{texts[field.name]} (default: {field.default})"
+        kind = {"action": "store_true"} if field.type is bool else {"type": field.type}
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}", default=argparse.SUPPRESS, help=text, **kind
+        )
+
+
+def _config(**given):
+    """A `RunConfig`; paths from the command line are relative to the current folder."""
+    for name in PATH_KNOBS:
+        if name in given:
+            given[name] = str(Path(given[name]).expanduser().absolute())
+    return RunConfig(**given)
+
+
+def _draw(folder, pages_per_class, seed):
+    from ecg_lib.pages.synthetic import draw_set
+
+    drawn = draw_set(Path(folder), pages_per_class, seed=seed, jobs=-1)
+    print(f"{drawn:,} pages drawn in {folder}, the others were there")
+
+
+def _prepare(**given):
+    from ecg_lib.experiment.inputs import open_inputs
+
+    inputs = open_inputs(_config(**given))
+    print(inputs.prepared.summary)
+    print(inputs.counts)
+
+
+def _run(models, **given):
+    from ecg_lib.experiment import batch
+
+    demo = {} if "data" in given else DEMO
+    configs = [_config(model=model, **(demo.get(model, {}) | given)) for model in models]
+    return batch.run_all(configs)
+
+
+def _table(results=RunConfig.results, readme=None):
+    from ecg_lib.experiment import runs
+
+    folders = runs.folders_of_runs(_config(results=results).results_path)
+    for folder in folders:
+        print(runs.write_table(folder))
+    if readme:
+        runs.update_readme(readme)

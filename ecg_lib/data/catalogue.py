@@ -1,0 +1,121 @@
+"""Find the pages in a folder tree and say what each of them is."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import pandas as pd
+
+from ecg_lib.data.classes import CLASSES, class_of_folder
+from ecg_lib.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+# What lies beside pages without being meant as one: a page's truth, notes, a system's litter.
+_BESIDE_PAGES = (".json", ".csv", ".txt", ".md", ".db", ".ini")
+
+
+@cache
+def published_files():
+    """What is known of the published pages.
+
+    Returns:
+        A DataFrame with a row a file of Khan et al. (both versions of Mendeley Data gwbz3fsgp8):
+        file, class, page_id (one id a distinct image), group (the exam number printed on the
+        page, anonymised; pages of one exam must not be separated), layout, sha256, and, for the
+        files of the published experiment, published_order (place after its permutation),
+        published_split and published_boxes (a key of `published_boxes.json`).
+
+    Reference:
+        Khan, Hussain and Malik, Data in Brief 34 (2021) 106762, doi 10.1016/j.dib.2021.106762.
+    """
+    with resources.files("ecg_lib.data").joinpath("khan2021.csv").open() as file:
+        return pd.read_csv(file, dtype={"published_order": "Int64"})
+
+
+def find_pages(folder):
+    """Catalogue the pages of a folder tree with one folder a class.
+
+    The nearest folder above a file with a known class name gives its class. The published pages
+    are recognised by their bytes, whatever they are called, and bring their page_id, group and
+    layout along; any other page is its own group.
+
+    Args:
+        folder: the folder that holds the class folders, at any depth.
+
+    Returns:
+        `(pages, bad)`, two DataFrames in the order of file names. `pages` has a row a file: file
+        (relative to `folder`), class, page_id, group, layout (None if not known yet), sha256.
+        `bad` has a row a file that cannot be a page: file, reason.
+
+    Raises:
+        InputError: if there is no such folder, or no page in any folder with a known class name.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: expected a folder with one folder a class")
+    files = sorted(path for path in folder.rglob("*") if _could_be_page(path, folder))
+    classes = {path: _class_of(path, folder) for path in files}
+    bad = {path: reason for path in files if (reason := _fault(path, classes[path]))}
+    good = [path for path in files if path not in bad]
+    if not good:
+        raise InputError(_no_pages(folder, files))
+    pages = pd.DataFrame(
+        {
+            "file": [path.relative_to(folder).as_posix() for path in good],
+            "class": [classes[path] for path in good],
+            "sha256": _hash_files(good),
+        }
+    )
+    faults = [(path.relative_to(folder).as_posix(), reason) for path, reason in bad.items()]
+    return _identify(pages), pd.DataFrame(faults, columns=["file", "reason"])
+
+
+def _could_be_page(path, folder):
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.is_file() and not hidden and path.suffix.lower() not in _BESIDE_PAGES
+
+
+def _class_of(path, folder):
+    names = path.relative_to(folder).parts[:-1]
+    found = [name for name in map(class_of_folder, reversed(names)) if name]
+    # A user may point at one class folder, or at a folder of it.
+    return next(iter(found), None) or class_of_folder(folder.name)
+
+
+def _fault(path, class_name):
+    if class_name is None:
+        return "in no folder with a known class name"
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        return f"not an image file: expected one of {', '.join(IMAGE_SUFFIXES)}"
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    return None
+
+
+def _no_pages(folder, files):
+    if not files:
+        return f"{folder} holds no files: expected a folder with one folder of pages a class"
+    valid = f"{', '.join(CLASSES)}, the short names normal hb mi pmi covid, or the published ones"
+    return f"{folder} holds no page in a folder with a known class name: expected {valid}"
+
+
+def _hash_files(paths):
+    def sha256(path):
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(sha256, paths))
+
+
+def _identify(pages):
+    """Add what is known of each page; a page that nothing is known of stands for itself."""
+    known = published_files().drop_duplicates("sha256")
+    pages = pages.merge(known[["sha256", "page_id", "group", "layout"]], "left", on="sha256")
+    pages["page_id"] = pages["page_id"].fillna("sha256:" + pages["sha256"].str[:16])
+    pages["group"] = pages["group"].fillna(pages["page_id"])
+    pages["layout"] = pages["layout"].astype(object).where(pages["layout"].notna(), None)
+    return pages[["file", "class", "page_id", "group", "layout", "sha256"]]

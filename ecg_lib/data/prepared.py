@@ -1,0 +1,249 @@
+"""The prepared set: the crops of all pages, built once, in parallel, and used again.
+
+A set lies in a folder of its own, named by a fingerprint of everything that its bytes depend on:
+the preprocessing version, the options, and the pages. Anything else than before is another set.
+
+    crops.npy       uint8 (rows, 13, size, size), memory-mapped; 13 crops in canonical order
+                    (the published boxes: in the published order)
+    pages.csv       a row a page: row (in crops.npy), file, source, class, page_id, group, layout,
+                    sha256, boxes (JSON) and, for the published boxes, published_split
+    bad_pages.csv   a row a page that was left out: file, reason
+    journal.jsonl   a line a finished file, so that an interrupted building goes on where it was
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from ecg_lib.data.catalogue import find_pages, published_files
+from ecg_lib.errors import InputError, one_of
+from ecg_lib.pages.detect import detect, rectify
+from ecg_lib.pages.leads import CROPS
+from ecg_lib.pages.preprocess import PREPROCESSING_VERSION, crop_leads, read_luma
+
+BOXES = ("detected", "published")
+"""Where boxes come from: found from the page itself, or those of the published experiment."""
+
+PUBLISHED_CROP_ORDER = (0, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6, 7, 8)
+"""The published experiment stacks its crops in the text order of their numbers: 1, 10, 11, ..."""
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """A prepared set, opened.
+
+    Attributes:
+        folder: where it lies.
+        crops: uint8 memory map `(rows, 13, size, size)`.
+        pages: DataFrame, a row a page; its index is the page's row in `crops`.
+        bad: DataFrame of the pages left out: file, reason.
+        fingerprint: hexadecimal digest of what the set was made from.
+    """
+
+    folder: Path
+    crops: np.ndarray
+    pages: pd.DataFrame
+    bad: pd.DataFrame
+    fingerprint: str
+
+    @property
+    def summary(self):
+        """One sentence that counts the pages, and those left out."""
+        counted = f"{len(self.pages):,} pages prepared in {self.folder}"
+        if self.bad.empty:
+            return f"{counted}, none left out"
+        return (
+            f"{counted}, {len(self.bad):,} left out, with reasons in "
+            f"{self.folder / 'bad_pages.csv'}; the first: "
+            f"{self.bad['file'].iloc[0]}: {self.bad['reason'].iloc[0]}"
+        )
+
+
+def prepare(pages_folder, prepared_folder, *, boxes="detected", image_size=64, jobs=-1):
+    """Build the prepared set of a folder of pages, or open it if it is there.
+
+    Args:
+        pages_folder: a folder of pages, one folder a class.
+        prepared_folder: where prepared sets are kept.
+        boxes: `"detected"` or `"published"`. The published boxes exist only for the 2,746 files of
+            the published experiment, which are then taken in its order. Version 2 of the
+            published data is copies of version 1, so version 1 alone holds all of them.
+        image_size: height and width of a crop, in pixels.
+        jobs: number of processes, -1 for one a core.
+
+    Returns:
+        A `PreparedSet`.
+
+    Raises:
+        InputError: if there are no pages, if no page can be read, if published pages are missing,
+            or if the folder cannot be written to.
+    """
+    one_of("source of boxes", boxes, BOXES)
+    if image_size < 1:
+        raise InputError(f"image size {image_size}: expected a positive number of pixels")
+    pages, bad = find_pages(pages_folder)
+    if boxes == "published":
+        pages = _published_pages(pages)
+    else:
+        pages = pages.assign(source=pages["file"], boxes=None)
+    fingerprint = _fingerprint(pages, boxes, image_size)
+    folder = Path(prepared_folder) / f"{boxes}-{image_size}px-{fingerprint[:12]}"
+    if not (folder / "pages.csv").exists():
+        _build(folder, Path(pages_folder), pages, bad, image_size, jobs)
+    return open_prepared(folder, fingerprint)
+
+
+def crop_names(boxes):
+    """What the 13 crops of a prepared set are called, in their order.
+
+    The published boxes have numbers, since box k is another lead on another layout.
+
+    Args:
+        boxes: one of `BOXES`.
+    """
+    if boxes == "published":
+        return tuple(f"box {place + 1}" for place in PUBLISHED_CROP_ORDER)
+    return CROPS
+
+
+def open_prepared(folder, fingerprint):
+    """Open a finished prepared set; see `PreparedSet`."""
+    text = {"group": str, "page_id": str, "file": str, "source": str}
+    return PreparedSet(
+        folder=folder,
+        crops=np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False),
+        pages=pd.read_csv(folder / "pages.csv", index_col="row", dtype=text),
+        bad=pd.read_csv(folder / "bad_pages.csv"),
+        fingerprint=fingerprint,
+    )
+
+
+def _published_pages(pages):
+    """The files of the published experiment in its order, each with the page on disk that has
+    its bytes as `source`, and with its boxes in the published crop order."""
+    wanted = published_files().dropna(subset="published_order").sort_values("published_order")
+    on_disk = pages.drop_duplicates("sha256").set_index("sha256")["file"]
+    wanted = wanted.assign(source=wanted["sha256"].map(on_disk))
+    missing = wanted[wanted["source"].isna()]
+    if len(missing):
+        raise InputError(
+            f"the published protocol needs all {len(wanted):,} files of the published experiment "
+            f"byte for byte, {len(missing):,} are missing, the first is "
+            f"{missing['file'].iloc[0]}: expected version 1 of Mendeley Data gwbz3fsgp8, or "
+            f"another protocol"
+        )
+    with resources.files("ecg_lib.data").joinpath("published_boxes.json").open() as file:
+        box_sets = json.load(file)
+    ordered = {
+        name: [boxes[crop] for crop in PUBLISHED_CROP_ORDER] for name, boxes in box_sets.items()
+    }
+    wanted["boxes"] = wanted["published_boxes"].map(ordered)
+    columns = ["file", "source", "class", "page_id", "group", "layout", "sha256", "boxes"]
+    return wanted[[*columns, "published_split"]].reset_index(drop=True)
+
+
+def _fingerprint(pages, boxes, image_size):
+    made_from = {
+        "version": PREPROCESSING_VERSION,
+        "boxes": boxes,
+        "image_size": image_size,
+        "pages": pages.drop(columns="source").to_csv(index=False),
+    }
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+
+
+def _build(folder, pages_folder, pages, bad, image_size, jobs):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        crops = _open_crops(folder / "crops.npy", len(pages), image_size)
+        journal = (folder / "journal.jsonl").open("a+")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+    with journal:
+        done = _read_journal(journal)
+        rows_of = pages.groupby("source", sort=False).indices
+        todo = [source for source in rows_of if source not in done]
+        results = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+            delayed(_prepare_page)(
+                pages_folder, source, pages["boxes"].iloc[rows_of[source]].tolist(), image_size
+            )
+            for source in todo
+        )
+        counts = {"total": len(rows_of), "initial": len(done), "unit": "page"}
+        for page_crops, entry in tqdm(results, desc="preparing", mininterval=1, **counts):
+            if page_crops is not None:
+                crops[rows_of[entry["source"]]] = page_crops
+            done[entry["source"]] = entry
+            print(json.dumps(entry), file=journal, flush=True)
+    crops.flush()
+    _write_tables(folder, pages, bad, done)
+
+
+def _open_crops(path, rows, image_size):
+    shape = (rows, len(CROPS), image_size, image_size)
+    if path.exists():
+        return np.lib.format.open_memmap(path, "r+")
+    return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+
+
+def _read_journal(journal):
+    """What an interrupted building has finished, by source; a half-written line does not count."""
+    journal.seek(0)
+    done = {}
+    whole = 0
+    for line in journal:
+        if not line.endswith("\n"):
+            break
+        entry = json.loads(line)
+        done[entry["source"]] = entry
+        whole += len(line)
+    journal.truncate(whole)
+    return done
+
+
+def _prepare_page(folder, source, box_sets, image_size):
+    """Crops of one page, and the journal's entry about it.
+
+    Args:
+        folder: the folder of pages.
+        source: the page's file in it.
+        box_sets: for each row that shows this page its 13 boxes, or None to detect them.
+        image_size: height and width of a crop, in pixels.
+
+    Returns:
+        `(crops, entry)`: uint8 `(rows, 13, size, size)`, or None where the page cannot be used.
+    """
+    entry = {"source": source}
+    try:
+        luma = read_luma(folder / source)
+        if None in box_sets:
+            found = detect(luma)
+            luma = rectify(luma, found)
+            box_sets = [found.boxes] * len(box_sets)
+            entry |= {"layout": found.layout, "boxes": found.boxes}
+        return np.stack([crop_leads(luma, boxes, image_size) for boxes in box_sets]), entry
+    except InputError as error:
+        return None, entry | {"reason": str(error)}
+
+
+def _write_tables(folder, pages, bad, done):
+    entries = pages["source"].map(done)
+    for column in ("layout", "boxes"):
+        found = entries.map(lambda entry, column=column: entry.get(column))
+        pages[column] = found.where(found.notna(), pages[column])
+    reason = entries.map(lambda entry: entry.get("reason"))
+    refused = pd.DataFrame({"file": pages["file"], "reason": reason})[reason.notna()]
+    pages = pages[reason.isna()].assign(boxes=lambda rows: rows["boxes"].map(json.dumps))
+    pd.concat([bad, refused]).to_csv(folder / "bad_pages.csv", index=False)
+    if pages.empty:
+        raise InputError(f"no page could be read; the first: {refused['reason'].iloc[0]}")
+    # pages.csv says that the set is finished, so it appears last and whole.
+    pages.to_csv(folder / "pages.csv.part", index_label="row")
+    (folder / "pages.csv.part").rename(folder / "pages.csv")

@@ -1,0 +1,143 @@
+"""RunConfig: the one typed list of a run's knobs."""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.errors import InputError, one_of
+from ecg_lib.models import MODELS
+
+STRATEGIES = ("auto", "single", "mirrored")
+
+DEFAULT_IMAGE_SIZE = 64
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What is trained, on what, and how. The parameters of `02_train_model` are these fields.
+
+    Attributes:
+        data: folder of pages, one folder a class. The default is drawn if it is not there.
+        protocol: which pages train and test, see `ecg_lib.data.splits.PROTOCOLS`.
+        model: which network, see `ecg_lib.models.MODELS`.
+        image_size: height and width of a crop, in pixels.
+        epochs: number of times the training pages are gone through.
+        batch_size: pages a training step, over all replicas together.
+        learning_rate: of Adamax; halved after epochs 10 and 15, as in the published experiment.
+        seed: random seed of weights, data order, and the split where the protocol draws one.
+        strategy: "single" device, "mirrored" over all, or "auto": mirrored over two or more GPUs.
+        deterministic: whether TensorFlow is kept to operations that repeat exactly; slower.
+        prepared: folder where prepared sets are kept.
+        results: folder where run folders are kept.
+
+    Raises:
+        InputError: if a value is not one of those allowed.
+    """
+
+    data: str = "data/synthetic"
+    protocol: str = "plain"
+    model: str = "cnn_2d"
+    image_size: int = DEFAULT_IMAGE_SIZE
+    epochs: int = 20
+    batch_size: int = 16
+    learning_rate: float = 0.001
+    seed: int = 1
+    strategy: str = "auto"
+    deterministic: bool = False
+    prepared: str = "prepared"
+    results: str = "runs"
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, field.type) or isinstance(value, bool) != (field.type is bool):
+                raise InputError(
+                    f"{field.name} is {value!r}: expected a value of type {field.type.__name__}"
+                )
+        one_of("protocol", self.protocol, PROTOCOLS)
+        one_of("model", self.model, MODELS)
+        one_of("strategy", self.strategy, STRATEGIES)
+        for name in ("image_size", "epochs", "batch_size", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise InputError(f"{name} is {getattr(self, name)}: expected more than 0")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}: expected 0 or more")
+
+    @property
+    def data_name(self):
+        """Name of the data set in the results: that of the protocol's data, else the folder's."""
+        folder_name = re.sub(r"\W+", "_", self.data_path.name).strip("_").lower()
+        return PROTOCOLS[self.protocol].data_name or folder_name or "pages"
+
+    @property
+    def run_name(self):
+        """Name of the run's folder: model, preprocessing variant, random seed."""
+        variant = "" if self.image_size == DEFAULT_IMAGE_SIZE else f"-{self.image_size}px"
+        return f"{self.model}{variant}-s{self.seed}"
+
+    @property
+    def data_path(self):
+        return project_path(self.data)
+
+    @property
+    def prepared_path(self):
+        return project_path(self.prepared) / self.data_name
+
+    @property
+    def results_path(self):
+        return project_path(self.results)
+
+    @property
+    def table_path(self):
+        """Folder of all runs on the same data under the same protocol, and of their table."""
+        return self.results_path / self.data_name / self.protocol
+
+    @property
+    def run_path(self):
+        return self.table_path / self.run_name
+
+    def what_counts(self):
+        """The fields that a run's result depends on, for telling whether a run was done before."""
+        where = ("data", "prepared", "results")
+        return {name: value for name, value in asdict(self).items() if name not in where}
+
+
+DEMO = {
+    "cnn_2d": {"image_size": 32, "epochs": 15},
+    "cnn_3d": {"image_size": 32, "epochs": 15},
+    "attention_lstm": {"image_size": 32, "epochs": 15},
+    "hybrid": {"image_size": 32, "epochs": 15},
+    "attention_vgg": {"image_size": 32, "epochs": 3},
+    "time_distributed_cnn": {"image_size": 32, "epochs": 15},
+}
+"""What `run` trains on the synthetic pages if nothing else is asked for: six trainings that fit
+into some minutes on two CPU cores."""
+
+
+DEMO_PAGES_PER_CLASS = 120
+"""Number of synthetic pages that are drawn of each class."""
+
+
+def knob_descriptions():
+    """What `RunConfig`'s text says of each field, for the command line: `{name: text}`."""
+    listed = RunConfig.__doc__.split("Attributes:")[1].split("Raises:")[0]
+    found = re.findall(r"^ {8}(\w+): (.+?)(?=^ {8}\w|\Z)", listed, flags=re.DOTALL | re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def project_path(path):
+    """`path` itself if it is absolute, else `path` below the project's folder.
+
+    The project's folder is the nearest one at or above the current folder that holds
+    `notebooks/02_train_model.ipynb`, so the same relative path means the same place in a terminal,
+    under papermill, and in Jupyter, which starts in `notebooks`. Where there is none, as on
+    Kaggle, it is the current folder.
+    """
+    here = Path.cwd()
+    marked = (
+        folder
+        for folder in (here, *here.parents)
+        if (folder / "notebooks" / "02_train_model.ipynb").exists()
+    )
+    return next(marked, here) / Path(path).expanduser()

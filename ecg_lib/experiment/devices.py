@@ -1,0 +1,74 @@
+"""Where a run runs, and on which devices."""
+
+import os
+import platform
+import sys
+
+import keras
+import tensorflow as tf
+
+import ecg_lib
+from ecg_lib.errors import InputError
+
+
+def choose_strategy(name):
+    """The `tf.distribute` strategy of a name; see `RunConfig`.
+
+    Without a GPU, "mirrored" runs over logical CPU devices, if two or more were set up.
+
+    Args:
+        name: "auto", "single" or "mirrored".
+
+    Raises:
+        InputError: if "mirrored" is asked for and there is only one device.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    devices = gpus or tf.config.list_logical_devices("CPU")
+    if name == "single" or (name == "auto" and len(gpus) < 2):
+        return tf.distribute.OneDeviceStrategy(devices[0].name)
+    if len(devices) < 2:
+        raise InputError(
+            f"strategy 'mirrored' needs two or more devices, here is only {devices[0].name}: "
+            f"expected 'auto' or 'single', or a machine with two GPUs, such as Kaggle's T4 x2"
+        )
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def device_name(device):
+    """What a device is, such as "Tesla T4" or "CPU (2 cores)".
+
+    Args:
+        device: TensorFlow's name of it, such as `"/job:localhost/replica:0/task:0/device:GPU:0"`.
+    """
+    kind, number = device.rsplit(":", 2)[-2:]
+    if kind == "CPU":
+        return f"CPU ({os.cpu_count()} cores)"
+    physical = tf.config.list_physical_devices(kind)[int(number)]
+    return tf.config.experimental.get_device_details(physical)["device_name"]
+
+
+def environment_report(strategy):
+    """Say where this runs, with what, and on which devices; fail early if they do not suffice.
+
+    Args:
+        strategy: the strategy that will be asked for, see `choose_strategy`.
+
+    Returns:
+        A few lines of text.
+
+    Raises:
+        InputError: as `choose_strategy`.
+    """
+    chosen = choose_strategy(strategy)
+    devices = [device_name(name) for name in chosen.extended.worker_devices]
+    return (
+        f"ecg_lib {ecg_lib.__version__} {_place()}, Python {platform.python_version()}, "
+        f"TensorFlow {tf.__version__}, Keras {keras.__version__}\n"
+        f"strategy {strategy}: {type(chosen).__name__} on {' + '.join(devices)}"
+    )
+
+
+def _place():
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
+        return "on Kaggle"
+    return "in a notebook" if "ipykernel" in sys.modules else "in a script"

@@ -1,0 +1,63 @@
+"""What a run works on: the prepared pages, their splits, and what makes the run itself."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.prepared import PreparedSet, prepare
+from ecg_lib.data.splits import PROTOCOLS, SPLITS, split_hash, split_pages
+from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS, RunConfig
+from ecg_lib.pages.synthetic import draw_set
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a run.
+
+    Attributes:
+        prepared: the `PreparedSet`.
+        splits: Series of "train", "validation" or "test", a row a page of the prepared set.
+        identity: config, data hash and split hash: two runs that agree in them are the same.
+    """
+
+    prepared: PreparedSet
+    splits: pd.Series
+    identity: dict
+
+    @property
+    def counts(self):
+        """DataFrame of the number of files: classes in rows, splits in columns."""
+        pages = self.prepared.pages
+        classes = [name for name in CLASSES if name in set(pages["class"])]
+        counts = pd.crosstab(pages["class"], self.splits.rename("split"))
+        return counts.reindex(index=classes, columns=SPLITS, fill_value=0)
+
+
+def open_inputs(config):
+    """Prepare and split the pages of a `RunConfig`; the default pages are drawn if missing.
+
+    Args:
+        config: a `RunConfig`.
+
+    Returns:
+        An `Inputs`.
+
+    Raises:
+        InputError: if the pages or the split cannot be used.
+    """
+    if config.data == RunConfig.data:
+        draw_set(config.data_path, DEMO_PAGES_PER_CLASS, jobs=-1)
+    prepared = prepare(
+        config.data_path,
+        config.prepared_path,
+        boxes=PROTOCOLS[config.protocol].boxes,
+        image_size=config.image_size,
+    )
+    splits = split_pages(config.protocol, prepared.pages, config.seed)
+    identity = {
+        "config": config.what_counts(),
+        "data_hash": prepared.fingerprint,
+        "split_hash": split_hash(splits, prepared.pages),
+    }
+    return Inputs(prepared, splits, identity)

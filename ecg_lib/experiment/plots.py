@@ -1,0 +1,110 @@
+"""Plots; every function returns a matplotlib Figure and shows nothing by itself."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ecg_lib.data.classes import DISPLAY_NAMES
+from ecg_lib.experiment.evaluation import SCORED_SPLITS
+from ecg_lib.pages.leads import CROPS
+
+
+def page_figure(luma, boxes, title, names=CROPS):
+    """A page with its boxes and their names.
+
+    Args:
+        luma: uint8 array `(height, width)`, the page in grey levels.
+        boxes: 13 boxes `(left, top, right, bottom)` in page pixels.
+        title: the figure's title.
+        names: the boxes' names.
+    """
+    height, width = luma.shape
+    figure = Figure(figsize=(11, 11 * height / width), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(luma, cmap="gray", vmin=0, vmax=255)
+    colours = plt.get_cmap("tab20").colors
+    for (left, top, right, bottom), name, colour in zip(boxes, names, colours, strict=False):
+        axes.add_patch(
+            Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=2)
+        )
+        label = {"color": "white", "fontsize": 9, "va": "top"}
+        axes.text(left + 6, top + 6, name, **label, bbox={"color": colour, "pad": 1.5})
+    axes.set_title(title)
+    axes.axis("off")
+    return figure
+
+
+def crops_figure(crops, title, names=CROPS):
+    """The 13 crops of a page side by side, as the models see them.
+
+    Args:
+        crops: uint8 array `(13, height, width)`.
+        title: the figure's title.
+        names: the crops' names.
+    """
+    figure = Figure(figsize=(13, 1.7), layout="constrained")
+    for axes, crop, name in zip(figure.subplots(1, len(crops)), crops, names, strict=True):
+        axes.imshow(crop, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(name, fontsize=9)
+        axes.axis("off")
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def history_figure(history):
+    """Loss and accuracy over the epochs, in training and on the validation pages.
+
+    Args:
+        history: DataFrame with the columns of a run's `history.csv`.
+    """
+    figure = Figure(figsize=(10, 3.5), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        axes.plot(history["epoch"] + 1, history[name], "o-", label="training")
+        axes.plot(history["epoch"] + 1, history[f"val_{name}"], "o-", label="validation")
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    return figure
+
+
+def confusion_figure(counts, title):
+    """A confusion matrix.
+
+    Args:
+        counts: DataFrame of counts, true classes in rows, predicted classes in columns.
+        title: the figure's title.
+    """
+    names = [DISPLAY_NAMES[name] for name in counts.index]
+    figure = Figure(figsize=(6.5, 5), layout="constrained")
+    axes = figure.subplots()
+    shares = counts / counts.sum(axis=1).clip(lower=1).to_numpy()[:, np.newaxis]
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts.to_numpy()):
+        colour = "white" if shares.iat[row, column] > 0.5 else "black"
+        axes.text(column, row, count, ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def accuracy_figure(table):
+    """The runs' accuracies side by side, with the published ones where there are any.
+
+    Args:
+        table: DataFrame as `ecg_lib.experiment.runs.accuracy_table` returns it.
+    """
+    figure = Figure(figsize=(8, 0.7 * len(table) + 1.5), layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(table))
+    for offset, part in zip((-0.2, 0.2), SCORED_SPLITS, strict=True):
+        axes.barh(places + offset, table[part], height=0.38, label=part)
+        if f"published_{part}" in table:
+            label = "published" if part == SCORED_SPLITS[0] else None
+            axes.plot(table[f"published_{part}"], places + offset, "k|", ms=14, label=label)
+    axes.set_yticks(places, table["model"])
+    axes.invert_yaxis()
+    axes.set(xlabel="accuracy", xlim=(0, 1))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    return figure

@@ -1,0 +1,315 @@
+"""The run folder, the accuracy table, and the README's copy of it.
+
+A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>/` holds
+
+    run.json          the record: config, versions, devices, hashes, parameters, epochs, metrics
+    history.csv       a row an epoch: loss, accuracy, their validation values, seconds
+    predictions.csv   a row a scored file: file, page_id, group, split, label, one logit a class
+    model.keras       the weights, never committed
+    notebook.ipynb    the notebook that papermill ran, never committed
+
+Every figure in a table is computed from `predictions.csv`.
+"""
+
+import hashlib
+import json
+import platform
+import re
+from importlib import import_module, resources
+from pathlib import Path
+
+import pandas as pd
+
+import ecg_lib
+from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.errors import InputError
+from ecg_lib.experiment.evaluation import SCORED_SPLITS, accuracy, parts
+from ecg_lib.models import DISPLAY_NAMES, MODELS
+
+RECORD = "run.json"
+HISTORY = "history.csv"
+PREDICTIONS = "predictions.csv"
+MODEL = "model.keras"
+BACKUP = "backup"
+NOTEBOOK = "notebook.ipynb"
+
+LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "PIL", "sklearn")
+
+
+def is_finished(folder, identity):
+    """Whether a run folder holds a finished run of this identity, its weights included.
+
+    Args:
+        folder: the run folder.
+        identity: dict with config, data_hash and split_hash.
+    """
+    record = _read_json(folder / RECORD)
+    return (
+        _same_run(record, identity)
+        and "metrics" in record
+        and record["model_sha256"] == _sha256(folder / MODEL)
+        and record["predictions_sha256"] == _sha256(folder / PREDICTIONS)
+    )
+
+
+def _same_run(record, identity):
+    return record is not None and all(record.get(key) == identity[key] for key in identity)
+
+
+def open_run(folder, identity):
+    """Make a run folder ready for training.
+
+    An interrupted run of the same identity is gone on with. A run of another identity that lies
+    there is kept beside it under a new name, `<name>~1` and so on, which no table counts.
+
+    Raises:
+        InputError: if the folder cannot be written to.
+    """
+    try:
+        if folder.exists() and not _same_run(_read_json(folder / RECORD), identity):
+            folder.rename(_free_name(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_json(folder / RECORD, identity)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+    return folder
+
+
+def _free_name(folder):
+    number = 1
+    while (name := folder.with_name(f"{folder.name}~{number}")).exists():
+        number += 1
+    return name
+
+
+def epochs_done(folder):
+    """Number of epochs that an interrupted run has a backup of."""
+    metadata = _read_json(folder / BACKUP / "training_metadata.json")
+    return metadata["epoch"] if metadata else 0
+
+
+def tidy_history(folder):
+    """`history.csv` with each epoch once: one that was cut off and repeated counts as repeated."""
+    history = pd.read_csv(folder / HISTORY).drop_duplicates("epoch", keep="last")
+    history.to_csv(folder / HISTORY, index=False)
+    return history
+
+
+def write_record(folder, record):
+    """Write the whole `run.json`, to which only its identity was written before training."""
+    record |= {
+        "code_version": code_version(),
+        "python": platform.python_version(),
+        "libraries": {name: import_module(name).__version__ for name in LIBRARIES},
+        "model_sha256": _sha256(folder / MODEL),
+        "predictions_sha256": _sha256(folder / PREDICTIONS),
+    }
+    _write_json(folder / RECORD, record)
+
+
+def code_version():
+    """The package's version and a digest of its code, such as "0.1.0+3f2a9c01d4e5"."""
+    root = Path(ecg_lib.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return f"{ecg_lib.__version__}+{digest.hexdigest()[:12]}"
+
+
+def read_record(folder):
+    """The record of a finished run, as a dict."""
+    record = _read_json(folder / RECORD)
+    if record is None or "metrics" not in record:
+        raise InputError(f"{folder} holds no finished run: expected a folder with {RECORD}")
+    return record
+
+
+def read_history(folder):
+    """The history of a run, as a DataFrame with a row an epoch."""
+    return pd.read_csv(folder / HISTORY)
+
+
+def describe(folder):
+    """A few lines of text that say what a finished run was and where it lies."""
+    record = read_record(folder)
+    lines = {
+        "run folder": folder,
+        "data and protocol": f"{record['data']}, {record['config']['protocol']}",
+        "epochs": f"{record['epochs_done']}{', resumed' if record['resumed'] else ''}",
+        "training": f"{record['wall_seconds'] / 60:.1f} minutes, {' + '.join(record['devices'])}",
+        "batch": f"{record['config']['batch_size']} in all, {record['batch_per_replica']} a device",
+        "parameters": f"{record['parameters']:,}",
+        "code": record["code_version"],
+    }
+    return "\n".join(f"{name}: {value}" for name, value in lines.items())
+
+
+def read_predictions(folder):
+    """The predictions of a run, as a DataFrame; see the module's text for the columns."""
+    return pd.read_csv(folder / PREDICTIONS, dtype={"group": str, "page_id": str, "file": str})
+
+
+def finished_runs(folder):
+    """The finished run folders in a folder of runs, in the order of the models' registry."""
+    records = {path.parent: _read_json(path) for path in Path(folder).glob(f"*/{RECORD}")}
+    finished = [
+        run
+        for run, record in records.items()
+        if record is not None and "metrics" in record and "~" not in run.name
+    ]
+    order = list(MODELS)
+    return sorted(
+        finished, key=lambda run: (order.index(records[run]["config"]["model"]), run.name)
+    )
+
+
+def folders_of_runs(results):
+    """All folders of run folders in a results folder: `<results>/<data>/<protocol>`.
+
+    Raises:
+        InputError: if there is no finished run in any.
+    """
+    folders = sorted({path.parents[1] for path in Path(results).glob(f"*/*/*/{RECORD}")})
+    found = [folder for folder in folders if finished_runs(folder)]
+    if not found:
+        raise InputError(f"{results} holds no finished run: expected a folder that `run` wrote to")
+    return found
+
+
+def _read_json(path):
+    """The content of a JSON file, or None if there is none or it is broken."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _write_json(path, content):
+    """Write a JSON file so that it is there whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.rename(path)
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
+TABLE = "accuracy"
+"""Stem of the table's files: `accuracy.md` and `accuracy.csv`."""
+
+
+def published_accuracies():
+    """What the published experiment reports: `{model: {"test": ..., "validation": ..., ...}}`.
+
+    Reference:
+        github.com/prantik-paul-99/Heart-Condition-Classifier-from-ECG-images, its README.
+    """
+    with resources.files("ecg_lib.data").joinpath("published_results.json").open() as file:
+        return json.load(file)
+
+
+def accuracy_table(folder):
+    """The accuracy table of all finished runs in a folder, computed from their predictions.
+
+    Args:
+        folder: a folder of run folders, `<results>/<data>/<protocol>`.
+
+    Returns:
+        DataFrame with a row a run: model, run, image_size, epochs, seed, device, parameters,
+        accuracy on test, validation and both (0 to 1), minutes of training, resumed; under the
+        published protocol also the published accuracies.
+
+    Raises:
+        InputError: if there is no finished run.
+    """
+    finished = finished_runs(folder)
+    if not finished:
+        raise InputError(f"{folder} holds no finished run: expected folders with {RECORD}")
+    return pd.DataFrame([_table_row(run) for run in finished])
+
+
+def _table_row(run):
+    record = read_record(run)
+    config = record["config"]
+    measured = {
+        name: accuracy(part) for name, part in parts(read_predictions(run)).items() if len(part)
+    }
+    row = {
+        "model": DISPLAY_NAMES[config["model"]],
+        "run": run.name,
+        "image_size": config["image_size"],
+        "epochs": record["epochs_done"],
+        "seed": config["seed"],
+        "device": " + ".join(record["devices"]),
+        "parameters": record["parameters"],
+        **measured,
+        "minutes": record["wall_seconds"] / 60,
+        "resumed": record["resumed"],
+    }
+    if config["protocol"] == "published":
+        published = published_accuracies().get(config["model"], {})
+        row |= {f"published_{name}": published.get(name) for name in measured}
+    return row
+
+
+def table_caption(folder):
+    """What the table's figures were obtained on, in one paragraph."""
+    record = read_record(finished_runs(folder)[0])
+    protocol = record["config"]["protocol"]
+    pages = ", ".join(f"{count:,} {name}" for name, count in record["pages"].items())
+    return (
+        f"Data: {record['data']}. Protocol: {protocol} ({PROTOCOLS[protocol].description}); "
+        f"files: {pages}. Accuracy is the share of files whose highest logit is their class; "
+        f'"both" is test and validation together. Epochs, image size, random seed and device '
+        f"stand in each row. Computed from each run's {PREDICTIONS}."
+    )
+
+
+def table_markdown(folder):
+    """The accuracy table of a folder of runs as Markdown, its caption below it."""
+    table = accuracy_table(folder)
+    shares = [name for name in table if name in _SHARES]
+    shown = table.drop(columns="run").assign(
+        image_size=[f"{size}x{size}" for size in table["image_size"]],
+        parameters=table["parameters"].map("{:,}".format),
+        minutes=table["minutes"].map("{:.1f}".format),
+        resumed=table["resumed"].map({True: "yes", False: "no"}),
+        **{name: table[name].map("{:.4f}".format, na_action="ignore") for name in shares},
+    )
+    heads = [name.replace("_", " ") for name in shown]
+    rows = [heads, ["---"] * len(heads), *shown.fillna("").astype(str).to_numpy().tolist()]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"{lines}\n\n{table_caption(folder)}\n"
+
+
+_SHARES = {f"{prefix}{name}" for prefix in ("", "published_") for name in (*SCORED_SPLITS, "both")}
+
+
+def write_table(folder):
+    """Write `accuracy.md` and `accuracy.csv` into a folder of runs; return the Markdown."""
+    text = table_markdown(folder)
+    try:
+        (folder / f"{TABLE}.md").write_text(text)
+        accuracy_table(folder).to_csv(folder / f"{TABLE}.csv", index=False, float_format="%.6g")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+    return text
+
+
+def update_readme(readme):
+    """Put the current tables into a README, between its pairs of table marks.
+
+    A table of the folder `results/khan2021/published` stands between the lines
+    `<!-- table: results/khan2021/published -->` and `<!-- end of table -->`; folders are given
+    relative to the README.
+
+    Args:
+        readme: path of the README.
+    """
+
+    def current(match):
+        return f"{match[1]}\n{table_markdown(readme.parent / match[2])}{match[3]}"
+
+    marks = r"(<!-- table: (\S+) -->)\n.*?(<!-- end of table -->)"
+    readme.write_text(re.sub(marks, current, readme.read_text(), flags=re.DOTALL))

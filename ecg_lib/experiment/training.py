@@ -1,0 +1,232 @@
+"""Train one model on one split of the pages, and record what came out."""
+
+import shutil
+import time
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.splits import PROTOCOLS, SPLITS
+from ecg_lib.errors import InputError
+from ecg_lib.experiment import runs
+from ecg_lib.experiment.devices import choose_strategy, device_name
+from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
+from ecg_lib.models import build, load
+
+HALVE_AFTER = (10, 15)
+"""Epochs after which the published experiment halves its learning rate."""
+
+GLOBAL_CLIPNORM = 10.0
+"""Greatest norm over all gradients together, as in the published experiment."""
+
+PREDICT_BATCH = 64
+
+
+def train(config, inputs):
+    """Train the model of a `RunConfig`, unless the same run is finished already.
+
+    The weights are saved as `model.keras`; the predictions and every figure come from that file,
+    loaded again outside the strategy, so what is reported is what others can load.
+
+    Args:
+        config: a `RunConfig`.
+        inputs: what `ecg_lib.experiment.inputs.open_inputs(config)` returned.
+
+    Returns:
+        The run folder, as a `pathlib.Path`; `ecg_lib.experiment.runs` says what it holds.
+
+    Raises:
+        InputError: if the strategy or the image size cannot be used, or if training ran into NaN.
+    """
+    if runs.is_finished(config.run_path, inputs.identity):
+        return config.run_path
+    folder = runs.open_run(config.run_path, inputs.identity)
+    prepared, splits = inputs.prepared, inputs.splits
+    strategy = choose_strategy(config.strategy)
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+    classes = [name for name in CLASSES if name in set(prepared.pages["class"])]
+    labels = prepared.pages["class"].map(classes.index)
+    rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
+    fitted = _fit(config, strategy, prepared.crops, labels, rows, classes, folder)
+
+    model = load(folder / runs.MODEL)
+    scored = splits.index[splits.isin(SCORED_SPLITS)].to_numpy()
+    predictions = _predict(model, prepared, splits, scored, classes)
+    predictions.to_csv(folder / runs.PREDICTIONS, index=False, float_format="%.6g")
+    runs.write_record(
+        folder,
+        inputs.identity
+        | fitted
+        | {
+            "data": config.data_name,
+            "classes": classes,
+            "parameters": model.count_params(),
+            "trainable_parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
+            "pages": {name: len(of_split) for name, of_split in rows.items()},
+            "metrics": metrics(runs.read_predictions(folder)),
+        },
+    )
+    return folder
+
+
+def _fit(config, strategy, crops, labels, rows, classes, folder):
+    """Train, save `model.keras` and `history.csv`; return what the record says about it."""
+    replicas = strategy.num_replicas_in_sync
+    if config.batch_size % replicas:
+        raise InputError(
+            f"batch_size {config.batch_size} does not divide among {replicas} devices: "
+            f"expected a multiple of {replicas}"
+        )
+    steps = -(-len(rows["train"]) // config.batch_size)
+    mean, variance = moments(crops, rows["train"])
+    with strategy.scope():
+        model = build(config.model, crops.shape[1:], len(classes), mean=mean, variance=variance)
+        compile_model(model, config.learning_rate, steps)
+    done = runs.epochs_done(folder)
+    if done:
+        print(f"{config.run_name}: going on after epoch {done} of {config.epochs}", flush=True)
+    order = page_order(
+        len(rows["train"]),
+        config.epochs * steps * config.batch_size,
+        config.seed,
+        PROTOCOLS[config.protocol].reshuffle,
+    )[done * steps * config.batch_size :]
+    model.fit(
+        batches(crops, labels, rows["train"], order, config.batch_size),
+        steps_per_epoch=steps,
+        epochs=config.epochs,
+        validation_data=whole(crops, labels, rows["validation"]),
+        shuffle=False,
+        verbose=2,
+        callbacks=[
+            EpochSeconds(),
+            keras.callbacks.CSVLogger(folder / runs.HISTORY, append=True),
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.BackupAndRestore(folder / runs.BACKUP, delete_checkpoint=False),
+        ],
+    )
+    history = runs.tidy_history(folder)
+    if len(history) < config.epochs:
+        raise InputError(
+            f"{config.run_name}: training ran into NaN in epoch {len(history) + 1}: "
+            f"expected a smaller learning_rate than {config.learning_rate}"
+        )
+    model.save(folder / runs.MODEL)
+    shutil.rmtree(folder / runs.BACKUP)
+    return {
+        "epochs_done": len(history),
+        "resumed": done > 0,
+        "wall_seconds": round(float(history["seconds"].sum()), 1),
+        "strategy": type(strategy).__name__,
+        "replicas": replicas,
+        "batch_per_replica": config.batch_size // replicas,
+        "devices": [device_name(device) for device in strategy.extended.worker_devices],
+    }
+
+
+def compile_model(model, learning_rate, steps_per_epoch):
+    """Compile a model as the published experiment trains it.
+
+    Cross-entropy on the logits; Adamax, its rate halved after epochs 10 and 15, epsilon 1e-8 as in
+    PyTorch; the norm over all gradients clipped at 10.
+
+    Args:
+        model: a Keras model that puts out logits.
+        learning_rate: before the first halving.
+        steps_per_epoch: training steps an epoch.
+    """
+    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [epoch * steps_per_epoch for epoch in HALVE_AFTER],
+        [learning_rate, learning_rate / 2, learning_rate / 4],
+    )
+    model.compile(
+        keras.optimizers.Adamax(schedule, epsilon=1e-8, global_clipnorm=GLOBAL_CLIPNORM),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        # XLA fails under MirroredStrategy, and one setting serves one device and many.
+        jit_compile=False,
+    )
+
+
+class EpochSeconds(keras.callbacks.Callback):
+    """Adds the duration of each epoch, in seconds, to its logs as `seconds`."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begin = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = round(time.perf_counter() - self._begin, 3)
+
+
+def moments(crops, rows):
+    """Mean and variance of all pixels of the given rows, for the model's Normalization layer.
+
+    Args:
+        crops: uint8 array `(pages, 13, height, width)`.
+        rows: rows to take.
+
+    Returns:
+        `(mean, variance)`, floats on the scale of 0..255.
+    """
+    counts = np.zeros(256, np.int64)
+    for row in rows:
+        counts += np.bincount(crops[row].ravel(), minlength=256)
+    levels = np.arange(256)
+    mean = np.average(levels, weights=counts)
+    return float(mean), float(np.average((levels - mean) ** 2, weights=counts))
+
+
+def page_order(pages, length, seed, reshuffle):
+    """In which order the training pages are gone through, round after round.
+
+    The rounds follow each other without a gap and batches are cut from the whole, so that every
+    batch is full, no page is left out more often than another, and the order at any step is known
+    without going through the steps before it.
+
+    Args:
+        pages: number of training pages.
+        length: number of places to fill.
+        seed: random seed of the order.
+        reshuffle: whether each round has an order of its own; otherwise they are taken as they are.
+
+    Returns:
+        int64 array `(length,)` of numbers from 0 to `pages - 1`.
+    """
+    rounds = range(-(-length // pages))
+    if reshuffle:
+        orders = [np.random.default_rng([seed, number]).permutation(pages) for number in rounds]
+    else:
+        orders = [np.arange(pages)] * len(rounds)
+    return np.concatenate(orders)[:length]
+
+
+def batches(crops, labels, rows, order, batch_size):
+    """A `tf.data.Dataset` of full batches of `(crops, labels)` of `rows`, taken in `order`."""
+    with tf.device("CPU"):
+        all_crops = tf.constant(crops[rows])
+        all_labels = tf.constant(labels.loc[rows].to_numpy())
+    return (
+        tf.data.Dataset.from_tensor_slices(order)
+        .batch(batch_size, drop_remainder=True)
+        .map(lambda places: (tf.gather(all_crops, places), tf.gather(all_labels, places)))
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def whole(crops, labels, rows):
+    """A `tf.data.Dataset` of all `rows` once, in their order."""
+    return tf.data.Dataset.from_tensor_slices((crops[rows], labels.loc[rows])).batch(PREDICT_BATCH)
+
+
+def _predict(model, prepared, splits, rows, classes):
+    logits = model.predict(prepared.crops[rows], batch_size=PREDICT_BATCH, verbose=0)
+    pages = prepared.pages.loc[rows]
+    columns = pages[["file", "page_id", "group"]].assign(split=splits[rows], label=pages["class"])
+    named = pd.DataFrame(logits, index=rows, columns=[LOGIT + name for name in classes])
+    return pd.concat([columns, named], axis="columns")

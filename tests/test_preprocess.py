@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter, ImageOps
+
+from ecg_lib.errors import InputError
+from ecg_lib.pages.leads import Box
+from ecg_lib.pages.preprocess import MIN_SIDE, crop_leads, read_luma
+
+BOXES = [Box(10, 20, 150, 110), Box(0, 0, 300, 240), Box(250, 200, 320, 260)]
+
+
+@pytest.fixture
+def luma():
+    return np.random.default_rng(1).integers(0, 256, (240, 300), dtype=np.uint8)
+
+
+def pillow_crops(luma, boxes, size):
+    """The published steps, written with Pillow's own operations."""
+    page = Image.fromarray(luma)
+    return np.stack(
+        [
+            np.asarray(
+                ImageOps.invert(page.crop(box).convert("L"))
+                .filter(ImageFilter.MaxFilter(3))
+                .resize((size, size), Image.BICUBIC)
+            )
+            for box in boxes
+        ]
+    )
+
+
+@pytest.mark.parametrize("size", [64, 32])
+def test_crops_equal_pillow_to_the_byte(luma, size):
+    crops = crop_leads(luma, BOXES, size)
+    assert crops.dtype == np.uint8
+    assert crops.shape == (3, size, size)
+    np.testing.assert_array_equal(crops, pillow_crops(luma, BOXES, size))
+
+
+def test_ink_is_bright_and_a_single_pixel_grows_to_three():
+    page = np.full((64, 64), 255, np.uint8)
+    page[30, 40] = 0
+    (crop,) = crop_leads(page, [Box(0, 0, 64, 64)], 64)
+    assert crop.sum() == 9 * 255
+    assert (crop[29:32, 39:42] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA", "I;16"])
+def test_every_mode_reads_as_grey_levels(tmp_path, mode):
+    grey = Image.new("L", (MIN_SIDE, MIN_SIDE), 255)
+    grey.paste(0, (50, 50, 100, 100))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    else:
+        image = grey.convert("RGB").convert(mode) if mode != "LA" else grey.convert("LA")
+    path = tmp_path / ("page.tif" if mode == "CMYK" else "page.png")
+    image.save(path)
+    luma = read_luma(path)
+    assert luma.dtype == np.uint8
+    assert luma[75, 75] < 40
+    assert luma[10, 10] > 250
+
+
+def test_transparent_paper_is_white(tmp_path):
+    path = tmp_path / "page.png"
+    Image.new("RGBA", (300, 300), (0, 0, 0, 0)).save(path)
+    assert (read_luma(path) == 255).all()
+
+
+def test_a_phone_picture_is_turned_as_its_exif_says(tmp_path):
+    image = Image.new("L", (300, 240), 255)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "page.jpg"
+    image.save(path, exif=exif)
+    assert read_luma(path).shape == (300, 240)
+
+
+def write_nothing(path):
+    path.write_bytes(b"")
+
+
+def write_text(path):
+    path.write_text("not a picture")
+
+
+def write_half_a_page(path):
+    noise = np.random.default_rng(1).integers(0, 256, (400, 400), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def write_thumbnail(path):
+    Image.new("L", (64, 64)).save(path)
+
+
+def write_giant(path):
+    Image.new("1", (20_000, 6_000)).save(path, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (write_nothing, "the file is empty"),
+        (write_text, "expected a JPEG or PNG page"),
+        (write_half_a_page, "cut off"),
+        (write_thumbnail, "64x64 pixels"),
+        (write_giant, "20000x6000 pixels"),
+    ],
+)
+def test_a_bad_file_is_named_in_one_sentence(tmp_path, write, words):
+    path = tmp_path / "bad.jpg"
+    write(path)
+    with pytest.raises(InputError) as caught:
+        read_luma(path)
+    assert "bad.jpg" in str(caught.value)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
