@@ -46,10 +46,10 @@ def test_one_millivolt_is_ten_millimetres_and_one_second_twenty_five(layout):
     shape = ink(page, boxes[CROPS.index("II")])
     right_of_name = shape[:, round(15 * scale) :]
     rows = np.flatnonzero(right_of_name.any(axis=1))
-    tallest = right_of_name.sum(axis=0)
-    sides = np.flatnonzero(tallest > 8 * scale)
+    # A steep side may fall on two columns of pixels, half on each.
+    sides = np.flatnonzero(right_of_name.sum(axis=0) > 4 * scale)
 
-    pen = 4 if layout.startswith("standard") else 1
+    pen = 3 if layout.startswith("standard") else 1
     assert rows[-1] - rows[0] + 1 - pen == pytest.approx(10 * scale, abs=2)
     assert sides[-1] - sides[0] + 1 - pen == pytest.approx(25 * scale, abs=2)
 

@@ -253,9 +253,21 @@ def test_an_interrupted_set_is_finished(drawn, tmp_path, monkeypatch):
 
 def test_a_set_is_not_continued_with_another_seed(drawn):
     before = contents(drawn)
-    with pytest.raises(InputError, match=r"seed 4 .* seed 5"):
+    with pytest.raises(InputError, match=r'"seed": 4, .*"seed": 5, '):
         draw_set(drawn, pages_per_class=3, seed=5)
     assert contents(drawn) == before
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("not a set")
+    with pytest.raises(InputError, match="name an empty folder"):
+        draw_set(tmp_path, pages_per_class=1)
+    assert list(contents(tmp_path)) == ["mine.txt"]
+
+
+def test_no_pages_cannot_be_drawn(tmp_path):
+    with pytest.raises(InputError, match="expected 1 or more"):
+        draw_set(tmp_path, pages_per_class=0)
 
 
 def test_layouts_are_the_same_in_every_class(drawn):

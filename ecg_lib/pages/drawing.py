@@ -12,6 +12,7 @@ Reference:
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -39,44 +40,64 @@ EXPORT_FRAME_BOTTOM = 1517
 EXPORT_LINE_SPACING = 33.4
 """Pixels from one line of the header to the next."""
 
-EXPORT_FRAME_TOPS = {
-    "standard_3x4_with_rhythm": 283,
-    "standard_6x2_with_rhythm": 283,
-    "standard_6x2": 402,
-}
-EXPORT_BASELINES = {
-    "standard_3x4_with_rhythm": (463, 765, 1065, 1367),
-    "standard_6x2_with_rhythm": (400, 570, 741, 913, 1085, 1257, 1429),
-}
-"""Baselines of the exports that have a rhythm strip; the others space theirs by the signals."""
-
-SHEET_INCHES = {
-    "portrait_3x4_with_rhythm": (8.5, 11.0),
-    "landscape_3x4_with_rhythm": (11.0, 8.5),
-}
-SHEET_DPI = {
-    "portrait_3x4_with_rhythm": (103, 112),
-    "landscape_3x4_with_rhythm": (101, 140),
-}
-SHEET_FRAME_MM = {
-    "portrait_3x4_with_rhythm": (25.4, 25.4),
-    "landscape_3x4_with_rhythm": (8.7, 45.9),
-}
-SHEET_SCALE = {
-    "portrait_3x4_with_rhythm": 0.635,
-    "landscape_3x4_with_rhythm": 1.0,
-}
-"""How much smaller than life the ECG is printed: a millimetre of its grid in paper millimetres."""
-
-# Inside the frame of a sheet, in millimetres of its grid.
 SHEET_FRAME_SIZE_MM = (260.0, 155.0)
 SHEET_TRACE_START_MM = 7.0
 SHEET_BASELINES_MM = (20.3, 60.5, 100.7, 140.9)
+"""Inside the frame of a small page's ECG, in millimetres of its grid."""
+
+
+class Export(NamedTuple):
+    """What differs between the exports of an electrocardiograph, in page pixels.
+
+    Attributes:
+        frame_top: y of the grid's frame.
+        on_grid: whether the grid is printed.
+        baselines: y of each line's 0 mV, or None where the rows are spaced by the signals.
+    """
+
+    frame_top: int
+    on_grid: bool
+    baselines: tuple[int, ...] | None
+
+
+class Sheet(NamedTuple):
+    """What differs between the small pages on letter paper.
+
+    Attributes:
+        inches: width and height of the sheet.
+        dpi: lowest and highest resolution, in dots an inch.
+        frame_mm: left and top of the ECG's frame on the sheet, in millimetres.
+        scale: the millimetre of the ECG's grid, in millimetres of paper.
+        ink: colour of traces and names.
+        cut_line: whether the tops of a line of text show under the grid.
+    """
+
+    inches: tuple[float, float]
+    dpi: tuple[int, int]
+    frame_mm: tuple[float, float]
+    scale: float
+    ink: tuple[int, int, int]
+    cut_line: bool
+
+
+EXPORTS = {
+    "standard_3x4_with_rhythm": Export(283, True, (463, 765, 1065, 1367)),
+    "standard_6x2_with_rhythm": Export(283, False, (400, 570, 741, 913, 1085, 1257, 1429)),
+    "standard_6x2": Export(402, True, None),
+}
+SHEETS = {
+    "portrait_3x4_with_rhythm": Sheet(
+        (8.5, 11.0), (103, 112), (25.4, 25.4), 0.635, (0, 0, 0), cut_line=True
+    ),
+    "landscape_3x4_with_rhythm": Sheet(
+        (11.0, 8.5), (101, 140), (8.7, 45.9), 1.0, (35, 31, 32), cut_line=False
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Form:
-    """Everything about a page but its signals. Lengths are in page pixels.
+    """One page before its traces are drawn. Lengths are in page pixels.
 
     Attributes:
         blank: the page without traces, an RGB image.
@@ -87,6 +108,7 @@ class Form:
         calibration_mm: where the calibration pulse starts, rises, falls and ends, in millimetres
             from `trace_start`.
         separators: whether lines are drawn between the columns.
+        smooth_letters: whether letters have grey edges; the exports' are black or white.
         ink: colour of traces and lead names.
         pen: width of a trace.
         font: the lead names' font.
@@ -100,6 +122,7 @@ class Form:
     baselines: tuple[float, ...]
     calibration_mm: tuple[float, float, float, float]
     separators: bool
+    smooth_letters: bool
     ink: tuple[int, int, int]
     pen: int
     font: ImageFont.FreeTypeFont
@@ -135,10 +158,11 @@ def draw_page(signals, rate, layout, rng):
     """
     layout = LAYOUTS[one_of("layout", layout, LAYOUTS)]
     signals = _ten_seconds(signals, rate)
-    if layout.name in EXPORT_FRAME_TOPS:
+    if layout.name in EXPORTS:
         form = _export(layout, signals, rate, rng)
     else:
-        form = _sheet(layout.name, int(rng.integers(*SHEET_DPI[layout.name], endpoint=True)))
+        sheet = SHEETS[layout.name]
+        form = _sheet(sheet, int(rng.integers(*sheet.dpi, endpoint=True)))
     page = form.blank.copy()
     _draw_leads(page, form, layout, dict(zip(LEADS, signals, strict=True)))
     page.info["dpi"] = (form.dpi, form.dpi)
@@ -158,7 +182,7 @@ def _ten_seconds(signals, rate):
 
 
 def _draw_leads(page, form, layout, signals):
-    draw = _pen(page, binary=form.separators)
+    draw = _pen(page, smooth=form.smooth_letters)
     edges = form.column_edges(layout.columns)
     if form.separators:
         reach = 5.5 * form.px_per_mm
@@ -195,15 +219,14 @@ def _draw_calibration(draw, form, baseline):
 
 
 def _export(layout, signals, rate, rng):
-    frame_top = EXPORT_FRAME_TOPS[layout.name]
-    on_grid = layout.name != "standard_6x2_with_rhythm"
-    page = _export_paper(frame_top if on_grid else None).copy()
+    export = EXPORTS[layout.name]
+    page = _export_paper(export.frame_top if export.on_grid else None).copy()
     heart_rate = _heart_rate(signals, rate)
     _write_header(page, rng, heart_rate, measurements=layout.rhythm_strip is None)
     _write_footer(page, rng, heart_rate, layout)
     px_per_mm = EXPORT_DPI / MM_PER_INCH
-    baselines = EXPORT_BASELINES.get(layout.name) or _baselines_by_extent(
-        layout, signals * MM_PER_MV * px_per_mm, frame_top, EXPORT_FRAME_BOTTOM
+    baselines = export.baselines or _baselines_by_extent(
+        layout, signals * MM_PER_MV * px_per_mm, export.frame_top, EXPORT_FRAME_BOTTOM
     )
     return Form(
         blank=page,
@@ -213,8 +236,9 @@ def _export(layout, signals, rate, rng):
         baselines=baselines,
         calibration_mm=(-7.0, -5.9, -3.7, -2.7),
         separators=True,
+        smooth_letters=False,
         ink=(0, 0, 0),
-        pen=4,
+        pen=3,
         font=_font(SERIF, 29),
         name_offset=(1, -7),
     )
@@ -246,7 +270,7 @@ def _export_paper(frame_top):
     if frame_top is not None:
         _paint_dots(paper[frame_top:EXPORT_FRAME_BOTTOM, 68:2176])
     page = Image.fromarray(paper)
-    draw = _pen(page, binary=True)
+    draw = _pen(page)
     if frame_top is not None:
         frame = (68, frame_top, 2175, EXPORT_FRAME_BOTTOM - 1)
         draw.rectangle(frame, outline=(250, 160, 165), width=4)
@@ -266,12 +290,12 @@ def _paint_dots(area):
     left_out = (column % 10 == 2) & (row % 10 > 2)
     weak = (column % 2 == 0) & (row % 2 == 0) & ~left_out & ~strong
     xs, ys = np.meshgrid(x, y)
-    area[ys[weak], xs[weak]] = (235, 125, 125)
+    area[ys[weak], xs[weak]] = (225, 110, 110)
     area[ys[strong], xs[strong]] = (215, 45, 50)
 
 
 def _write_header(page, rng, heart_rate, measurements):
-    draw, text = _pen(page, binary=True), _font(SERIF, 29)
+    draw, text = _pen(page), _font(SERIF, 29)
     draw.text((1136, 62), "ECG  REPORT", fill=0, font=_font(SERIF, 45), anchor="ms")
     age = rng.choice(["", str(rng.integers(25, 85))])
     after_age = 316 + int(rng.integers(-60, 70))
@@ -317,7 +341,7 @@ def _write_measurements(draw, font, heart_rate):
 
 
 def _write_footer(page, rng, heart_rate, layout):
-    draw, font = _pen(page, binary=True), _font(SERIF, 23)
+    draw, font = _pen(page), _font(SERIF, 23)
     band = rng.choice(["0.67~25Hz", "0.5~45Hz", "0.67~45Hz", "0.5~100Hz"])
     arrangement = f"{layout.columns}*{SECONDS / layout.columns:g}s"
     strip = "" if layout.rhythm_strip is None else "+1r"
@@ -349,66 +373,61 @@ def _heart_rate(signals, rate):
 
 
 @lru_cache(maxsize=64)
-def _sheet(layout_name, dpi):
-    scale = SHEET_SCALE[layout_name] * dpi / MM_PER_INCH
-    left, top = (mm * dpi / MM_PER_INCH for mm in SHEET_FRAME_MM[layout_name])
-    portrait = layout_name == "portrait_3x4_with_rhythm"
+def _sheet(sheet, dpi):
+    px_per_mm = sheet.scale * dpi / MM_PER_INCH
+    left, top = (round(mm * dpi / MM_PER_INCH) for mm in sheet.frame_mm)
     return Form(
-        blank=_sheet_paper(layout_name, dpi, scale, round(left), round(top)),
+        blank=_sheet_paper(sheet, dpi, px_per_mm, left, top),
         dpi=dpi,
-        px_per_mm=scale,
-        trace_start=left + SHEET_TRACE_START_MM * scale,
-        baselines=tuple(top + mm * scale for mm in SHEET_BASELINES_MM),
+        px_per_mm=px_per_mm,
+        trace_start=left + SHEET_TRACE_START_MM * px_per_mm,
+        baselines=tuple(top + mm * px_per_mm for mm in SHEET_BASELINES_MM),
         calibration_mm=(-6.9, -5.9, -0.9, 0.0),
         separators=False,
-        ink=(0, 0, 0) if portrait else (35, 31, 32),
+        smooth_letters=True,
+        ink=sheet.ink,
         pen=1,
-        font=_font(SANS, round(3.9 * scale)),
-        name_offset=(1.4 * scale, -2.5 * scale),
+        font=_font(SANS, round(3.9 * px_per_mm)),
+        name_offset=(1.4 * px_per_mm, -2.5 * px_per_mm),
     )
 
 
-def _sheet_paper(layout_name, dpi, scale, left, top):
-    size = tuple(round(inches * dpi) for inches in SHEET_INCHES[layout_name])
-    paper = np.full((size[1], size[0], 3), 255, np.uint8)
-    width, height = (round(mm * scale) for mm in SHEET_FRAME_SIZE_MM)
-    _paint_lines(paper[top : top + height + 1, left : left + width + 1], scale)
+def _sheet_paper(sheet, dpi, px_per_mm, left, top):
+    page_width, page_height = (round(inches * dpi) for inches in sheet.inches)
+    paper = np.full((page_height, page_width, 3), 255, np.uint8)
+    width, height = (round(mm * px_per_mm) for mm in SHEET_FRAME_SIZE_MM)
+    _paint_lines(paper[top : top + height + 1, left : left + width + 1], px_per_mm)
     page = Image.fromarray(paper)
-    if layout_name == "portrait_3x4_with_rhythm":
-        _write_cut_line(page, left, top + height, scale)
+    if sheet.cut_line:
+        _write_cut_line(page, left, top + height, px_per_mm)
     return page
 
 
-def _paint_lines(area, scale):
+def _paint_lines(area, px_per_mm):
     """A line every millimetre, and a darker one every five."""
     area[:] = (255, 249, 248)
     for step, colour in ((1, (251, 226, 227)), (5, (243, 186, 190))):
-        for axis in (0, 1):
-            at = np.arange(0, area.shape[axis], step * scale).round().astype(int)
-            at = at[at < area.shape[axis]]
-            if axis == 0:
-                area[at] = np.minimum(area[at], colour)
-            else:
-                area[:, at] = np.minimum(area[:, at], colour)
+        for lines in (area, area.swapaxes(0, 1)):
+            at = np.arange(0, len(lines) - 0.5, step * px_per_mm).round().astype(int)
+            lines[at] = np.minimum(lines[at], np.uint8(colour))
     area[[0, -1]] = area[:, [0, -1]] = (245, 175, 180)
 
 
-def _write_cut_line(page, left, bottom, scale):
+def _write_cut_line(page, left, bottom, px_per_mm):
     """The line under the grid, cut off after the tops of its letters as on the real pages."""
-    draw, font = _pen(page, binary=True), _font(SANS, round(3.2 * scale))
+    draw, font = _pen(page), _font(SANS, round(3.2 * px_per_mm))
     draw.text((left + 2, bottom + 2), "Cart#  0   V.", fill=0, font=font)
-    words = "Site# 0  Cart# 0  FW:1.11.0.2  Sequence#  25 mm/s  10 mm/mV  0.05-150 Hz"
-    draw.text((left + 64 * scale, bottom + 2), words, fill=0, font=font)
-    draw.rectangle((0, bottom + 1 + round(1.7 * scale), page.width, page.height), fill="white")
+    settings = "Site# 0  Cart# 0  FW:1.11.0.2  Sequence#  25 mm/s  10 mm/mV  0.05-150 Hz"
+    draw.text((left + 64 * px_per_mm, bottom + 2), settings, fill=0, font=font)
+    draw.rectangle((0, bottom + 1 + round(1.7 * px_per_mm), page.width, page.height), fill="white")
 
 
 # --- shared
 
 
-def _pen(page, binary):
-    """A pen for the page. The exports' letters are binary, the sheets' are smoothed."""
+def _pen(page, smooth=False):
     draw = ImageDraw.Draw(page)
-    draw.fontmode = "1" if binary else "L"
+    draw.fontmode = "L" if smooth else "1"
     return draw
 
 

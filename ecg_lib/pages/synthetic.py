@@ -100,7 +100,7 @@ class Rhythm:
 HEALTHY = {
     "P": Wave(-0.16, 0.022, np.array([0.06, 0.11, -0.02])),
     "Q": Wave(-0.024, 0.009, np.array([-0.14, -0.08, -0.24])),
-    "R": Wave(0.0, 0.012, np.array([0.80, 0.82, 0.34])),
+    "R": Wave(0.0, 0.012, np.array([0.95, 0.72, 0.36])),
     "S": Wave(0.027, 0.011, np.array([-0.15, -0.10, 0.52])),
     "T": Wave(0.25, 0.048, np.array([0.17, 0.14, -0.09])),
     "T end": Wave(0.29, 0.030, np.array([0.10, 0.08, -0.05])),
@@ -205,14 +205,14 @@ def _abnormal_heartbeat(rng, seconds):
 def _ectopic_beats(rng, seconds):
     """Ventricular ectopic beats: early, broad, tall, no P, T opposed, a pause after each."""
     beat = _healthy_beat(rng)
-    main = _rotate(np.array([0.5, 1.2, -0.5]), rng, 40) * rng.uniform(1.1, 1.5)
+    main = _rotate(np.array([0.5, 1.2, -0.5]), rng, 40) * rng.uniform(1.2, 1.6)
     ectopic = {
         "R": Wave(0.0, 0.032, main),
         "R late": Wave(0.06, 0.030, 0.4 * main),
         "T": Wave(0.30, 0.060, -0.45 * main),
     }
     interval = 60 / rng.uniform(60, 90)
-    every = int(rng.integers(2, 5))
+    every = int(rng.integers(2, 4))
     sinus = _beat_times(rng, seconds, interval, 0.02)
     first = int(rng.integers(every))
     return Rhythm(
@@ -229,8 +229,8 @@ def _atrial_fibrillation(rng, seconds):
     """No P, a trembling baseline, beats at irregular intervals."""
     beat = _without(_healthy_beat(rng), "P")
     interval = 60 / rng.uniform(75, 125)
-    times = _beat_times(rng, seconds, interval, 0.24)
-    return Rhythm([(at, _timed(beat, interval)) for at in times], rng.uniform(0.06, 0.12))
+    times = _beat_times(rng, seconds, interval, 0.28)
+    return Rhythm([(at, _timed(beat, interval)) for at in times], rng.uniform(0.08, 0.14))
 
 
 def _bundle_branch_block(rng, seconds):
@@ -239,13 +239,13 @@ def _bundle_branch_block(rng, seconds):
     size = rng.uniform(0.85, 1.2)
     if rng.random() < 0.5:  # left: no septal q, broad notched R in I and V6, deep S in V1 to V3
         beat = _without(beat, "Q", "S") | {
-            "R": Wave(0.0, 0.024, size * _rotate(np.array([0.55, 0.45, 0.75]), rng, 15)),
-            "R late": Wave(0.06, 0.026, size * _rotate(np.array([0.85, 0.35, 0.75]), rng, 15)),
+            "R": Wave(0.0, 0.028, size * _rotate(np.array([0.60, 0.45, 0.85]), rng, 15)),
+            "R late": Wave(0.07, 0.028, size * _rotate(np.array([0.85, 0.35, 0.75]), rng, 15)),
             "T": Wave(0.29, 0.060, size * np.array([-0.28, -0.10, -0.32])),
         }
     else:  # right: R' in V1, broad S in I and V6
         beat = beat | {
-            "S": Wave(0.055, 0.026, size * _rotate(np.array([-0.60, -0.10, -0.55]), rng, 15)),
+            "S": Wave(0.055, 0.026, size * _rotate(np.array([-0.75, -0.10, -0.65]), rng, 15)),
             "T": Wave(0.29, 0.050, size * np.array([0.22, 0.12, 0.12])),
         }
     return Rhythm(_regular(rng, seconds, rng.uniform(58, 98), beat))
@@ -296,8 +296,8 @@ RECIPES = {
 
 def _healthy_beat(rng):
     """The healthy beat of some heart: its axis and its size vary."""
-    turn = _turn(rng, 18)
-    size = rng.uniform(0.85, 1.25)
+    turn = _turn(rng, 14)
+    size = rng.uniform(0.9, 1.25)
     return {
         name: wave._replace(dipole=size * rng.uniform(0.85, 1.15) * turn @ wave.dipole)
         for name, wave in HEALTHY.items()
@@ -367,7 +367,8 @@ def draw_set(folder, pages_per_class, seed=0, jobs=1):
     holds its `class`, `layout` and `boxes` (13 times left, top, right, bottom in page pixels, in
     canonical order), and `folder/set.json`, which says how the set was drawn. A page depends on
     the seed, its class and its number only, not on `jobs` or on what else is drawn. Pages that
-    are already there are kept, so an interrupted set is finished by the same call.
+    are already there are kept, so an interrupted set is finished, and a finished one enlarged,
+    by calling this again.
 
     Args:
         folder: where the set goes; made if it is not there.
@@ -379,10 +380,13 @@ def draw_set(folder, pages_per_class, seed=0, jobs=1):
         Number of pages that were drawn now.
 
     Raises:
-        InputError: if the folder holds a set of another seed or version.
+        InputError: if no page is asked for, or the folder holds a set of another seed or
+            version, or anything else.
     """
+    if pages_per_class < 1:
+        raise InputError(f"{pages_per_class} pages a class cannot be drawn: expected 1 or more")
     folder = Path(folder)
-    _claim(folder, {"seed": seed, "version": SYNTHETIC_VERSION})
+    _claim(folder, seed)
     wanted = [
         (class_name, number, folder / class_name / f"{class_name}_{number:04d}.jpg")
         for number in range(1, pages_per_class + 1)
@@ -397,34 +401,31 @@ def draw_set(folder, pages_per_class, seed=0, jobs=1):
     return len(missing)
 
 
-def _claim(folder, description):
+def _claim(folder, seed):
+    """Say in the folder how its set is drawn, or make sure that it was drawn so."""
+    description = json.dumps({"seed": seed, "version": SYNTHETIC_VERSION})
     path = folder / "set.json"
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+    if path.is_file():
+        found = path.read_text(encoding="utf-8")
         if found != description:
             raise InputError(
-                f"{folder} holds a set drawn with {_said(found)}, not with {_said(description)}: "
+                f"{folder} holds a set drawn with {found}, not with {description}: "
                 "name another folder, or remove this one"
             )
-        return
+    elif folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
+        raise InputError(f"{folder} holds something else than a drawn set: name an empty folder")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_text(path, description)
     for class_name in RECIPES:
-        (folder / class_name).mkdir(parents=True, exist_ok=True)
-    _write(path, lambda part: part.write_text(json.dumps(description, indent=1), encoding="utf-8"))
-
-
-def _said(description):
-    return f"seed {description['seed']} and version {description['version']}"
+        (folder / class_name).mkdir(exist_ok=True)
 
 
 def _draw_one(seed, class_name, number, path):
     page, truth, quality = draw_example(class_name, seed, number)
     # The truth comes last: a page counts as drawn once its truth is there.
-    _write(
-        path,
-        lambda part: page.save(part, "JPEG", quality=quality, dpi=page.info["dpi"]),
-    )
-    text = json.dumps(truth, indent=1)
-    _write(_truth_path(path), lambda part: part.write_text(text, encoding="utf-8"))
+    _write(path, lambda part: page.save(part, "JPEG", quality=quality, dpi=page.info["dpi"]))
+    _write_text(_truth_path(path), json.dumps(truth))
 
 
 def draw_example(class_name, seed, number):
@@ -460,3 +461,7 @@ def _write(path, write):
     part = path.with_name(f".{path.name}.part")
     write(part)
     part.replace(path)
+
+
+def _write_text(path, text):
+    _write(path, lambda part: part.write_text(text, encoding="utf-8"))
