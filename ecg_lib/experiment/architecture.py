@@ -120,7 +120,7 @@ def architecture_figure(model):
         model: a functional `keras.Model`, such as those of `ecg_lib.models`.
 
     Returns:
-        A `matplotlib.figure.Figure`, 6 to 9 inches wide.
+        A `matplotlib.figure.Figure`, 4 to 9 inches wide.
 
     Example:
         >>> architecture_figure(build("attention_vgg")).savefig("attention_vgg.png", dpi=150)
