@@ -183,10 +183,10 @@ def _noise(time, rate, rng):
     wander = np.zeros((leads, len(time)))
     for frequency in rng.uniform(0.05, 0.5, 3):
         phase = rng.uniform(0, 2 * np.pi, (leads, 1))
-        wander += rng.uniform(0, 0.05, (leads, 1)) * np.sin(2 * np.pi * frequency * time + phase)
+        wander += rng.uniform(0, 0.04, (leads, 1)) * np.sin(2 * np.pi * frequency * time + phase)
     hum = rng.uniform(0, 0.008, (leads, 1)) * np.sin(2 * np.pi * 50 * time + rng.uniform(0, 6))
     muscle = gaussian_filter1d(rng.standard_normal((leads, len(time))), 0.002 * rate, axis=1)
-    tension = np.exp(rng.uniform(np.log(0.01), np.log(0.1))) * rng.uniform(0.3, 1, (leads, 1))
+    tension = np.exp(rng.uniform(np.log(0.01), np.log(0.06))) * rng.uniform(0.3, 1, (leads, 1))
     return wander + hum + tension * muscle
 
 
@@ -194,7 +194,7 @@ def _noise(time, rate, rng):
 
 
 def _normal(rng, seconds):
-    return Rhythm(_regular(rng, seconds, rng.uniform(58, 98), _healthy_beat(rng)))
+    return Rhythm(_regular(rng, seconds, rng.uniform(58, 92), _healthy_beat(rng)))
 
 
 def _abnormal_heartbeat(rng, seconds):
@@ -228,9 +228,9 @@ def _ectopic_beats(rng, seconds):
 def _atrial_fibrillation(rng, seconds):
     """No P, a trembling baseline, beats at irregular intervals."""
     beat = _without(_healthy_beat(rng), "P")
-    interval = 60 / rng.uniform(75, 125)
+    interval = 60 / rng.uniform(90, 140)
     times = _beat_times(rng, seconds, interval, 0.28)
-    return Rhythm([(at, _timed(beat, interval)) for at in times], rng.uniform(0.08, 0.14))
+    return Rhythm([(at, _timed(beat, interval)) for at in times], rng.uniform(0.10, 0.16))
 
 
 def _bundle_branch_block(rng, seconds):
@@ -245,7 +245,7 @@ def _bundle_branch_block(rng, seconds):
         }
     else:  # right: R' in V1, broad S in I and V6
         beat = beat | {
-            "S": Wave(0.055, 0.026, size * _rotate(np.array([-0.75, -0.10, -0.65]), rng, 15)),
+            "S": Wave(0.060, 0.028, size * _rotate(np.array([-0.85, -0.10, -0.75]), rng, 15)),
             "T": Wave(0.29, 0.050, size * np.array([0.22, 0.12, 0.12])),
         }
     return Rhythm(_regular(rng, seconds, rng.uniform(58, 98), beat))
