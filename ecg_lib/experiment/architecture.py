@@ -2,14 +2,16 @@
 
 import math
 import re
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from ecg_lib.models import DISPLAY_NAMES
+from ecg_lib.models import DISPLAY_NAMES, PUBLISHED, build
 
 # All lengths are in inches, so that text of one size fits whatever the network.
 FONT_POINTS = 8
@@ -340,3 +342,14 @@ def _draw_arrow(axes, points, colour):
             "shrinkB": 0,
         },
     )
+
+
+def write_pictures(folder):
+    """Write the picture of each published network as `<folder>/<model>.png`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PUBLISHED:
+        architecture_figure(build(name)).savefig(folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    write_pictures(Path(sys.argv[1]))
