@@ -11,21 +11,25 @@ import cv2
 import numpy as np
 
 from ecg_lib.errors import InputError
-from ecg_lib.pages.ink import look_at
+from ecg_lib.pages.ink import look_at, look_through
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import Box
-from ecg_lib.pages.pulses import find_pulses
+from ecg_lib.pages.lines import follow_lines
+from ecg_lib.pages.pulses import HEIGHT, find_pulses
+from ecg_lib.pages.tilt import enlarging, leaning, levelling, measure_tilt, straightening, upright
 
-_COVERED = 0.55
-"""Least share of a line's columns that show ink near its baseline. Traces of the real pages reach
-0.63 to 1 (large beats leave the band), lines of text 0.25 to 0.5."""
+NUMBERS_OF_LINES = {layout.lines for layout in LAYOUTS.values()}
 
-_BAND = 0.8
-"""Ink is near a baseline within this many pulse heights, that is, millivolts."""
-
-_TRACE_START = 0.62
-"""Pulse heights from a pulse's left stroke to the start of the trace, 0.58 to 0.65 on real
-pages."""
+ATTEMPTS = (
+    (HEIGHT, 0),
+    (round(0.74 * HEIGHT), 0),
+    (round(0.54 * HEIGHT), 0),
+    (HEIGHT, 0.08),
+    (HEIGHT, -0.08),
+)
+"""Heights and leans of the pulses looked for in turn, until a layout has that number of lines. The
+first holds for flat pages, the next two where the sheet's edges show beside a small ECG, the last
+two for photographs."""
 
 _SEPARATOR_REACH = 0.02
 """A separator is looked for this share of a trace's length around its expected place."""
@@ -117,58 +121,76 @@ def detect(luma):
     look = look_at(luma)
     if look is None:
         raise PageRefused("blank", "not an ECG page: there is no ink on it")
-    pulses = find_pulses(look.ink)
-    lines = [] if pulses is None else _traced_lines(look.ink, pulses)
-    if len(lines) < 2:
+    look, lines = _find_lines(luma, look)
+    if lines is None:
         raise PageRefused(
             "not_ecg",
             "not an ECG page: no lines, one above the other, that start with a calibration pulse",
         )
+    return _detection(luma, look, lines)
+
+
+def _find_lines(luma, look):
+    """The lines, and a look in which they are straight and of the usual size."""
+    seen, lines = _best_lines(luma, look)
+    if lines is not None and upright(lines):
+        change = enlarging(lines)
+    else:
+        seen, lines = _best_lines(luma, _levelled(luma, look))
+        change = None if lines is None else straightening(lines)
+    if change is None:
+        return seen, lines
+    return _best_lines(luma, _changed(luma, seen, *change))
+
+
+def _levelled(luma, look):
+    tilt = measure_tilt(look.ink)
+    return _changed(luma, look, *levelling(tilt, look.ink.shape)) if any(tilt) else look
+
+
+def _changed(luma, look, homography, size):
+    return look_through(luma, look.to_page @ np.linalg.inv(homography), size)
+
+
+def _best_lines(luma, look):
+    """The most lines found in a level look, which may be of another size, or lean."""
+    best = look, None
+    for height, lean in ATTEMPTS:
+        seen = look
+        if lean:
+            seen = _changed(luma, look, *leaning(lean, look.ink.shape))
+        pulses = find_pulses(seen.ink, height)
+        lines = None if pulses is None else follow_lines(seen.ink, pulses)
+        if lines is None or len(lines) < 2:
+            continue
+        if best[1] is None or len(lines) > len(best[1]):
+            best = seen, lines
+        if len(lines) in NUMBERS_OF_LINES:
+            break
+    return best
+
+
+def _detection(luma, look, lines):
     height, width = luma.shape
-    return _flat_detection(look, pulses, lines, width, height)
-
-
-def _flat_detection(look, pulses, lines, width, height):
-    baselines = np.array([line.baseline for line in lines])
-    start = np.median([line.left for line in lines]) + _TRACE_START * pulses.height
-    end = np.median([line.end for line in lines])
-    layout, edges, fit = _match_layout(look.ink, baselines, start, end, height > width)
-    scale = look.to_page[0, 0]
-    left, top = look.to_page[:2, 2]
-    boxes = lead_boxes(layout, edges * scale + left, baselines * scale + top, height)
-    covered = np.mean([line.covered for line in lines])
+    start, end = np.median(lines.starts[:, 0]), np.median(lines.ends)
+    layout, edges = _match_layout(look.ink, lines.baselines, start, end, height > width)
+    scale = 1 / np.sqrt(abs(np.linalg.det(look.to_page[:2, :2])))
+    if look.straight:
+        homography, size = np.eye(3), (width, height)
+        left, top = look.to_page[:2, 2]
+    else:
+        homography = look.to_page @ np.diag([scale, scale, 1])
+        size = tuple(round(side / scale) for side in look.ink.shape[::-1])
+        left, top = 0, 0
+    boxes = lead_boxes(layout, edges / scale + left, lines.baselines / scale + top, size[1])
     return Detection(
         layout.name,
         tuple(boxes),
-        np.eye(3),
-        (width, height),
-        float(min(covered, 2 * pulses.score, 1) * fit),
+        homography,
+        size,
+        float(min(np.mean(lines.covered), 2 * lines.pulses.score, 1)),
         layout.rhythm_strip,
     )
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A trace: its baseline, the pulse's left, the last inked column, and the share covered."""
-
-    baseline: float
-    left: float
-    end: int
-    covered: float
-
-
-def _traced_lines(ink, pulses):
-    """The lines that a trace follows to the right of the pulse."""
-    reach = _BAND * pulses.height
-    lines = []
-    for x, y in pulses.feet:
-        band = ink[max(round(y - reach), 0) : round(y + reach)].max(axis=0) > 127
-        first = round(x + pulses.width) + 2
-        end = np.flatnonzero(band)[-1] + 1
-        covered = band[first:end].mean() if end > first else 0
-        if covered >= _COVERED:
-            lines.append(_Line(y, x, int(end), float(covered)))
-    return lines
 
 
 def _match_layout(ink, baselines, start, end, portrait):
@@ -181,10 +203,10 @@ def _match_layout(ink, baselines, start, end, portrait):
         separators = [_separator(ink, x, rows, end - start) for x in edges[1:-1]]
         if all(x is not None for x in separators):
             step = np.mean(np.diff([*separators, end]))
-            return layout, np.array([separators[0] - step, *separators, end]), 1.0
+            return layout, np.array([separators[0] - step, *separators, end])
         if layout.columns == 4:
             name = "portrait_3x4_with_rhythm" if portrait else "landscape_3x4_with_rhythm"
-            return LAYOUTS[name], edges, 1.0
+            return LAYOUTS[name], edges
         raise PageRefused(
             "three_lead_strip",
             "a three-lead strip page: its lines are not parted into two columns of leads",

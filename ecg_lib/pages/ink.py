@@ -31,6 +31,11 @@ _FAINTEST, _FULL = 0.2, 0.45
 the real pages lies mostly below a fifth; the thinnest calibration pulses lie at about 0.4."""
 
 
+_HAIRLINES_LOST = 0.8
+"""Below this scale a linear interpolation skips parts of hairlines. The mean over areas keeps them,
+but takes as long as all the rest together."""
+
+
 @dataclass(frozen=True)
 class Look:
     """The inked part of a page.
@@ -43,6 +48,12 @@ class Look:
     ink: np.ndarray
     to_page: np.ndarray
 
+    @property
+    def straight(self):
+        """Whether the look is only a part of the page at another scale."""
+        rest = self.to_page[[0, 1, 2, 2], [1, 0, 0, 1]]
+        return not rest.any() and self.to_page[0, 0] == self.to_page[1, 1]
+
 
 def look_at(luma):
     """Cut the inked part out of a page and bring it to `LOOK_WIDTH`.
@@ -53,7 +64,9 @@ def look_at(luma):
     Returns:
         A `Look`, or None where there is no ink.
     """
-    small = _halved(luma, _LOCATING_SIZE)
+    small = luma
+    while max(small.shape) >= 2 * _LOCATING_SIZE:
+        small = _half(small)
     extent = _ink_extent(soft_ink(small))
     if extent is None:
         return None
@@ -62,14 +75,31 @@ def look_at(luma):
     left, top = max(left - margin, 0), max(top - margin, 0)
     part = luma[top : bottom + margin, left : right + margin]
     scale = LOOK_WIDTH / part.shape[1]
-    size = (LOOK_WIDTH, max(round(scale * part.shape[0]), 1))
-    part = _halved(part, LOOK_WIDTH)
-    # The mean over areas keeps hairlines, but costs as much as all else where it is not needed.
-    hairlines_at_risk = part.shape[1] > 1.25 * LOOK_WIDTH
-    shrink = cv2.INTER_AREA if hairlines_at_risk else cv2.INTER_LINEAR
-    reduced = cv2.resize(part, size, interpolation=shrink)
     to_page = np.array([[1 / scale, 0, left], [0, 1 / scale, top], [0, 0, 1]])
-    return Look(soft_ink(reduced), to_page)
+    return Look(soft_ink(_resized(part, scale)), to_page)
+
+
+def look_through(luma, to_page, size):
+    """Look at a page through a homography.
+
+    Args:
+        luma: uint8 array (height, width), dark ink on light paper.
+        to_page: float array (3, 3), from the look's pixels to the page's.
+        size: width and height of the look, in pixels.
+
+    Returns:
+        A `Look`.
+    """
+    to_page = to_page / to_page[2, 2]
+    scale = min(1 / np.sqrt(abs(np.linalg.det(to_page[:2, :2]))), 1)
+    seen = cv2.warpPerspective(
+        _resized(luma, scale),
+        np.diag([scale, scale, 1]) @ to_page,
+        size,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return Look(soft_ink(seen), to_page)
 
 
 def soft_ink(luma):
@@ -101,10 +131,15 @@ def _half(luma):
     return cv2.resize(even, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
 
 
-def _halved(luma, size):
-    while max(luma.shape) >= 2 * size:
+def _resized(luma, scale):
+    """The page at another scale, quickly, and without losing hairlines."""
+    height, width = luma.shape
+    size = (max(round(scale * width), 1), max(round(scale * height), 1))
+    while scale <= 0.5:
         luma = _half(luma)
-    return luma
+        scale *= 2
+    how = cv2.INTER_AREA if scale < _HAIRLINES_LOST else cv2.INTER_LINEAR
+    return cv2.resize(luma, size, interpolation=how)
 
 
 def _ink_extent(ink):

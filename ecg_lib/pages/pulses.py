@@ -60,28 +60,26 @@ class Pulses:
     score: float
 
 
-def find_pulses(ink, heights=(HEIGHT,), widths=(_NARROW, _WIDE)):
+def find_pulses(ink, height=HEIGHT):
     """Find the column of calibration pulses.
 
     Args:
         ink: uint8 array (height, width), 255 on ink, as `ecg_lib.pages.ink.look_at` gives it.
-        heights: heights of a pulse to look for, in pixels.
-        widths: widths of a pulse to look for, as shares of the height.
+        height: height of a pulse, in pixels.
 
     Returns:
         `Pulses`, with the highest sum of scores among the columns found, or None.
     """
     searched = ink[:, : round(_SEARCHED_SHARE * ink.shape[1])]
+    strokes = _Strokes(searched, height)
     columns = []
-    for height in heights:
-        strokes = _Strokes(searched, height)
-        for width in widths:
-            column = _strongest_column(strokes.score(round(width * height)), height)
-            if column is not None:
-                columns.append((column[:, 2].sum(), round(width * height), height, column))
+    for width in (round(_NARROW * height), round(_WIDE * height)):
+        column = _strongest_column(strokes.score(width), height)
+        if column is not None:
+            columns.append((column[:, 2].sum(), width, column))
     if not columns:
         return None
-    _, width, height, column = max(columns, key=lambda found: found[0])
+    _, width, column = max(columns, key=lambda found: found[0])
     feet, measured = _refine(searched, column[:, :2].astype(int), height)
     return Pulses(feet, width, measured, float(column[:, 2].mean()) / 255)
 
