@@ -66,7 +66,15 @@ class PreparedSet:
         )
 
 
-def prepare(pages_folder, prepared_folder, *, boxes="detected", image_size=64, jobs=-1):
+def prepare(
+    pages_folder,
+    prepared_folder,
+    *,
+    boxes="detected",
+    image_size=64,
+    ink_only=False,
+    jobs=-1,
+):
     """Build the prepared set of a folder of pages, or open it if it is there.
 
     Args:
@@ -76,6 +84,7 @@ def prepare(pages_folder, prepared_folder, *, boxes="detected", image_size=64, j
             the published experiment, which are then taken in its order. Version 2 of the
             published data is copies of version 1, so version 1 alone holds all of them.
         image_size: height and width of a crop, in pixels.
+        ink_only: whether paper and grid are removed, see `crop_leads`.
         jobs: number of processes, -1 for one a core.
 
     Returns:
@@ -93,10 +102,12 @@ def prepare(pages_folder, prepared_folder, *, boxes="detected", image_size=64, j
         pages = _published_pages(pages)
     else:
         pages = pages.assign(source=pages["file"], boxes=None)
-    fingerprint = _fingerprint(pages, boxes, image_size)
-    folder = Path(prepared_folder) / f"{boxes}-{image_size}px-{fingerprint[:12]}"
+    options = {"image_size": image_size, "ink_only": ink_only}
+    fingerprint = _fingerprint(pages, boxes, options)
+    name = f"{boxes}-{image_size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
+    folder = Path(prepared_folder) / name
     if not (folder / "pages.csv").exists():
-        _build(folder, Path(pages_folder), pages, bad, image_size, jobs)
+        _build(folder, Path(pages_folder), pages, bad, options, jobs)
     return open_prepared(folder, fingerprint)
 
 
@@ -149,20 +160,20 @@ def _published_pages(pages):
     return wanted[[*columns, "published_split"]].reset_index(drop=True)
 
 
-def _fingerprint(pages, boxes, image_size):
+def _fingerprint(pages, boxes, options):
     made_from = {
         "version": PREPROCESSING_VERSION,
         "boxes": boxes,
-        "image_size": image_size,
+        **options,
         "pages": pages.drop(columns="source").to_csv(index=False),
     }
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
-def _build(folder, pages_folder, pages, bad, image_size, jobs):
+def _build(folder, pages_folder, pages, bad, options, jobs):
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        crops = _open_crops(folder / "crops.npy", len(pages), image_size)
+        crops = _open_crops(folder / "crops.npy", len(pages), options["image_size"])
         journal = (folder / "journal.jsonl").open("a+")
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
@@ -172,7 +183,7 @@ def _build(folder, pages_folder, pages, bad, image_size, jobs):
         todo = [source for source in rows_of if source not in done]
         results = Parallel(n_jobs=jobs, return_as="generator_unordered")(
             delayed(_prepare_page)(
-                pages_folder, source, pages["boxes"].iloc[rows_of[source]].tolist(), image_size
+                pages_folder, source, pages["boxes"].iloc[rows_of[source]].tolist(), options
             )
             for source in todo
         )
@@ -208,14 +219,14 @@ def _read_journal(journal):
     return done
 
 
-def _prepare_page(folder, source, box_sets, image_size):
+def _prepare_page(folder, source, box_sets, options):
     """Crops of one page, and the journal's entry about it.
 
     Args:
         folder: the folder of pages.
         source: the page's file in it.
         box_sets: for each row that shows this page its 13 boxes, or None to detect them.
-        image_size: height and width of a crop, in pixels.
+        options: keyword arguments of `crop_leads`.
 
     Returns:
         `(crops, entry)`: uint8 `(rows, 13, size, size)`, or None where the page cannot be used.
@@ -228,7 +239,7 @@ def _prepare_page(folder, source, box_sets, image_size):
             luma = rectify(luma, found)
             box_sets = [found.boxes] * len(box_sets)
             entry |= {"layout": found.layout, "boxes": found.boxes}
-        return np.stack([crop_leads(luma, boxes, image_size) for boxes in box_sets]), entry
+        return np.stack([crop_leads(luma, boxes, **options) for boxes in box_sets]), entry
     except InputError as error:
         return None, entry | {"reason": str(error)}
 

@@ -21,26 +21,31 @@ class Protocol:
     Attributes:
         data_name: name of the data it is made for, or None where any folder of pages will do.
         boxes: where the crops' boxes come from, see `ecg_lib.data.prepared.BOXES`.
-        split: a function of the prepared pages and a random seed that returns a Series with
-            "train", "validation" or "test" a page.
+        split: a function of the prepared pages, a random seed and a fold that returns a Series
+            with "train", "validation" or "test" a page.
+        folds: number of splits that it has.
         reshuffle: whether the training pages come in a new order in every epoch.
+        keep_best: whether the weights of the best validation epoch are kept, else of the last.
         description: one sentence for tables and notebooks.
     """
 
     data_name: str | None
     boxes: str
     split: Callable
+    folds: int
     reshuffle: bool
+    keep_best: bool
     description: str
 
 
-def split_pages(protocol, pages, seed):
+def split_pages(protocol, pages, seed, fold=0):
     """Give every page its split.
 
     Args:
         protocol: a key of `PROTOCOLS`.
         pages: the `pages` of a `PreparedSet` made with the protocol's boxes.
         seed: random seed; `published` has one split only and does not depend on it.
+        fold: which split, from 0, where the protocol has several.
 
     Returns:
         A Series of "train", "validation" and "test" on the index of `pages`.
@@ -48,7 +53,7 @@ def split_pages(protocol, pages, seed):
     Raises:
         InputError: if the protocol is unknown, or a class has too few pages to be split.
     """
-    return PROTOCOLS[one_of("protocol", protocol, PROTOCOLS)].split(pages, seed)
+    return PROTOCOLS[one_of("protocol", protocol, PROTOCOLS)].split(pages, seed, fold)
 
 
 def split_hash(splits, pages):
@@ -57,11 +62,11 @@ def split_hash(splits, pages):
     return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
-def _published(pages, seed):
+def _published(pages, seed, fold):
     return pages["published_split"]
 
 
-def _plain(pages, seed):
+def _plain(pages, seed, fold):
     """Stratified at random; copies of a page stay together."""
     rng = np.random.default_rng(seed)
     split_of = {}
@@ -84,14 +89,18 @@ PROTOCOLS = {
         data_name="khan2021",
         boxes="published",
         split=_published,
+        folds=1,
         reshuffle=False,
+        keep_best=False,
         description="files, boxes and split of the published experiment, copies and all",
     ),
     "plain": Protocol(
         data_name=None,
         boxes="detected",
         split=_plain,
+        folds=1,
         reshuffle=True,
+        keep_best=False,
         description="a stratified random split, 80 % to train, 10 % to validate, 10 % to test",
     ),
 }

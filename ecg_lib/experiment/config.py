@@ -26,6 +26,8 @@ class RunConfig:
         batch_size: pages a training step, over all replicas together.
         learning_rate: of Adamax; halved after epochs 10 and 15, as in the published experiment.
         seed: random seed of weights, data order, and the split where the protocol draws one.
+        fold: which fold is tested on, from 0, where the protocol has several.
+        ink_only: whether paper and grid are removed, so that only the trace is left.
         strategy: "single" device, "mirrored" over all, or "auto": mirrored over two or more GPUs.
         deterministic: whether TensorFlow is kept to operations that repeat exactly; slower.
         prepared: folder where prepared sets are kept.
@@ -43,6 +45,8 @@ class RunConfig:
     batch_size: int = 16
     learning_rate: float = 0.001
     seed: int = 1
+    fold: int = 0
+    ink_only: bool = False
     strategy: str = "auto"
     deterministic: bool = False
     prepared: str = "prepared"
@@ -63,6 +67,12 @@ class RunConfig:
                 raise InputError(f"{name} is {getattr(self, name)}: expected more than 0")
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or more")
+        one_of(f"fold of protocol {self.protocol}", self.fold, range(self.folds))
+
+    @property
+    def folds(self):
+        """Number of folds that the protocol has."""
+        return PROTOCOLS[self.protocol].folds
 
     @property
     def data_name(self):
@@ -72,9 +82,11 @@ class RunConfig:
 
     @property
     def run_name(self):
-        """Name of the run's folder: model, preprocessing variant, random seed."""
-        variant = "" if self.image_size == DEFAULT_IMAGE_SIZE else f"-{self.image_size}px"
-        return f"{self.model}{variant}-s{self.seed}"
+        """Name of the run's folder: model, preprocessing variant, random seed, fold."""
+        size = "" if self.image_size == DEFAULT_IMAGE_SIZE else f"-{self.image_size}px"
+        ink = "-ink" if self.ink_only else ""
+        fold = f"-f{self.fold}" if self.folds > 1 else ""
+        return f"{self.model}{size}{ink}-s{self.seed}{fold}"
 
     @property
     def data_path(self):
@@ -104,11 +116,11 @@ class RunConfig:
 
 
 DEMO = {
-    "cnn_2d": {"image_size": 32, "epochs": 15},
-    "cnn_3d": {"image_size": 32, "epochs": 15},
-    "attention_lstm": {"image_size": 32, "epochs": 15},
-    "hybrid": {"image_size": 32, "epochs": 15},
-    "attention_vgg": {"image_size": 32, "epochs": 3},
+    "cnn_2d": {"image_size": 64, "epochs": 15},
+    "cnn_3d": {"image_size": 32, "epochs": 10},
+    "attention_lstm": {"image_size": 64, "epochs": 15},
+    "hybrid": {"image_size": 32, "epochs": 10},
+    "attention_vgg": {"image_size": 32, "epochs": 4},
     "time_distributed_cnn": {"image_size": 32, "epochs": 15},
 }
 """What `run` trains on the synthetic pages if nothing else is asked for: six trainings that fit

@@ -53,8 +53,9 @@ def open_inputs(config):
         config.prepared_path,
         boxes=PROTOCOLS[config.protocol].boxes,
         image_size=config.image_size,
+        ink_only=config.ink_only,
     )
-    splits = split_pages(config.protocol, prepared.pages, config.seed)
+    splits = split_pages(config.protocol, prepared.pages, config.seed, config.fold)
     identity = {
         "config": config.what_counts(),
         "data_hash": prepared.fingerprint,

@@ -31,6 +31,7 @@ HISTORY = "history.csv"
 PREDICTIONS = "predictions.csv"
 MODEL = "model.keras"
 BACKUP = "backup"
+BEST = "best.weights.h5"
 NOTEBOOK = "notebook.ipynb"
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "PIL", "sklearn")
@@ -86,6 +87,15 @@ def epochs_done(folder):
     """Number of epochs that an interrupted run has a backup of."""
     metadata = _read_json(folder / BACKUP / "training_metadata.json")
     return metadata["epoch"] if metadata else 0
+
+
+def best_validation_loss(folder):
+    """Least validation loss of the epochs that an interrupted run has a backup of, or None."""
+    done = epochs_done(folder)
+    if not done:
+        return None
+    history = tidy_history(folder)
+    return float(history.loc[history["epoch"] < done, "val_loss"].min())
 
 
 def tidy_history(folder):

@@ -77,6 +77,7 @@ def train(config, inputs):
 
 def _fit(config, strategy, crops, labels, rows, classes, folder):
     """Train, save `model.keras` and `history.csv`; return what the record says about it."""
+    protocol = PROTOCOLS[config.protocol]
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise InputError(
@@ -95,7 +96,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         len(rows["train"]),
         config.epochs * steps * config.batch_size,
         config.seed,
-        PROTOCOLS[config.protocol].reshuffle,
+        protocol.reshuffle,
     )[done * steps * config.batch_size :]
     model.fit(
         batches(crops, labels, rows["train"], order, config.batch_size),
@@ -104,12 +105,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         validation_data=whole(crops, labels, rows["validation"]),
         shuffle=False,
         verbose=2,
-        callbacks=[
-            EpochSeconds(),
-            keras.callbacks.CSVLogger(folder / runs.HISTORY, append=True),
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.BackupAndRestore(folder / runs.BACKUP, delete_checkpoint=False),
-        ],
+        callbacks=_callbacks(folder, protocol.keep_best),
     )
     history = runs.tidy_history(folder)
     if len(history) < config.epochs:
@@ -117,10 +113,14 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
             f"{config.run_name}: training ran into NaN in epoch {len(history) + 1}: "
             f"expected a smaller learning_rate than {config.learning_rate}"
         )
+    if protocol.keep_best:
+        model.load_weights(folder / runs.BEST)
+        (folder / runs.BEST).unlink()
     model.save(folder / runs.MODEL)
     shutil.rmtree(folder / runs.BACKUP)
     return {
         "epochs_done": len(history),
+        "epoch_kept": _best_epoch(history) if protocol.keep_best else len(history),
         "resumed": done > 0,
         "wall_seconds": round(float(history["seconds"].sum()), 1),
         "strategy": type(strategy).__name__,
@@ -128,6 +128,32 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         "batch_per_replica": config.batch_size // replicas,
         "devices": [device_name(device) for device in strategy.extended.worker_devices],
     }
+
+
+def _callbacks(folder, keep_best):
+    callbacks = [
+        EpochSeconds(),
+        keras.callbacks.CSVLogger(folder / runs.HISTORY, append=True),
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.BackupAndRestore(folder / runs.BACKUP, delete_checkpoint=False),
+    ]
+    if keep_best:
+        best_so_far = runs.best_validation_loss(folder)
+        callbacks.append(
+            keras.callbacks.ModelCheckpoint(
+                folder / runs.BEST,
+                monitor="val_loss",
+                save_best_only=True,
+                save_weights_only=True,
+                initial_value_threshold=best_so_far,
+            )
+        )
+    return callbacks
+
+
+def _best_epoch(history):
+    """Number of the epoch with the least validation loss, from 1."""
+    return int(history["epoch"][history["val_loss"].idxmin()]) + 1
 
 
 def compile_model(model, learning_rate, steps_per_epoch):

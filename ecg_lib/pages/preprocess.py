@@ -70,7 +70,7 @@ def _to_grey(image):
     return image.convert("L")
 
 
-def crop_leads(luma, boxes, image_size=64):
+def crop_leads(luma, boxes, image_size=64, ink_only=False):
     """Cut the leads out of a page and make them the models' input.
 
     Each crop is cut out, inverted (ink bright on black), dilated with a 3x3 maximum, so that a
