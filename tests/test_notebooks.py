@@ -1,0 +1,134 @@
+"""The notebooks' own rules, and each of them run by strict papermill."""
+
+import ast
+import json
+import os
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from ecg_lib.experiment.config import RunConfig
+from ecg_lib.experiment.notebooks import parameters_of, run_notebook
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code_of(path):
+    """The source of the code cells, without the one magic that makes figures show."""
+    cells = nbformat.read(path, as_version=4).cells
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    return [source.removeprefix("%matplotlib inline\n") for source in sources]
+
+
+def test_the_notebooks_of_the_design_are_there():
+    names = {path.stem for path in NOTEBOOKS}
+    assert {"01_look_at_pages", "02_train_model", "03_results"} <= names
+
+
+@each_notebook
+def test_no_output_is_stored(path):
+    for cell in json.loads(path.read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+
+
+@each_notebook
+def test_it_is_thin(path):
+    for source in code_of(path):
+        assert not re.search(r"^\s*[!%]|/home|/root|/kaggle|[A-Z]:\\", source, re.MULTILINE)
+        defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+        assert not any(isinstance(node, defined) for node in ast.walk(ast.parse(source)))
+
+
+@each_notebook
+def test_it_begins_with_its_purpose_and_ends_with_what_to_make_of_it(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert cells[0].cell_type == cells[-1].cell_type == "markdown"
+    for word in ("**Input**", "**Cost**", "**Expect**", "not a diagnosis"):
+        assert word in cells[0].source
+
+
+@each_notebook
+def test_its_parameters_are_run_config_s_with_their_defaults(path):
+    knobs = {field.name: field.default for field in fields(RunConfig)}
+    parameters = parameters_of(path)
+    assert parameters.items() <= knobs.items()
+
+
+def test_the_training_notebook_has_every_parameter():
+    parameters = parameters_of(FOLDER / "02_train_model.ipynb")
+    assert list(parameters) == [field.name for field in fields(RunConfig)]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, pages_folder):
+    """Parameters that place everything a notebook writes into a temporary folder."""
+    root = tmp_path_factory.mktemp("notebooks")
+    return {
+        "data": str(pages_folder),
+        "prepared": str(root / "prepared"),
+        "results": str(root / "runs"),
+    }
+
+
+@pytest.fixture(scope="module")
+def trained(folders, tmp_path_factory):
+    """Run the training notebook on the tiny model; return its executed copy."""
+    output = tmp_path_factory.mktemp("executed") / "02.ipynb"
+    parameters = {**folders, "model": "testing", "image_size": 32, "epochs": 2}
+    run_notebook(FOLDER / "02_train_model.ipynb", output, parameters)
+    return output
+
+
+def text_of(executed):
+    return "".join(
+        output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+        for cell in nbformat.read(executed, as_version=4).cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
+
+
+def pictures_of(executed):
+    cells = nbformat.read(executed, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_training_under_papermill_shows_and_records_what_it_did(trained, folders):
+    text = text_of(trained)
+    assert "strategy auto" in text
+    assert "epochs: 2" in text
+    # Curves, architecture, and a confusion matrix for test, validation and both.
+    assert pictures_of(trained) == 5
+    (record,) = Path(folders["results"]).glob("*/plain/testing-32px-s1/run.json")
+    assert json.loads(record.read_text())["epochs_done"] == 2
+
+
+def test_results_under_papermill_show_the_table(trained, folders, tmp_path):
+    parameters = {name: folders[name] for name in ("data", "results")}
+    run_notebook(FOLDER / "03_results.ipynb", tmp_path / "03.ipynb", parameters)
+    cells = nbformat.read(tmp_path / "03.ipynb", as_version=4).cells
+    shown = str([cell.get("outputs") for cell in cells])
+    assert "| Testing | 32x32 | 2 |" in shown
+    assert pictures_of(tmp_path / "03.ipynb") == 2
+
+
+def test_looking_at_pages_under_papermill_shows_every_class(folders, tmp_path):
+    parameters = {"data": folders["data"], "prepared": folders["prepared"], "image_size": 32}
+    run_notebook(FOLDER / "01_look_at_pages.ipynb", tmp_path / "01.ipynb", parameters)
+    assert pictures_of(tmp_path / "01.ipynb") == 10
+
+
+def test_a_path_means_the_same_in_jupyter_and_in_a_terminal(monkeypatch):
+    in_terminal = RunConfig().run_path
+    monkeypatch.chdir(FOLDER)
+    assert RunConfig().run_path == in_terminal
+    assert os.fspath(in_terminal).endswith(os.path.join("runs", "synthetic", "plain", "cnn_2d-s1"))

@@ -1,0 +1,136 @@
+"""What the README says is so: its commands run, its tables and numbers are the code's."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.experiment import runs
+from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS
+from ecg_lib.experiment.notebooks import parameters_of
+from ecg_lib.models import DISPLAY_NAMES, PUBLISHED, build
+from ecg_lib.pages.leads import LEADS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+
+
+def test_every_command_is_checked_by_some_test():
+    programs = {shlex.split(command)[0] for command in COMMANDS}
+    assert programs == {"make", "python3", ".venv/bin/python", ".venv/bin/papermill"}
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("make")])
+def test_make_knows_the_target(command):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    program, target = shlex.split(command)
+    dry = subprocess.run([program, "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+
+
+def ecg_lib_commands():
+    return [shlex.split(line) for line in COMMANDS if "-m ecg_lib" in line]
+
+
+def test_the_command_line_does_what_the_readme_tells_it(tmp_path, monkeypatch, capsys):
+    """Every ecg_lib command, in the README's order, in a folder that has nothing yet."""
+    from ecg_lib import cli
+
+    trained = []
+    monkeypatch.chdir(tmp_path)
+    # Papermill and the training itself are test_notebooks' business.
+    monkeypatch.setattr(
+        "ecg_lib.experiment.batch.run_notebook", lambda *arguments: trained.append(arguments)
+    )
+    monkeypatch.setattr("ecg_lib.experiment.inputs.DEMO_PAGES_PER_CLASS", 3)
+    for command in ecg_lib_commands():
+        arguments = command[command.index("ecg_lib") + 1 :]
+        if "path/to/pages" in arguments:
+            continue
+        if arguments == ["--help"]:
+            with pytest.raises(SystemExit) as left:
+                cli.main(arguments)
+            assert left.value.code == 0
+        elif arguments == ["table"]:
+            assert cli.main(arguments) == 2
+            assert "holds no finished run" in capsys.readouterr().err
+        else:
+            assert cli.main(arguments) == 0, command
+    asked_for = [(str(call[2]["model"]), call[2]["epochs"]) for call in trained]
+    assert [model for model, _ in asked_for] == [*PUBLISHED, "cnn_2d"]
+    assert asked_for[-1] == ("cnn_2d", 5)
+
+
+def test_the_command_for_the_real_pages_is_understood(capsys):
+    from ecg_lib import cli
+
+    (command,) = [command for command in ecg_lib_commands() if "path/to/pages" in command]
+    assert cli.main(command[command.index("ecg_lib") + 1 :]) == 2
+    assert "path/to/pages is not a folder" in capsys.readouterr().err
+
+
+def test_the_papermill_command_names_a_notebook_and_its_parameters():
+    (command,) = [shlex.split(line) for line in COMMANDS if "bin/papermill" in line]
+    known = parameters_of(ROOT / command[1])
+    named = [command[place + 1] for place, word in enumerate(command) if word == "-p"]
+    assert named
+    assert set(named) <= set(known)
+
+
+def test_the_python_example_runs(tmp_path):
+    (example,) = blocks("python")
+    code = (
+        "from pathlib import Path\n"
+        "from ecg_lib.pages.synthetic import draw_set\n"
+        "draw_set(Path('data/more'), 1)\n"
+        f"{example}\n"
+        "assert crops.shape == (13, 64, 64) and crops.dtype == 'uint8'\n"
+        "assert logits.shape == (1, 5)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_its_tables_are_those_of_the_committed_predictions(tmp_path):
+    copy = tmp_path / "README.md"
+    copy.write_text(README)
+    shutil.copytree(ROOT / "results", tmp_path / "results")
+    runs.update_readme(copy)
+    assert copy.read_text() == README
+    assert len(re.findall("<!-- table: ", README)) >= 2
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_its_parameter_counts_are_those_of_the_networks(name):
+    model = build(name)
+    trainable = sum(int(weight.numpy().size) for weight in model.trainable_weights)
+    (row,) = re.findall(rf"^\| {DISPLAY_NAMES[name]} \|.*\| ([\d,]+) \|$", README, re.MULTILINE)
+    assert row == f"{trainable:,}"
+
+
+def test_its_lists_are_those_of_the_code():
+    one_line = " ".join(README.split())
+    assert ", ".join(CLASSES) in one_line
+    assert ", ".join(LEADS) in one_line
+    for protocol in PROTOCOLS:
+        assert f"| `{protocol}` |" in README
+    assert f"draws {DEMO_PAGES_PER_CLASS * len(CLASSES)} synthetic ECG pages" in README
+
+
+def test_its_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
