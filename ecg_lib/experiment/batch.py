@@ -27,11 +27,13 @@ def run_all(configs):
     """
     notebook = find_notebook(NOTEBOOK)
     # All pages are prepared before the first training, so that a fault in them shows at once.
-    identities = [_prepared_identity(config) for config in configs]
+    inputs = [open_inputs(config) for config in configs]
+    for summary in dict.fromkeys(opened.prepared.summary for opened in inputs):
+        print(summary, flush=True)
     status = 0
-    for number, (config, identity) in enumerate(zip(configs, identities, strict=True), start=1):
+    for number, (config, opened) in enumerate(zip(configs, inputs, strict=True), start=1):
         print(f"\n[{number}/{len(configs)}] {DISPLAY_NAMES[config.model]}", flush=True)
-        if runs.is_finished(config.run_path, identity):
+        if runs.is_finished(config.run_path, opened.identity):
             print(f"finished before in {config.run_path}, not trained again", flush=True)
             continue
         try:
@@ -43,9 +45,3 @@ def run_all(configs):
     if runs.finished_runs(table_path):
         print(f"\n{runs.write_table(table_path)}\nwritten to {table_path}")
     return status
-
-
-def _prepared_identity(config):
-    inputs = open_inputs(config)
-    print(inputs.prepared.summary, flush=True)
-    return inputs.identity

@@ -396,7 +396,8 @@ def draw_set(folder, pages_per_class, seed=0, jobs=1):
     drawn = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_draw_one)(seed, *page) for page in missing
     )
-    for _ in tqdm(drawn, total=len(missing), desc="draw pages", unit="page"):
+    progress = tqdm(drawn, "drawing", len(missing), unit="page", disable=not missing)
+    for _ in progress:
         pass
     return len(missing)
 
