@@ -73,6 +73,21 @@ def find_pages(folder):
     return _identify(pages), pd.DataFrame(faults, columns=["file", "reason"])
 
 
+def conflicts(pages):
+    """The files whose page is filed under another class as well, on disk or as published.
+
+    Args:
+        pages: DataFrame with page_id and class, a row a file.
+
+    Returns:
+        The rows of `pages` in question, those of one page next to each other.
+    """
+    filed = pd.concat([published_files(), pages])[["page_id", "class"]]
+    classes = filed.groupby("page_id")["class"].nunique()
+    contradicted = pages[pages["page_id"].map(classes) > 1]
+    return contradicted.sort_values("page_id", kind="stable")
+
+
 def _could_be_page(path, folder):
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     return path.is_file() and not hidden and path.suffix.lower() not in _BESIDE_PAGES

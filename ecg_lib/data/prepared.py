@@ -6,7 +6,8 @@ the preprocessing version, the options, and the pages. Anything else than before
     crops.npy       uint8 (rows, 13, size, size), memory-mapped; 13 crops in canonical order
                     (the published boxes: in the published order)
     pages.csv       a row a page: row (in crops.npy), file, source, class, page_id, group, layout,
-                    sha256, boxes (JSON) and, for the published boxes, published_split
+                    sha256, boxes (JSON), width and height (in pixels) and, for the published
+                    boxes, published_split
     bad_pages.csv   a row a page that was left out: file, reason
     journal.jsonl   a line a finished file, so that an interrupted building goes on where it was
 """
@@ -234,6 +235,7 @@ def _prepare_page(folder, source, box_sets, options):
     entry = {"source": source}
     try:
         luma = read_luma(folder / source)
+        entry |= {"width": luma.shape[1], "height": luma.shape[0]}
         if None in box_sets:
             found = detect(luma)
             luma = rectify(luma, found)
@@ -246,6 +248,8 @@ def _prepare_page(folder, source, box_sets, options):
 
 def _write_tables(folder, pages, bad, done):
     entries = pages["source"].map(done)
+    for column in ("width", "height"):
+        pages[column] = entries.map(lambda entry, column=column: entry.get(column)).astype("Int64")
     for column in ("layout", "boxes"):
         found = entries.map(lambda entry, column=column: entry.get(column))
         pages[column] = found.where(found.notna(), pages[column])

@@ -5,13 +5,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
+from ecg_lib.data.catalogue import conflicts
+from ecg_lib.data.classes import CLASSES
 from ecg_lib.errors import InputError, one_of
 
 SPLITS = ("train", "validation", "test")
 
 PLAIN_SHARE = 0.1
 """Share of each class that `plain` gives to validation, and again to test."""
+
+FOLDS = 5
+"""Number of folds of the clean protocols."""
+
+VALIDATION_PARTS = 8
+"""One of so many parts of a fold's training groups is kept back for validation."""
+
+FORMAT_3X4 = {"layout": "standard_3x4_with_rhythm", "width": 2213, "height": 1572}
+"""The one page format that four of the five classes have in number, see `clean-3x4`."""
+
+CLASSES_3X4 = CLASSES[:4]
 
 
 @dataclass(frozen=True)
@@ -22,7 +37,7 @@ class Protocol:
         data_name: name of the data it is made for, or None where any folder of pages will do.
         boxes: where the crops' boxes come from, see `ecg_lib.data.prepared.BOXES`.
         split: a function of the prepared pages, a random seed and a fold that returns a Series
-            with "train", "validation" or "test" a page.
+            with "train", "validation" or "test" a page, or None where a page is not used.
         folds: number of splits that it has.
         reshuffle: whether the training pages come in a new order in every epoch.
         keep_best: whether the weights of the best validation epoch are kept, else of the last.
@@ -44,16 +59,21 @@ def split_pages(protocol, pages, seed, fold=0):
     Args:
         protocol: a key of `PROTOCOLS`.
         pages: the `pages` of a `PreparedSet` made with the protocol's boxes.
-        seed: random seed; `published` has one split only and does not depend on it.
+        seed: random seed. Only `plain` depends on it: runs of the clean protocols that differ
+            in their seed are tested on the same folds, so their spread is that of training.
         fold: which split, from 0, where the protocol has several.
 
     Returns:
-        A Series of "train", "validation" and "test" on the index of `pages`.
+        A Series of "train", "validation" and "test" on the index of `pages`, None where the
+        protocol does not use a page.
 
     Raises:
-        InputError: if the protocol is unknown, or a class has too few pages to be split.
+        InputError: if the protocol is unknown or has no such fold, or if a class has too few
+            pages to be split.
     """
-    return PROTOCOLS[one_of("protocol", protocol, PROTOCOLS)].split(pages, seed, fold)
+    chosen = PROTOCOLS[one_of("protocol", protocol, PROTOCOLS)]
+    one_of(f"fold of protocol {protocol}", fold, range(chosen.folds))
+    return chosen.split(pages, seed, fold)
 
 
 def split_hash(splits, pages):
@@ -84,6 +104,58 @@ def _plain(pages, seed, fold):
     return pages["page_id"].map(split_of)
 
 
+def _clean(pages, seed, fold):
+    """Distinct pages in grouped, stratified folds: no page and no exam is on two sides.
+
+    Of the files that show the same page the first counts, in the order of their names. Pages that
+    are filed under different classes are left out, see `conflicts`. A page that is not one of the
+    published ones is a group of its own, so that users' pages may lie among them.
+    """
+    contradicted = conflicts(pages)["page_id"]
+    distinct = pages[~pages["page_id"].isin(contradicted)].drop_duplicates("page_id")
+    # The folds follow from the pages alone, whatever their files are called.
+    distinct = distinct.sort_values("page_id")
+    _check_groups(distinct)
+    rest, test = _part_groups(distinct, FOLDS, fold)
+    train, validation = _part_groups(rest, VALIDATION_PARTS, 0)
+    split_of = pd.Series(None, index=pages.index, dtype=object)
+    for name, part in zip(SPLITS, (train, validation, test), strict=True):
+        split_of[part.index] = name
+    return split_of
+
+
+def _clean_3x4(pages, seed, fold):
+    """As `_clean`, on the pages of one format, and the classes that have it in number."""
+    of_format = (pages[list(FORMAT_3X4)] == pd.Series(FORMAT_3X4)).all(axis="columns")
+    used = pages[of_format & pages["class"].isin(CLASSES_3X4)]
+    if used.empty:
+        raise InputError(
+            f"no page is a {FORMAT_3X4['layout']} page of {FORMAT_3X4['width']}x"
+            f"{FORMAT_3X4['height']} pixels: expected the pages of Khan et al., or another protocol"
+        )
+    split_of = _clean(used, seed, fold).reindex(pages.index)
+    return split_of.where(split_of.notna(), None)
+
+
+def _check_groups(pages):
+    groups = pages.groupby("class")["group"].nunique()
+    fewest = groups.idxmin()
+    if groups[fewest] < FOLDS + 2:
+        raise InputError(
+            f"class {fewest} has pages of {groups[fewest]} exams: expected at least {FOLDS + 2}, "
+            f"one for each of {FOLDS} folds, one to validate and one to train on"
+        )
+
+
+def _part_groups(pages, parts, chosen):
+    """The pages outside and inside one of so many stratified parts, no group in two of them."""
+    # Not shuffled: scikit-learn's shuffling (up to 1.6 at least) swaps the groups' class counts,
+    # so that the folds are stratified no longer.
+    folds = StratifiedGroupKFold(parts).split(pages, pages["class"], pages["group"])
+    outside, inside = list(folds)[chosen]
+    return pages.iloc[outside], pages.iloc[inside]
+
+
 PROTOCOLS = {
     "published": Protocol(
         data_name="khan2021",
@@ -102,5 +174,25 @@ PROTOCOLS = {
         reshuffle=True,
         keep_best=False,
         description="a stratified random split, 80 % to train, 10 % to validate, 10 % to test",
+    ),
+    "clean": Protocol(
+        data_name="khan2021",
+        boxes="detected",
+        split=_clean,
+        folds=FOLDS,
+        reshuffle=True,
+        keep_best=True,
+        description="each distinct page once, boxes found from the page, exams never split, "
+        "five stratified folds",
+    ),
+    "clean-3x4": Protocol(
+        data_name="khan2021",
+        boxes="detected",
+        split=_clean_3x4,
+        folds=FOLDS,
+        reshuffle=True,
+        keep_best=True,
+        description="as clean, with only the 3x4 pages of 2213x1572 pixels and the four classes "
+        "that have them in number, so that the layout tells nothing",
     ),
 }

@@ -28,7 +28,7 @@ class Inputs:
     @property
     def counts(self):
         """DataFrame of the number of files: classes in rows, splits in columns."""
-        pages = self.prepared.pages
+        pages = self.prepared.pages[self.splits.notna()]
         classes = [name for name in CLASSES if name in set(pages["class"])]
         counts = pd.crosstab(pages["class"], self.splits.rename("split"))
         return counts.reindex(index=classes, columns=SPLITS, fill_value=0)

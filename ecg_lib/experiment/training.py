@@ -50,8 +50,9 @@ def train(config, inputs):
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
 
-    classes = [name for name in CLASSES if name in set(prepared.pages["class"])]
-    labels = prepared.pages["class"].map(classes.index)
+    used = prepared.pages[splits.notna()]
+    classes = [name for name in CLASSES if name in set(used["class"])]
+    labels = used["class"].map(classes.index)
     rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
     fitted = _fit(config, strategy, prepared.crops, labels, rows, classes, folder)
 
