@@ -37,7 +37,7 @@ def run_all(configs):
             print(f"finished before in {config.run_path}, not trained again", flush=True)
             continue
         try:
-            run_notebook(notebook, config.run_path / runs.NOTEBOOK, asdict(config))
+            run_notebook(notebook, config.notebook_path, asdict(config))
         except (InputError, RuntimeError) as error:
             status = max(status, 2 if isinstance(error, InputError) else 1)
             print(f"{config.run_name} was not trained: {error}", flush=True)

@@ -109,6 +109,11 @@ class RunConfig:
     def run_path(self):
         return self.table_path / self.run_name
 
+    @property
+    def notebook_path(self):
+        """Where papermill writes the executed training notebook."""
+        return self.table_path / f"{self.run_name}.ipynb"
+
     def what_counts(self):
         """The fields that a run's result depends on, for telling whether a run was done before."""
         where = ("data", "prepared", "results")

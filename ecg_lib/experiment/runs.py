@@ -6,9 +6,9 @@ A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>/` holds
     history.csv       a row an epoch: loss, accuracy, their validation values, seconds
     predictions.csv   a row a scored file: file, page_id, group, split, label, one logit a class
     model.keras       the weights, never committed
-    notebook.ipynb    the notebook that papermill ran, never committed
 
-Every figure in a table is computed from `predictions.csv`.
+The notebook that papermill ran lies beside the folder under the same name, never committed. Every
+figure in a table is computed from `predictions.csv`.
 """
 
 import hashlib
@@ -32,7 +32,6 @@ PREDICTIONS = "predictions.csv"
 MODEL = "model.keras"
 BACKUP = "backup"
 BEST = "best.weights.h5"
-NOTEBOOK = "notebook.ipynb"
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "PIL", "sklearn")
 
@@ -67,7 +66,7 @@ def open_run(folder, identity):
         InputError: if the folder cannot be written to.
     """
     try:
-        if folder.exists() and not _same_run(_read_json(folder / RECORD), identity):
+        if (folder / RECORD).exists() and not _same_run(_read_json(folder / RECORD), identity):
             folder.rename(_free_name(folder))
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(folder / RECORD, identity)
