@@ -44,7 +44,8 @@ def run_notebook(source, output, parameters):
 
     Raises:
         InputError: if a parameter is not in the notebook's parameters cell, if that cell holds
-            anything but literals, or if a cell raised an `InputError`.
+            anything but literals, if the output cannot be written, or if a cell raised an
+            `InputError`.
         RuntimeError: if a cell raised another error, or the notebook ended before its last cell.
     """
     known = parameters_of(source)
@@ -53,8 +54,8 @@ def run_notebook(source, output, parameters):
         raise InputError(
             f"{source.name} has no parameter {unknown[0]!r}: expected some of {', '.join(known)}"
         )
-    output.parent.mkdir(parents=True, exist_ok=True)
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         executed = papermill.execute_notebook(
             source,
             output,
@@ -64,6 +65,8 @@ def run_notebook(source, output, parameters):
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
         )
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror}") from None
     except PapermillExecutionError as error:
         if error.ename == InputError.__name__:
             raise InputError(error.evalue) from None
