@@ -32,8 +32,18 @@ def main(arguments=None):
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    def __init__(self, *args, **kwargs):
+        """Take options by their whole names: a misspelt one must not pass for another."""
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message):
+        """Say in one line what is wrong, without the usage above it."""
+        self.exit(2, f"ecg_lib: {message}; {self.prog} --help says what is valid\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser("python -m ecg_lib", description=ecg_lib.__doc__)
+    parser = _Parser("python -m ecg_lib", description=ecg_lib.__doc__)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     draw = commands.add_parser("draw", help="draw a set of synthetic ECG pages")
