@@ -16,7 +16,14 @@ from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import Box
 from ecg_lib.pages.lines import follow_lines
 from ecg_lib.pages.pulses import HEIGHT, find_pulses
-from ecg_lib.pages.tilt import enlarging, leaning, levelling, measure_tilt, straightening, upright
+from ecg_lib.pages.tilt import (
+    enlarging,
+    is_straight,
+    leaning,
+    levelling,
+    measure_tilt,
+    straightening,
+)
 
 NUMBERS_OF_LINES = {layout.lines for layout in LAYOUTS.values()}
 
@@ -133,7 +140,7 @@ def detect(luma):
 def _find_lines(luma, look):
     """The lines, and a look in which they are straight and of the usual size."""
     seen, lines = _best_lines(luma, look)
-    if lines is not None and upright(lines):
+    if lines is not None and is_straight(seen.ink, lines):
         change = enlarging(lines)
     else:
         seen, lines = _best_lines(luma, _levelled(luma, look))
@@ -172,8 +179,7 @@ def _best_lines(luma, look):
 
 def _detection(luma, look, lines):
     height, width = luma.shape
-    start, end = np.median(lines.starts[:, 0]), np.median(lines.ends)
-    layout, edges = _match_layout(look.ink, lines.baselines, start, end, height > width)
+    layout, edges = _match_layout(look.ink, lines, height > width)
     scale = 1 / np.sqrt(abs(np.linalg.det(look.to_page[:2, :2])))
     if look.straight:
         homography, size = np.eye(3), (width, height)
@@ -193,8 +199,10 @@ def _detection(luma, look, lines):
     )
 
 
-def _match_layout(ink, baselines, start, end, portrait):
-    """The layout that has this many lines, its column edges, and how well they fit."""
+def _match_layout(ink, lines, portrait):
+    """The layout that has this many lines, and its column edges."""
+    baselines = lines.baselines
+    start, end = np.median(lines.starts[:, 0]), np.median(lines.ends)
     for layout in LAYOUTS.values():
         if layout.lines != len(baselines):
             continue

@@ -13,7 +13,7 @@ LOOK_WIDTH = 1000
 """Width in pixels that the inked part of a page is brought to. A trace of 10 s is then about 920 px
 long and a calibration pulse of 1 mV about 37 px tall."""
 
-_LOCATING_SIZE = 800
+_LOCATING_SIZE = 400
 """The ink is located on a page halved until its longer side would be shorter than this."""
 
 _MARGIN = 0.02
@@ -145,8 +145,8 @@ def _resized(luma, scale):
 def _ink_extent(ink):
     """Left, top, right, bottom of all rows and columns with at least two pixels of ink."""
     inked = ink > 127
-    columns = np.flatnonzero(np.count_nonzero(inked, axis=0) > 1)
-    rows = np.flatnonzero(np.count_nonzero(inked, axis=1) > 1)
+    columns = np.flatnonzero(inked.sum(axis=0) > 1)
+    rows = np.flatnonzero(inked.sum(axis=1) > 1)
     if not columns.size or not rows.size:
         return None
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1

@@ -29,6 +29,9 @@ _SEARCHED_SHARE = 0.35
 _STRONGEST = 24
 """As many candidates are kept; a page has 4 to 7 pulses."""
 
+_ANCHORS = 10
+"""The column is drawn through two of this many strongest candidates."""
+
 _LEAN = 0.15
 """Largest lean of the column of pulses, in pixels sideways for each pixel down."""
 
@@ -129,13 +132,14 @@ def _mean_over(values, left, top, width, height):
 def _strongest_column(score, height):
     """The pulses, one above the other, with the highest sum of scores: rows of x, y, score."""
     window = np.ones((height // 2, height // 2), np.uint8)
-    smooth = cv2.GaussianBlur(score.astype(np.float32), (0, 0), _TOLERANCE / 2)  # breaks ties
-    peaks = (smooth == cv2.dilate(smooth, window)) & (score >= 255 * _LEAST_SCORE)
-    rows, columns = np.nonzero(peaks)
+    around = cv2.boxFilter(score, cv2.CV_32F, (7, 7), normalize=False)
+    around = cv2.blur(around, (5, 5))  # plateaus become peaks
+    peaks = (around == cv2.dilate(around, window)) & (score >= 255 * _LEAST_SCORE)
+    rows, columns = np.unravel_index(np.flatnonzero(peaks), peaks.shape)
     found = np.column_stack([columns, rows, score[rows, columns]]).astype(float)
     found = found[np.argsort(-found[:, 2])][:_STRONGEST]
     best = None
-    for one, other in combinations(found, 2):
+    for one, other in combinations(found[:_ANCHORS], 2):
         rise = other[1] - one[1]
         if abs(rise) < height:
             continue
@@ -167,7 +171,7 @@ def _refine(ink, feet, height):
         around = ink[:, left : x + _TOLERANCE // 2 + 1]
         middle = max(y - height // 2, 0)
         x = left + int(np.argmax(around[max(y - height + 6, 0) : y - 5].sum(axis=0)))
-        blank = np.flatnonzero(around.max(axis=1) < 100)
+        blank = np.flatnonzero(cv2.reduce(around, 1, cv2.REDUCE_MAX).ravel() < 100)
         top = blank[blank < middle].max(initial=-1) + 1
         bottom = blank[blank > middle].min(initial=len(ink)) - 1
         if 0.6 * height < bottom - top < 1.5 * height:

@@ -13,16 +13,24 @@ from ecg_lib.pages.pulses import HEIGHT as PULSE_HEIGHT
 LEVEL = 0.006
 """A slope below this is none: 3 pixels at the look's edges, less than a box needs."""
 
-UPRIGHT = 0.005
-"""A column of pulses that leans less, in pixels to the right for each pixel down, is upright."""
+PULSES_UPRIGHT = 0.003
+"""Largest lean, in pixels to the right for each pixel down, of the column of pulses on a straight
+page. It is 0 on all real pages."""
+
+ENDS_UPRIGHT = 0.04
+"""The same for the traces' ends, which are less steady."""
+
+AGREEING = 4
+"""Lines whose ends lie within this many pixels of one straight line agree."""
 
 SAME_SIZE = 0.15
 """Pulses whose height is off by less than this share are of the right size."""
 
 _NEAR = np.array([-0.01, 0, 0.01])
+_CLEAR = np.array([-0.03, 0, 0.03])
 _ANY = np.arange(-0.13, 0.131, 0.01)
 _AROUND = np.arange(-0.01, 0.0101, 0.002)
-"""Slopes tried in turn: whether the page is tilted at all, roughly how, and exactly how. A rotation
+"""Slopes tried: whether a page is tilted at all, or clearly; roughly how; exactly how. A rotation
 by 5 degrees is 0.09; a perspective of 8 % slopes a tall page's top or bottom by 0.10."""
 
 _BLOCKS = 40
@@ -90,16 +98,18 @@ def leaning(lean, shape):
     return np.array([[1, -lean, right], [0, 1, 0], [0, 0, 1]]), (width + aside, height)
 
 
-def upright(lines):
-    """Whether the pulses stand exactly below one another, as they do on a page that is not tilted.
-
-    The slope of the lines says less: baselines wander, pulses do not.
+def is_straight(ink, lines):
+    """Whether a look shows a page that is neither tilted nor seen from aside.
 
     Args:
-        lines: the `ecg_lib.pages.lines.Lines` of the look.
+        ink: uint8 array (height, width), 255 on ink.
+        lines: the `ecg_lib.pages.lines.Lines` found in it.
     """
-    lean = _steady_fit(lines.baselines, lines.starts[:, 0])[0]
-    return abs(lean) < UPRIGHT
+    pulses_lean, _ = _agreed_line(lines.baselines, lines.starts[:, 0])
+    ends_lean, _ = _agreed_line(lines.baselines, lines.ends)
+    if abs(pulses_lean) > PULSES_UPRIGHT or abs(ends_lean) > ENDS_UPRIGHT:
+        return False
+    return _Profiles(ink, 2).sharpest(_CLEAR, _CLEAR) == (0, 0)
 
 
 def enlarging(lines):
@@ -131,8 +141,8 @@ def straightening(lines):
         The homography and the size of the straight look, like those of `levelling`.
     """
     rows = lines.baselines[[0, -1]]
-    left = np.polyval(_steady_fit(lines.baselines, lines.starts[:, 0]), rows)
-    right = np.polyval(_steady_fit(lines.baselines, lines.ends), rows)
+    left = np.polyval(_agreed_line(lines.baselines, lines.starts[:, 0]), rows)
+    right = np.polyval(_agreed_line(lines.baselines, lines.ends), rows)
     zoom = PULSE_HEIGHT / lines.pulses.height
     length = np.mean(right - left)
     (x, y), size = _frame(lines, zoom, length)
@@ -151,13 +161,14 @@ def _frame(lines, zoom, length):
     return corner, tuple(np.ceil(size).astype(int).tolist())
 
 
-def _steady_fit(y, x):
-    """The straight line x(y) through all points but the one furthest off, if four or more."""
-    line = np.polyfit(y, x, 1)
-    if len(y) < 4:
-        return line
-    kept = np.arange(len(y)) != np.argmax(np.abs(x - np.polyval(line, y)))
-    return np.polyfit(y[kept], x[kept], 1)
+def _agreed_line(y, x):
+    """Slope and offset of the straight line x(y) on which most points agree, upright in doubt."""
+    one, other = np.triu_indices(len(y), 1)
+    slopes = (x[other] - x[one]) / (y[other] - y[one])
+    off = x - x[one][:, None] - slopes[:, None] * (y - y[one][:, None])
+    agreeing = np.abs(off) <= AGREEING
+    best = np.lexsort((np.abs(slopes), -agreeing.sum(axis=1)))[0]
+    return np.polyfit(y[agreeing[best]], x[agreeing[best]], 1)
 
 
 def _moving(right, down):
@@ -170,7 +181,8 @@ class _Profiles:
     def __init__(self, ink, reduction):
         height, width = ink.shape
         rows = max(height // reduction, 1)
-        small = cv2.resize(ink, (_BLOCKS, rows), interpolation=cv2.INTER_AREA)
+        whole = ink[: rows * reduction]
+        small = cv2.resize(whole, (_BLOCKS, rows), interpolation=cv2.INTER_AREA)
         self.ink = small.astype(np.float32) / 255
         # How many rows a line has gone down in each block, where its slope is 1.
         middles = (np.arange(_BLOCKS) + 0.5) / _BLOCKS - 0.5
