@@ -61,7 +61,7 @@ def find_pages(folder):
     bad = {path: reason for path in files if (reason := _fault(path, classes[path]))}
     good = [path for path in files if path not in bad]
     if not good:
-        raise InputError(_no_pages(folder, files))
+        raise InputError(_no_pages(folder, classes, bad))
     pages = pd.DataFrame(
         {
             "file": [path.relative_to(folder).as_posix() for path in good],
@@ -110,9 +110,12 @@ def _fault(path, class_name):
     return None
 
 
-def _no_pages(folder, files):
-    if not files:
+def _no_pages(folder, classes, bad):
+    if not classes:
         return f"{folder} holds no files: expected a folder with one folder of pages a class"
+    for path, class_name in classes.items():
+        if class_name:
+            return f"{folder} holds no page that can be used; the first: {path}: {bad[path]}"
     valid = f"{', '.join(CLASSES)}, the short names normal hb mi pmi covid, or the published ones"
     return f"{folder} holds no page in a folder with a known class name: expected {valid}"
 
