@@ -107,7 +107,9 @@ def prepare(
     fingerprint = _fingerprint(pages, boxes, options)
     name = f"{boxes}-{image_size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
     folder = Path(prepared_folder) / name
-    if not (folder / "pages.csv").exists():
+    if (folder / "pages.csv").exists():
+        _update_bad(folder, pages, bad)
+    else:
         _build(folder, Path(pages_folder), pages, bad, options, jobs)
     return open_prepared(folder, fingerprint)
 
@@ -196,6 +198,14 @@ def _build(folder, pages_folder, pages, bad, options, jobs):
             print(json.dumps(entry), file=journal, flush=True)
     crops.flush()
     _write_tables(folder, pages, bad, done)
+
+
+def _update_bad(folder, pages, bad):
+    """List files that are no pages as they are now: they come and go without another set."""
+    before = pd.read_csv(folder / "bad_pages.csv")
+    now = pd.concat([bad, before[before["file"].isin(pages["file"])]], ignore_index=True)
+    if not now.equals(before):
+        now.to_csv(folder / "bad_pages.csv", index=False)
 
 
 def _open_crops(path, rows, image_size):
