@@ -1,5 +1,6 @@
 """RunConfig: the one typed list of a run's knobs."""
 
+import math
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -63,7 +64,7 @@ class RunConfig:
         one_of("model", self.model, MODELS)
         one_of("strategy", self.strategy, STRATEGIES)
         for name in ("image_size", "epochs", "batch_size", "learning_rate"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}: expected more than 0")
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or more")
