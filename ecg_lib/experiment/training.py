@@ -109,9 +109,12 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         callbacks=_callbacks(folder, protocol.keep_best),
     )
     history = runs.tidy_history(folder)
-    if len(history) < config.epochs:
+    failed = history["epoch"][history[["loss", "val_loss"]].isna().any(axis="columns")]
+    if len(failed):
+        # What was saved since may hold NaN as well, so there is nothing to go on from.
+        shutil.rmtree(folder / runs.BACKUP)
         raise InputError(
-            f"{config.run_name}: training ran into NaN in epoch {len(history) + 1}: "
+            f"{config.run_name}: training ran into NaN in epoch {failed.iloc[0] + 1}: "
             f"expected a smaller learning_rate than {config.learning_rate}"
         )
     if protocol.keep_best:
