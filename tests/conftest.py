@@ -1,0 +1,74 @@
+"""Pages that several test modules share: drawn ones, and the real ones where they are."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ecg_lib.data.prepared import prepare
+from ecg_lib.experiment.config import RunConfig
+from ecg_lib.pages.synthetic import draw_set
+
+ROOT = Path(__file__).parents[1]
+
+PAGES_PER_CLASS = 5
+SIDE = 16
+
+
+@pytest.fixture(scope="session")
+def pages_folder(tmp_path_factory):
+    """A set of drawn pages, five a class: never write into it, copy it."""
+    folder = tmp_path_factory.mktemp("pages") / "drawn"
+    draw_set(folder, PAGES_PER_CLASS, jobs=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("prepared")
+
+
+@pytest.fixture(scope="session")
+def prepared_set(pages_folder, prepared_folder):
+    """The drawn pages, prepared at 16x16 pixels: `configure` opens the same set."""
+    return prepare(pages_folder, prepared_folder / "drawn", image_size=SIDE, jobs=1)
+
+
+@pytest.fixture
+def configure(pages_folder, prepared_folder, prepared_set, tmp_path):
+    """A function that makes a tiny `RunConfig`, with a results folder of the test's own."""
+
+    def config(**knobs):
+        tiny = {
+            "data": str(pages_folder),
+            "prepared": str(prepared_folder),
+            "results": str(tmp_path / "results"),
+            "model": "testing",
+            "image_size": SIDE,
+            "epochs": 2,
+            "batch_size": 4,
+        }
+        return RunConfig(**tiny | knobs)
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """The folder of facts about the published experiment that lies beside the repository."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "data" / "khan2021" / "manifest.csv").exists():
+        pytest.skip("the facts of the published experiment are not in ../shared")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_pages():
+    """The folder of the published pages, both versions."""
+    folder = Path(os.environ.get("ECG_LIB_REAL_PAGES", ROOT / "data" / "khan2021"))
+    if not (folder / "v1").is_dir() or not (folder / "v2").is_dir():
+        pytest.skip(
+            f"the real pages are not in {folder}: .ci/run restores them into data/khan2021, "
+            "or name their folder in ECG_LIB_REAL_PAGES"
+        )
+    return folder

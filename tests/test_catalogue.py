@@ -1,0 +1,209 @@
+"""Which files are pages, of which class, and what is known of the published ones."""
+
+import json
+import shutil
+from collections import Counter
+from importlib import resources
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ecg_lib.data.catalogue import find_pages, published_files
+from ecg_lib.data.classes import class_of_folder
+from ecg_lib.errors import InputError
+
+
+def write_page(path, grey=255):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (300, 300), grey).save(path)
+
+
+# --- Folders of pages ---
+
+
+def test_nearest_known_folder_gives_the_class(tmp_path):
+    write_page(tmp_path / "Normal" / "a.png")
+    write_page(tmp_path / "v1" / "HB" / "2020" / "b.jpg")
+    write_page(tmp_path / "normal" / "mi" / "c.jpg")
+    pages, bad = find_pages(tmp_path)
+    assert dict(zip(pages["file"], pages["class"], strict=True)) == {
+        "Normal/a.png": "normal",
+        "normal/mi/c.jpg": "myocardial_infarction",
+        "v1/HB/2020/b.jpg": "abnormal_heartbeat",
+    }
+    assert bad.empty
+
+
+def test_a_class_folder_itself_can_be_named(tmp_path):
+    write_page(tmp_path / "post_mi" / "a.png")
+    pages, _ = find_pages(tmp_path / "post_mi")
+    assert pages[["file", "class"]].to_numpy().tolist() == [["a.png", "history_of_mi"]]
+
+
+def test_files_come_in_the_order_of_their_names(pages_folder):
+    pages, bad = find_pages(pages_folder)
+    assert bad.empty
+    assert len(pages) == 25
+    assert list(pages["file"]) == sorted(pages["file"])
+    assert (pages["class"] == pages["file"].str.split("/").str[0]).all()
+
+
+def test_unpublished_pages_stand_for_themselves_and_copies_for_each_other(tmp_path):
+    for name, grey in (("a", 255), ("b", 255), ("c", 254)):
+        write_page(tmp_path / "normal" / f"{name}.png", grey)
+    pages, _ = find_pages(tmp_path)
+    first, copy, other = pages["page_id"]
+    assert first == copy != other
+    assert list(pages["group"]) == list(pages["page_id"])
+    assert list(pages["layout"]) == [None] * 3
+
+
+def test_what_lies_beside_pages_is_no_page_and_no_fault(tmp_path):
+    write_page(tmp_path / "normal" / "a.png")
+    for name in (".DS_Store", "._a.png", ".hidden/b.png", "a.json", "Thumbs.db", "README.txt"):
+        path = tmp_path / "normal" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    pages, bad = find_pages(tmp_path)
+    assert len(pages) == 1
+    assert bad.empty
+
+
+def test_every_other_file_is_a_page_or_listed_with_its_reason(tmp_path):
+    write_page(tmp_path / "normal" / "a.png")
+    write_page(tmp_path / "elsewhere" / "b.png")
+    write_page(tmp_path / "c.png")
+    (tmp_path / "normal" / "empty.jpg").touch()
+    (tmp_path / "normal" / "report.pdf").write_text("x")
+    pages, bad = find_pages(tmp_path)
+    assert list(pages["file"]) == ["normal/a.png"]
+    reasons = dict(zip(bad["file"], bad["reason"], strict=True))
+    assert set(reasons) == {"elsewhere/b.png", "c.png", "normal/empty.jpg", "normal/report.pdf"}
+    assert "no folder with a known class" in reasons["c.png"] == reasons["elsewhere/b.png"]
+    assert "empty" in reasons["normal/empty.jpg"]
+    assert ".jpg" in reasons["normal/report.pdf"]
+
+
+def refusal(folder):
+    with pytest.raises(InputError) as error:
+        find_pages(folder)
+    message = str(error.value)
+    assert str(folder) in message and "\n" not in message
+    return message
+
+
+def test_missing_folder(tmp_path):
+    assert "is not a folder" in refusal(tmp_path / "missing")
+
+
+def test_file_instead_of_folder(tmp_path):
+    write_page(tmp_path / "a.png")
+    assert "is not a folder" in refusal(tmp_path / "a.png")
+
+
+def test_empty_folder(tmp_path):
+    assert "holds no files" in refusal(tmp_path)
+
+
+def test_no_known_class(tmp_path):
+    write_page(tmp_path / "cats" / "a.png")
+    message = refusal(tmp_path)
+    assert "known class name" in message and "abnormal_heartbeat" in message and "pmi" in message
+
+
+def test_known_class_without_a_usable_page(tmp_path):
+    (tmp_path / "normal").mkdir()
+    (tmp_path / "normal" / "a.jpg").touch()
+    assert "normal/a.jpg: the file is empty" in refusal(tmp_path)
+
+
+# --- The published pages ---
+
+SCORED = {
+    "covid_19": (47, 0),
+    "abnormal_heartbeat": (139, 74),
+    "myocardial_infarction": (62, 52),
+    "normal": (232, 87),
+    "history_of_mi": (70, 59),
+}
+"""Scored files a class, and how many of them have a copy in the training split."""
+
+
+@pytest.fixture(scope="module")
+def files():
+    return published_files()
+
+
+@pytest.fixture(scope="module")
+def used(files):
+    return files.dropna(subset="published_order").sort_values("published_order")
+
+
+def test_published_files_are_whole(files):
+    assert len(files) == 2860
+    assert files["file"].is_unique
+    assert files["page_id"].nunique() == files["sha256"].nunique() == 1930
+    assert (files.groupby("page_id")["sha256"].nunique() == 1).all()
+    assert (files.groupby("page_id")["group"].nunique() == 1).all()
+    assert (files["file"].str.split("/").str[1].map(class_of_folder) == files["class"]).all()
+
+
+def test_published_split(used):
+    assert list(used["published_order"]) == list(range(2746))
+    assert list(used["published_split"]) == (
+        ["train"] * 2196 + ["validation"] * 275 + ["test"] * 275
+    )
+    assert used["page_id"].nunique() == 1816
+
+
+def test_published_split_leaks_as_reported(used):
+    scored = used[used["published_split"] != "train"]
+    seen = set(used["page_id"][used["published_split"] == "train"])
+    leaked = scored[scored["page_id"].isin(seen)]
+    assert (len(scored), len(leaked), scored["page_id"].nunique()) == (550, 272, 490)
+    of_class, leaked_of_class = Counter(scored["class"]), Counter(leaked["class"])
+    assert {name: (of_class[name], leaked_of_class[name]) for name in SCORED} == SCORED
+
+
+def test_only_the_files_of_the_experiment_have_its_split_and_boxes(files):
+    in_it = files["published_order"].notna()
+    assert (files["published_split"].notna() == in_it).all()
+    assert (files["published_boxes"].notna() == in_it).all()
+    boxes = json.loads(resources.files("ecg_lib.data").joinpath("published_boxes.json").read_text())
+    assert set(files["published_boxes"].dropna()) == set(boxes)
+
+
+@pytest.mark.real
+def test_table_is_the_manifest(files, shared):
+    manifest = pd.read_csv(shared / "data" / "khan2021" / "manifest.csv", dtype={"exam": str})
+    both = files.merge(manifest, on="file", suffixes=("", "_of_manifest"), validate="1:1")
+    assert len(both) == len(files)
+    assert (both["class"] == both["class_of_manifest"].map(class_of_folder)).all()
+    for column in ("page_id", "sha256", "layout"):
+        assert both[column].equals(both[f"{column}_of_manifest"])
+    assert both["group"].equals(both["exam"].fillna(both["page_id"]))
+    assert (both["published_order"].notna() == (both["in_original"] == 1)).all()
+
+
+@pytest.mark.real
+def test_order_and_split_are_the_original_s(used, shared):
+    split = pd.read_csv(shared / "original" / "split.csv").sort_values("order")
+    assert list(used["published_order"]) == list(split["order"])
+    assert list(used["file"]) == list(split["file"])
+    assert list(used["page_id"]) == list(split["page_id"])
+    names = split["split"].replace({"val": "validation"})
+    assert list(used["published_split"]) == list(names)
+
+
+@pytest.mark.real
+def test_a_published_page_is_known_by_its_bytes(real_pages, files, tmp_path):
+    row = files[files["layout"].notna() & (files["group"] != files["page_id"])].iloc[0]
+    renamed = tmp_path / "covid" / "something else.jpg"
+    renamed.parent.mkdir()
+    shutil.copy(real_pages / row["file"], renamed)
+    pages, _ = find_pages(tmp_path)
+    (page,) = pages.to_dict("records")
+    assert page["class"] == "covid_19"
+    for column in ("page_id", "group", "layout", "sha256"):
+        assert page[column] == row[column]

@@ -1,0 +1,49 @@
+"""What a run works on: pages, splits, identity."""
+
+import pandas as pd
+
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.experiment import inputs as module
+from ecg_lib.experiment.config import RunConfig
+from ecg_lib.experiment.inputs import open_inputs
+
+
+def test_inputs_are_the_prepared_pages_and_their_splits(configure, prepared_set):
+    inputs = open_inputs(configure())
+    assert inputs.prepared.folder == prepared_set.folder
+    assert inputs.splits.index.equals(prepared_set.pages.index)
+    expected = {"train": 3, "validation": 1, "test": 1}
+    assert inputs.counts.to_dict("index") == dict.fromkeys(CLASSES, expected)
+
+
+def test_counts_are_of_the_classes_that_are_there(configure):
+    inputs = open_inputs(configure())
+    pages = inputs.prepared.pages
+    some = pages[pages["class"].isin(["covid_19", "normal"])]
+    prepared = module.PreparedSet(**vars(inputs.prepared) | {"pages": some})
+    counts = module.Inputs(prepared, pd.Series("train", index=some.index), {}).counts
+    assert list(counts.index) == ["normal", "covid_19"]
+    assert counts["train"].tolist() == [5, 5]
+    assert counts[["validation", "test"]].to_numpy().sum() == 0
+
+
+def test_identity_tells_runs_apart(configure, tmp_path):
+    one = open_inputs(configure()).identity
+    assert one == open_inputs(configure(results=str(tmp_path / "elsewhere"))).identity
+    other_seed = open_inputs(configure(seed=2)).identity
+    assert other_seed["split_hash"] != one["split_hash"]
+    assert other_seed["data_hash"] == one["data_hash"]
+    assert open_inputs(configure(epochs=3)).identity["config"] != one["config"]
+    assert open_inputs(configure(ink_only=True)).identity["data_hash"] != one["data_hash"]
+
+
+def test_default_pages_are_drawn_and_others_never(configure, tmp_path, monkeypatch, pages_folder):
+    drawn = []
+    monkeypatch.setattr(module, "draw_set", lambda folder, *args, **kwargs: drawn.append(folder))
+    open_inputs(configure())
+    assert drawn == []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "synthetic").symlink_to(pages_folder)
+    open_inputs(RunConfig(image_size=16))
+    assert drawn == [tmp_path / "data" / "synthetic"]

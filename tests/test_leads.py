@@ -1,0 +1,84 @@
+"""Boxes, and the layouts as data."""
+
+from itertools import pairwise
+
+import pytest
+
+from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
+from ecg_lib.pages.leads import CROPS, LEADS, RHYTHM_STRIP, Box
+
+each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+
+WIDTH, HEIGHT = 1200, 900
+
+
+def boxes_of(layout):
+    """Boxes on a page whose columns are 250 or 500 pixels wide, from 100 to 1100."""
+    step = 1000 // layout.columns
+    edges = [100 + step * number for number in range(layout.columns + 1)]
+    baselines = [100 + 100 * number for number in range(layout.lines)]
+    return dict(zip(CROPS, lead_boxes(layout, edges, baselines, HEIGHT), strict=True))
+
+
+def test_canonical_order():
+    assert (
+        *("I", "II", "III", "aVR", "aVL", "aVF"),
+        *("V1", "V2", "V3", "V4", "V5", "V6", "rhythm strip"),
+    ) == CROPS
+
+
+def test_box_is_half_open():
+    box = Box(10, 20, 30, 50)
+    assert (box.width, box.height) == (20, 30)
+
+
+@pytest.mark.parametrize(
+    ("other", "share"),
+    [
+        ((0, 0, 10, 10), 1),
+        ((5, 0, 15, 10), 50 / 150),
+        ((2, 2, 4, 4), 4 / 100),
+        ((10, 0, 20, 10), 0),
+        ((20, 20, 30, 30), 0),
+    ],
+)
+def test_intersection_over_union(other, share):
+    box, other = Box(0, 0, 10, 10), Box(*other)
+    assert box.intersection_over_union(other) == pytest.approx(share)
+    assert other.intersection_over_union(box) == pytest.approx(share)
+
+
+@each_layout
+def test_layout_holds_every_lead_once(layout):
+    assert sorted(lead for row in layout.rows for lead in row) == sorted(LEADS)
+    assert {len(row) for row in layout.rows} == {layout.columns}
+    assert layout.lines == len(layout.rows) + (layout.rhythm_strip in LEADS)
+
+
+@each_layout
+def test_boxes_lie_where_the_layout_says(layout):
+    boxes = boxes_of(layout)
+    for number, row in enumerate(layout.rows):
+        assert {boxes[lead].top for lead in row} == {50 + 100 * number}
+        assert {boxes[lead].bottom for lead in row} == {150 + 100 * number}
+        assert boxes[row[0]].left == 100 and boxes[row[-1]].right == 1100
+        for left, right in pairwise(row):
+            assert boxes[left].right == boxes[right].left
+
+
+@each_layout
+def test_rhythm_strip_spans_the_page_or_repeats_lead_two(layout):
+    boxes = boxes_of(layout)
+    if layout.rhythm_strip is None:
+        assert boxes[RHYTHM_STRIP] == boxes["II"]
+    else:
+        last = 50 + 100 * len(layout.rows)
+        assert boxes[RHYTHM_STRIP] == Box(100, last, 1100, last + 100)
+
+
+def test_boxes_stay_on_the_page():
+    layout = LAYOUTS["standard_3x4_with_rhythm"]
+    boxes = lead_boxes(layout, (0, 10, 20, 30, 40.4), (20, 120, 220, 320), 350)
+    assert min(box.top for box in boxes) == 0
+    assert max(box.bottom for box in boxes) == 350
+    assert all(isinstance(side, int) for box in boxes for side in box)

@@ -1,0 +1,303 @@
+"""The prepared set: what is in it, when it is built again, and what becomes of bad pages."""
+
+import json
+import shutil
+import warnings
+from fnmatch import fnmatch
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SIDE
+from PIL import Image
+
+from ecg_lib.data import prepared
+from ecg_lib.data.catalogue import find_pages, published_files
+from ecg_lib.data.prepared import PUBLISHED_CROP_ORDER, crop_names, prepare
+from ecg_lib.errors import InputError
+from ecg_lib.pages.detect import detect, rectify
+from ecg_lib.pages.leads import CROPS
+from ecg_lib.pages.preprocess import crop_leads, read_luma
+
+
+@pytest.fixture
+def few(pages_folder, tmp_path):
+    """Two pages a class, a test's own."""
+    for number in (1, 2):
+        for page in pages_folder.glob(f"*/*_{number:04d}.jpg"):
+            folder = tmp_path / "pages" / page.parent.name
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(page, folder)
+    return tmp_path / "pages"
+
+
+@pytest.fixture
+def build(few, tmp_path):
+    """A function that prepares `few`."""
+
+    def prepare_few(**options):
+        return prepare(few, tmp_path / "prepared", **{"image_size": SIDE, "jobs": 1} | options)
+
+    return prepare_few
+
+
+@pytest.fixture
+def worked_on(monkeypatch):
+    """List of the pages that are really prepared."""
+    sources = []
+
+    def noted(folder, source, *rest, work=prepared._prepare_page):
+        sources.append(source)
+        return work(folder, source, *rest)
+
+    monkeypatch.setattr(prepared, "_prepare_page", noted)
+    return sources
+
+
+# --- What is in it ---
+
+
+def test_crops_are_those_of_the_page_at_its_boxes(prepared_set, pages_folder):
+    pages = prepared_set.pages
+    assert prepared_set.crops.shape == (25, 13, SIDE, SIDE)
+    assert prepared_set.crops.dtype == np.uint8
+    assert list(pages.index) == list(range(25))
+    for row, page in pages.iloc[::4].iterrows():
+        luma = read_luma(pages_folder / page["file"])
+        found = detect(luma)
+        assert json.loads(page["boxes"]) == [list(box) for box in found.boxes]
+        assert page["layout"] == found.layout
+        crops = crop_leads(rectify(luma, found), found.boxes, SIDE)
+        np.testing.assert_array_equal(prepared_set.crops[row], crops)
+
+
+def test_pages_are_those_of_the_catalogue(prepared_set, pages_folder):
+    pages, _ = find_pages(pages_folder)
+    for column in ("file", "class", "page_id", "group", "sha256"):
+        assert list(prepared_set.pages[column]) == list(pages[column])
+    assert prepared_set.bad.empty
+    assert "25 pages prepared" in prepared_set.summary
+    assert "none left out" in prepared_set.summary
+
+
+def test_no_crop_is_blank(prepared_set):
+    assert (prepared_set.crops.max(axis=(2, 3)) > 60).all()
+
+
+def test_number_of_processes_changes_nothing(build):
+    one = build(jobs=1)
+    crops, pages = np.array(one.crops), one.pages
+    shutil.rmtree(one.folder)
+    two = build(jobs=2)
+    np.testing.assert_array_equal(two.crops, crops)
+    pd.testing.assert_frame_equal(two.pages, pages)
+
+
+# --- When it is built ---
+
+
+def test_it_is_built_once(build, worked_on):
+    first = build()
+    assert len(worked_on) == 10
+    second = build()
+    assert len(worked_on) == 10
+    assert second.folder == first.folder
+    assert second.fingerprint == first.fingerprint
+
+
+def test_anything_that_its_bytes_depend_on_makes_another(build, few, monkeypatch):
+    folders = [build().folder, build(image_size=20).folder, build(ink_only=True).folder]
+    (few / "normal" / "normal_0002.jpg").unlink()
+    folders.append(build().folder)
+    Image.new("L", (400, 300), 200).save(few / "normal" / "normal_0001.jpg")
+    folders.append(build().folder)
+    (few / "normal").rename(few / "covid")
+    folders.append(build().folder)
+    monkeypatch.setattr(prepared, "PREPROCESSING_VERSION", "next")
+    folders.append(build().folder)
+    assert len(set(folders)) == 7
+    assert all((folder / "pages.csv").exists() for folder in folders)
+
+
+def test_an_interrupted_building_goes_on(build, worked_on):
+    whole = build()
+    crops, pages = np.array(whole.crops), whole.pages
+    journal = whole.folder / "journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    # Four pages were finished and a fifth was being noted down.
+    journal.write_text("".join(lines[:4]) + lines[4][:30])
+    (whole.folder / "pages.csv").unlink()
+    unfinished = [json.loads(line)["source"] for line in lines[4:]]
+    damaged = np.lib.format.open_memmap(whole.folder / "crops.npy", "r+")
+    damaged[pages.index[pages["file"].isin(unfinished)]] = 7
+    damaged.flush()
+    worked_on.clear()
+    again = build()
+    assert sorted(worked_on) == sorted(unfinished)
+    np.testing.assert_array_equal(again.crops, crops)
+    pd.testing.assert_frame_equal(again.pages, pages)
+    assert [json.loads(line) for line in journal.read_text().splitlines()][:4] == [
+        json.loads(line) for line in lines[:4]
+    ]
+
+
+def test_an_interrupt_keeps_what_is_done(build, worked_on, monkeypatch):
+    work = prepared._prepare_page
+
+    def interrupted(folder, source, *rest):
+        if len(worked_on) == 3:
+            raise KeyboardInterrupt
+        return work(folder, source, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepared, "_prepare_page", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build()
+    worked_on.clear()
+    assert len(build().pages) == 10
+    assert len(worked_on) == 7
+
+
+# --- Bad pages ---
+
+
+def test_bad_pages_are_listed_and_counted(build, few):
+    cut = few / "normal" / "normal_0001.jpg"
+    cut.write_bytes(cut.read_bytes()[:20_000])
+    (few / "covid_19" / "text.jpg").write_text("no picture")
+    (few / "covid_19" / "empty.jpg").touch()
+    Image.new("L", (500, 20), 255).save(few / "covid_19" / "strip.png")
+    Image.new("L", (600, 400), 255).save(few / "covid_19" / "white.png")
+    expected = {
+        "normal/normal_0001.jpg",
+        *(f"covid_19/{name}" for name in ("text.jpg", "empty.jpg", "strip.png", "white.png")),
+    }
+    for opened in (build(), build()):
+        assert set(opened.bad["file"]) == expected
+        assert opened.bad["reason"].str.len().min() > 10
+        assert len(opened.pages) == 9
+        assert not set(opened.pages["file"]) & expected
+        assert "9 pages prepared" in opened.summary and "5 left out" in opened.summary
+        assert str(opened.folder / "bad_pages.csv") in opened.summary
+    for row, page in opened.pages.iterrows():
+        luma = read_luma(few / page["file"])
+        found = detect(luma)
+        crops = crop_leads(rectify(luma, found), found.boxes, SIDE)
+        np.testing.assert_array_equal(opened.crops[row], crops)
+
+
+def test_a_file_that_is_no_page_is_listed_although_the_set_is_there(build, few, worked_on):
+    build()
+    (few / "normal" / "empty.jpg").touch()
+    worked_on.clear()
+    opened = build()
+    assert list(opened.bad["file"]) == ["normal/empty.jpg"]
+    assert "1 left out" in opened.summary
+    assert worked_on == []
+    (few / "normal" / "empty.jpg").unlink()
+    assert build().bad.empty
+
+
+def test_only_bad_pages(build, few):
+    for page in few.rglob("*.jpg"):
+        page.write_text("no picture")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"no page could be read; the first: .*jpg"):
+            build()
+
+
+def test_unwritable_folder(few, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/.* cannot be written to"):
+        prepare(few, tmp_path / "file", jobs=1)
+
+
+@pytest.mark.parametrize("options", [{"image_size": 0}, {"boxes": "guessed"}])
+def test_bad_options(build, options):
+    with pytest.raises(InputError, match="expected"):
+        build(**options)
+
+
+# --- The published boxes ---
+
+
+@pytest.fixture(scope="module")
+def box_sets():
+    return json.loads(resources.files("ecg_lib.data").joinpath("published_boxes.json").read_text())
+
+
+def test_published_crops_come_in_the_text_order_of_their_numbers():
+    numbers = [crop + 1 for crop in PUBLISHED_CROP_ORDER]
+    assert numbers == sorted(range(1, 14), key=str)
+    assert crop_names("published") == tuple(f"box {number}" for number in numbers)
+    assert crop_names("detected") == CROPS
+
+
+def test_published_boxes_are_thirteen_boxes(box_sets):
+    for boxes in box_sets.values():
+        assert len(boxes) == 13
+        assert all(left < right and top < bottom for left, top, right, bottom in boxes)
+
+
+def test_published_needs_every_file(build):
+    with pytest.raises(InputError) as error:
+        build(boxes="published")
+    message = str(error.value)
+    first = published_files().dropna(subset="published_order").sort_values("published_order")
+    assert "2,746 are missing" in message
+    assert f"the first is {first['file'].iloc[0]}:" in message
+    assert "version 1 of Mendeley Data gwbz3fsgp8" in message
+
+
+def test_version_1_alone_serves_the_published_order():
+    files = published_files()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pages = prepared._published_pages(files[files["file"].str.startswith("v1/")])
+    assert len(pages) == 2746
+    assert pages["source"].str.startswith("v1/").all()
+    assert pages["file"].str.startswith("v2/").sum() > 900
+    assert pages["boxes"].map(len).eq(13).all()
+    assert list(pages["published_split"][:2196].unique()) == ["train"]
+
+
+def _is_meant(rule, file, number):
+    """Whether a rule's `numbers`, such as "1-37 and 78-" or "files named COVID*", mean a file."""
+    which = rule["numbers"]
+    if which == "all":
+        return True
+    if which.startswith("files named "):
+        return fnmatch(file.split("/")[-1], which.removeprefix("files named "))
+    ranges = [part.split("-") for part in which.split(" and ")]
+    return any(int(first) <= number <= int(last or 10**6) for first, last in ranges)
+
+
+@pytest.mark.real
+def test_published_boxes_are_the_original_s_by_its_rules(box_sets, shared):
+    rules = json.loads((shared / "original" / "crop_boxes.json").read_text())["rules"]
+    manifest = pd.read_csv(shared / "data" / "khan2021" / "manifest.csv")
+    boxes_of = published_files().set_index("file")["published_boxes"]
+    used = manifest[manifest["in_original"] == 1]
+    for page in used.to_dict("records"):
+        (rule,) = (
+            rule
+            for rule in rules
+            if rule["class"] == page["class"]
+            and _is_meant(rule, page["file"], page["original_number"])
+        )
+        assert box_sets[boxes_of[page["file"]]] == rule["boxes"], page["file"]
+
+
+@pytest.mark.real
+def test_published_crops_of_real_pages(real_pages, box_sets):
+    """One page of each set of boxes: the whole set takes a minute."""
+    files = published_files()
+    pages = prepared._published_pages(files[files["file"].str.startswith("v1/")])
+    options = {"image_size": 32, "ink_only": False}
+    for page in pages.loc[~pages["boxes"].astype(str).duplicated()].itertuples():
+        crops, entry = prepared._prepare_page(real_pages, page.source, [page.boxes] * 2, options)
+        assert "reason" not in entry
+        luma = read_luma(real_pages / page.source)
+        (tenth,) = (boxes[9] for boxes in box_sets.values() if sorted(boxes) == sorted(page.boxes))
+        np.testing.assert_array_equal(crops[1, 1], crop_leads(luma, [tenth], **options)[0])
