@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ecg_lib.errors import InputError
+from ecg_lib.pages.columns import match_layout
 from ecg_lib.pages.ink import look_at, look_through
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import Box
 from ecg_lib.pages.lines import follow_lines
 from ecg_lib.pages.pulses import HEIGHT, find_pulses
+from ecg_lib.pages.refusal import PageRefused
 from ecg_lib.pages.tilt import (
     enlarging,
     is_straight,
@@ -38,24 +39,12 @@ ATTEMPTS = (
 first holds for flat pages, the next two where the sheet's edges show beside a small ECG, the last
 two for photographs."""
 
-_SEPARATOR_REACH = 0.02
-"""A separator is looked for this share of a trace's length around its expected place."""
-
-_SEPARATOR_INK = 0.6
-"""Least share of ink along a separator."""
-
-
-class PageRefused(InputError):  # noqa: N818 - what happened to the page, not to the program
-    """A picture that is not an ECG page which can be read.
-
-    Attributes:
-        reason: short key of the reason: `"blank"`, `"not_ecg"`, `"three_lead_strip"`, `"partial"`,
-            `"upside_down"` or `"mirrored"`.
-    """
-
-    def __init__(self, reason, message):
-        super().__init__(message)
-        self.reason = reason
+TURNED = {
+    "upside_down": ("upside down", lambda luma: luma[::-1, ::-1]),
+    "mirrored": ("mirrored", lambda luma: luma[:, ::-1]),
+    "sideways": ("lying on its side", np.rot90),
+}
+"""Ways to hold a page wrongly, by the key of the refusal: words for it, and what mends it."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +118,22 @@ def detect(luma):
     if look is None:
         raise PageRefused("blank", "not an ECG page: there is no ink on it")
     look, lines = _find_lines(luma, look)
+    if lines is None or len(lines) not in NUMBERS_OF_LINES:
+        _refuse_if_turned(luma)
     if lines is None:
         raise PageRefused(
             "not_ecg",
             "not an ECG page: no lines, one above the other, that start with a calibration pulse",
         )
     return _detection(luma, look, lines)
+
+
+def _refuse_if_turned(luma):
+    for reason, (words, mend) in TURNED.items():
+        mended = np.ascontiguousarray(mend(luma))
+        _, lines = _find_lines(mended, look_at(mended))
+        if lines is not None and len(lines) in NUMBERS_OF_LINES:
+            raise PageRefused(reason, f"an ECG page that is {words}: turn it and read it again")
 
 
 def _find_lines(luma, look):
@@ -179,7 +178,7 @@ def _best_lines(luma, look):
 
 def _detection(luma, look, lines):
     height, width = luma.shape
-    layout, edges = _match_layout(look.ink, lines, height > width)
+    layout, edges = match_layout(look.ink, lines, height > width)
     scale = 1 / np.sqrt(abs(np.linalg.det(look.to_page[:2, :2])))
     if look.straight:
         homography, size = np.eye(3), (width, height)
@@ -197,39 +196,3 @@ def _detection(luma, look, lines):
         float(min(np.mean(lines.covered), 2 * lines.pulses.score, 1)),
         layout.rhythm_strip,
     )
-
-
-def _match_layout(ink, lines, portrait):
-    """The layout that has this many lines, and its column edges."""
-    baselines = lines.baselines
-    start, end = np.median(lines.starts[:, 0]), np.median(lines.ends)
-    for layout in LAYOUTS.values():
-        if layout.lines != len(baselines):
-            continue
-        edges = np.linspace(start, end, layout.columns + 1)
-        rows = baselines[: len(layout.rows)]
-        separators = [_separator(ink, x, rows, end - start) for x in edges[1:-1]]
-        if all(x is not None for x in separators):
-            step = np.mean(np.diff([*separators, end]))
-            return layout, np.array([separators[0] - step, *separators, end])
-        if layout.columns == 4:
-            name = "portrait_3x4_with_rhythm" if portrait else "landscape_3x4_with_rhythm"
-            return LAYOUTS[name], edges
-        raise PageRefused(
-            "three_lead_strip",
-            "a three-lead strip page: its lines are not parted into two columns of leads",
-        )
-    raise PageRefused("partial", f"only part of the leads is visible: {len(baselines)} lines")
-
-
-def _separator(ink, expected, rows, length):
-    """x of the upright line that parts two columns, or None where there is none."""
-    reach = round(_SEPARATOR_REACH * length)
-    first = round(expected) - reach
-    between = ink[round(rows[0]) : round(rows[-1]), first : first + 2 * reach + 1]
-    inked = cv2.dilate(between, np.ones((1, 3), np.uint8)).mean(axis=0) / 255
-    places = first + np.flatnonzero(inked >= max(_SEPARATOR_INK, 0.9 * inked.max()))
-    if not places.size:
-        return None
-    nearest = places[np.argmin(np.abs(places - expected))]
-    return float(np.mean(places[np.abs(places - nearest) <= 3]))
