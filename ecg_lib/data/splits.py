@@ -5,10 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
-from ecg_lib.data.catalogue import conflicts
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.errors import InputError, one_of
 
@@ -111,6 +108,9 @@ def _clean(pages, seed, fold):
     are filed under different classes are left out, see `conflicts`. A page that is not one of the
     published ones is a group of its own, so that users' pages may lie among them.
     """
+    # Imported late, as scikit-learn is: the command line's help lists the protocols.
+    from ecg_lib.data.catalogue import conflicts
+
     contradicted = conflicts(pages)["page_id"]
     distinct = pages[~pages["page_id"].isin(contradicted)].drop_duplicates("page_id")
     # The folds follow from the pages alone, whatever their files are called.
@@ -118,7 +118,7 @@ def _clean(pages, seed, fold):
     _check_groups(distinct)
     rest, test = _part_groups(distinct, FOLDS, fold)
     train, validation = _part_groups(rest, VALIDATION_PARTS, 0)
-    split_of = pd.Series(None, index=pages.index, dtype=object)
+    split_of = pages["file"].map(lambda file: None)
     for name, part in zip(SPLITS, (train, validation, test), strict=True):
         split_of[part.index] = name
     return split_of
@@ -126,7 +126,7 @@ def _clean(pages, seed, fold):
 
 def _clean_3x4(pages, seed, fold):
     """As `_clean`, on the pages of one format, and the classes that have it in number."""
-    of_format = (pages[list(FORMAT_3X4)] == pd.Series(FORMAT_3X4)).all(axis="columns")
+    of_format = (pages[list(FORMAT_3X4)] == list(FORMAT_3X4.values())).all(axis="columns")
     used = pages[of_format & pages["class"].isin(CLASSES_3X4)]
     if used.empty:
         raise InputError(
@@ -149,6 +149,8 @@ def _check_groups(pages):
 
 def _part_groups(pages, parts, chosen):
     """The pages outside and inside one of so many stratified parts, no group in two of them."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     # Not shuffled: scikit-learn's shuffling (up to 1.6 at least) swaps the groups' class counts,
     # so that the folds are stratified no longer.
     folds = StratifiedGroupKFold(parts).split(pages, pages["class"], pages["group"])
