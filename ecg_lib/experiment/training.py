@@ -103,7 +103,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         batches(crops, labels, rows["train"], order, config.batch_size),
         steps_per_epoch=steps,
         epochs=config.epochs,
-        validation_data=whole(crops, labels, rows["validation"]),
+        validation_data=whole(crops, labels, rows["validation"], replicas),
         shuffle=False,
         verbose=2,
         callbacks=_callbacks(folder, protocol.keep_best),
@@ -172,7 +172,8 @@ def compile_model(model, learning_rate, steps_per_epoch):
         steps_per_epoch: training steps an epoch.
     """
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
-        [epoch * steps_per_epoch for epoch in HALVE_AFTER],
+        # Keras changes the rate one step after the boundary.
+        [epoch * steps_per_epoch - 1 for epoch in HALVE_AFTER],
         [learning_rate, learning_rate / 2, learning_rate / 4],
     )
     model.compile(
@@ -249,9 +250,15 @@ def batches(crops, labels, rows, order, batch_size):
     )
 
 
-def whole(crops, labels, rows):
-    """A `tf.data.Dataset` of all `rows` once, in their order."""
-    return tf.data.Dataset.from_tensor_slices((crops[rows], labels.loc[rows])).batch(PREDICT_BATCH)
+def whole(crops, labels, rows, replicas=1):
+    """A `tf.data.Dataset` of all `rows` once, in their order.
+
+    Replicas fail on a batch that does not divide among them, so in front of them the first rows
+    come once more where it takes that.
+    """
+    filled = np.resize(rows, -(-len(rows) // replicas) * replicas)
+    batch_size = PREDICT_BATCH // replicas * replicas
+    return tf.data.Dataset.from_tensor_slices((crops[filled], labels.loc[filled])).batch(batch_size)
 
 
 def _predict(model, prepared, splits, rows, classes):
