@@ -1,6 +1,7 @@
 """Pages that several test modules share: drawn ones, and the real ones where they are."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,15 +35,15 @@ def prepared_set(pages_folder, prepared_folder):
     return prepare(pages_folder, prepared_folder / "drawn", image_size=SIDE, jobs=1)
 
 
-@pytest.fixture
-def configure(pages_folder, prepared_folder, prepared_set, tmp_path):
-    """A function that makes a tiny `RunConfig`, with a results folder of the test's own."""
+@pytest.fixture(scope="session")
+def configure_in(pages_folder, prepared_folder, prepared_set):
+    """A function that makes a tiny `RunConfig` whose runs lie in a given folder."""
 
-    def config(**knobs):
+    def config(results, **knobs):
         tiny = {
             "data": str(pages_folder),
             "prepared": str(prepared_folder),
-            "results": str(tmp_path / "results"),
+            "results": str(results),
             "model": "testing",
             "image_size": SIDE,
             "epochs": 2,
@@ -50,6 +51,23 @@ def configure(pages_folder, prepared_folder, prepared_set, tmp_path):
         }
         return RunConfig(**tiny | knobs)
 
+    return config
+
+
+@pytest.fixture
+def configure(configure_in, tmp_path):
+    """A function that makes a tiny `RunConfig`, with a results folder of the test's own."""
+    return partial(configure_in, tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def finished_run(configure_in, tmp_path_factory):
+    """The `RunConfig` of a run that is finished: never write into its folder, copy it."""
+    from ecg_lib.experiment.inputs import open_inputs
+    from ecg_lib.experiment.training import train
+
+    config = configure_in(tmp_path_factory.mktemp("finished"))
+    train(config, open_inputs(config))
     return config
 
 

@@ -27,9 +27,9 @@ def test_counts_are_of_the_classes_that_are_there(configure):
     assert counts[["validation", "test"]].to_numpy().sum() == 0
 
 
-def test_identity_tells_runs_apart(configure, tmp_path):
+def test_identity_tells_runs_apart(configure, configure_in, tmp_path):
     one = open_inputs(configure()).identity
-    assert one == open_inputs(configure(results=str(tmp_path / "elsewhere"))).identity
+    assert one == open_inputs(configure_in(tmp_path / "elsewhere")).identity
     other_seed = open_inputs(configure(seed=2)).identity
     assert other_seed["split_hash"] != one["split_hash"]
     assert other_seed["data_hash"] == one["data_hash"]

@@ -1,0 +1,170 @@
+"""The command line: what it does on tiny data, and what it says of bad input."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import ecg_lib
+from ecg_lib import cli
+from ecg_lib.experiment.config import DEMO, RunConfig, knob_descriptions
+from ecg_lib.models import PUBLISHED
+
+COMMANDS = ("draw", "prepare", "run", "table")
+
+
+@pytest.fixture
+def run_all(monkeypatch):
+    """List of the configs that `run` would train."""
+    from ecg_lib.experiment import batch
+
+    trained = []
+    monkeypatch.setattr(batch, "run_all", trained.extend)
+    return trained
+
+
+def refusal(capsys, *arguments):
+    """The one line that a command prints about what it cannot use."""
+    try:
+        status = cli.main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        status = end.code
+    shown = capsys.readouterr()
+    assert status == 2
+    (line,) = shown.err.strip().splitlines()
+    assert line.startswith("ecg_lib: ")
+    return line
+
+
+# --- Help ---
+
+
+@pytest.mark.parametrize("arguments", [[], *[[command] for command in COMMANDS]])
+def test_help(capsys, arguments):
+    with pytest.raises(SystemExit) as end:
+        cli.main([*arguments, "--help"])
+    assert end.value.code == 0
+    assert "usage: python -m ecg_lib" in capsys.readouterr().out
+
+
+def test_run_offers_every_knob_with_its_text(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name, description in knob_descriptions().items():
+        if name != "model":
+            assert f"--{name.replace('_', '-')}" in text
+            assert description[:30] in text
+
+
+def test_help_is_light():
+    """TensorFlow and pandas take seconds to import: help does not wait for them."""
+    code = (
+        "import sys, ecg_lib\n"
+        "from ecg_lib import cli\n"
+        "cli._parser().format_help()\n"
+        "print(*{'tensorflow', 'keras', 'pandas', 'sklearn'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_it_is_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "ecg_lib", "--help"], capture_output=True, text=True, check=True
+    )
+    assert ecg_lib.__doc__.split("\n")[0] in " ".join(done.stdout.split())
+
+
+# --- Bad input ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--models", "resnet"], ["'resnet'", "cnn_2d"]),
+        (["run", "--protocol", "random"], ["'random'", "plain"]),
+        (["run", "--epochs", "0"], ["epochs is 0"]),
+        (["run", "--epochs", "many"], ["many"]),
+        (["run", "--epoch-count", "3"], ["--epoch-count"]),
+        (["prepare", "--image-size", "-3"], ["image_size is -3"]),
+        (["prepare", "--data", "missing"], ["missing", "folder"]),
+        (["run", "--data", "missing", "--models", "testing"], ["missing", "folder"]),
+        (["table", "--results", "missing"], ["missing", "no finished run"]),
+        (["draw", "new", "--pages-per-class", "0"], ["0 pages"]),
+        (["paint"], ["paint"]),
+        ([], ["COMMAND"]),
+    ],
+)
+def test_bad_options_get_one_line(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = refusal(capsys, *arguments)
+    assert all(word in line for word in words)
+
+
+def test_unwritable_folders(pages_folder, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    arguments = ["--data", pages_folder, "--prepared", tmp_path / "file"]
+    assert "cannot be written" in refusal(capsys, "prepare", *arguments)
+
+
+def test_missing_readme(finished_run, tmp_path, capsys):
+    results = shutil.copytree(finished_run.results, tmp_path / "results")
+    line = refusal(capsys, "table", "--results", results, "--readme", tmp_path / "none.md")
+    assert "none.md" in line
+
+
+def test_interrupts(run_all, monkeypatch, capsys):
+    from ecg_lib.experiment import batch
+
+    def interrupted(configs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "run_all", interrupted)
+    assert cli.main(["run"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+# --- The commands ---
+
+
+def test_draw_and_prepare(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["draw", "pages", "--pages-per-class", "3", "--seed", "5"]) == 0
+    assert len(list((tmp_path / "pages").glob("*/*.jpg"))) == 15
+    assert cli.main(["prepare", "--data", "pages", "--image-size", "16"]) == 0
+    shown = capsys.readouterr().out
+    assert "15 pages drawn" in shown
+    assert "15 pages prepared" in shown
+    assert "covid_19" in shown
+    assert len(list((tmp_path / "prepared" / "pages").glob("*/crops.npy"))) == 1
+
+
+def test_run_without_data_is_the_demo(run_all):
+    assert cli.main(["run"]) == 0
+    assert tuple(config.model for config in run_all) == PUBLISHED
+    for config in run_all:
+        assert config == RunConfig(model=config.model, **DEMO[config.model])
+
+
+def test_what_is_asked_for_overrides_the_demo(run_all):
+    cli.main(["run", "--models", "cnn_3d", "--epochs", "2", "--ink-only"])
+    (config,) = run_all
+    assert (config.epochs, config.ink_only) == (2, True)
+    assert config.image_size == DEMO["cnn_3d"]["image_size"]
+
+
+def test_run_on_other_data_takes_the_defaults(run_all, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cli.main(["run", "--data", "pages", "--models", "hybrid", "cnn_2d"])
+    assert run_all == [
+        RunConfig(data=str(tmp_path / "pages"), model=model) for model in ("hybrid", "cnn_2d")
+    ]
+
+
+def test_table(finished_run, tmp_path, capsys):
+    shutil.copytree(finished_run.results, tmp_path / "results")
+    assert cli.main(["table", "--results", str(tmp_path / "results")]) == 0
+    assert "| Testing |" in capsys.readouterr().out
+    assert len(list(tmp_path.glob("results/*/plain/accuracy.md"))) == 1

@@ -1,0 +1,280 @@
+"""Training: the order of pages, the recipe, the run folder, and what interrupts leave."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecg_lib.errors import InputError
+from ecg_lib.experiment import runs, training
+from ecg_lib.experiment.evaluation import LOGIT, metrics
+from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.experiment.training import (
+    batches,
+    compile_model,
+    moments,
+    page_order,
+    train,
+    whole,
+)
+from ecg_lib.models import load
+
+# --- The order of the pages ---
+
+
+@pytest.mark.parametrize("reshuffle", [True, False])
+def test_each_round_holds_every_page_once(reshuffle):
+    order = page_order(7, 7 * 4, seed=1, reshuffle=reshuffle)
+    for number in range(4):
+        assert sorted(order[7 * number : 7 * number + 7]) == list(range(7))
+
+
+def test_a_last_round_may_be_cut_short():
+    order = page_order(7, 24, seed=1, reshuffle=True)
+    assert len(order) == 24
+    counts = np.bincount(order, minlength=7)
+    assert counts.max() - counts.min() == 1
+
+
+def test_rounds_differ_only_where_they_are_reshuffled():
+    fixed = page_order(50, 100, seed=1, reshuffle=False)
+    assert list(fixed) == [*range(50), *range(50)]
+    shuffled = page_order(50, 100, seed=1, reshuffle=True)
+    assert list(shuffled[:50]) != list(shuffled[50:])
+    np.testing.assert_array_equal(shuffled, page_order(50, 100, seed=1, reshuffle=True))
+    assert list(shuffled) != list(page_order(50, 100, seed=2, reshuffle=True))
+
+
+def test_a_longer_training_begins_with_the_shorter():
+    longer = page_order(9, 64, seed=3, reshuffle=True)
+    np.testing.assert_array_equal(longer[:40], page_order(9, 40, seed=3, reshuffle=True))
+
+
+# --- What the models see ---
+
+
+@pytest.fixture(scope="module")
+def crops():
+    return np.random.default_rng(0).integers(0, 256, (12, 13, 8, 8), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def labels():
+    return pd.Series(np.arange(12) % 5, index=range(12))
+
+
+def test_moments_are_those_of_the_given_rows(crops):
+    rows = np.array([1, 4, 11])
+    mean, variance = moments(crops, rows)
+    assert mean == pytest.approx(crops[rows].mean())
+    assert variance == pytest.approx(crops[rows].var())
+
+
+def test_batches_are_full_and_in_order(crops, labels):
+    rows, order = np.array([2, 3, 5, 7, 11]), np.array([4, 0, 1, 3, 2, 4, 0])
+    found = list(batches(crops, labels, rows, order, 3))
+    assert [len(pixels) for pixels, _ in found] == [3, 3]
+    expected = rows[order[:6]]
+    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in found]), crops[expected])
+    np.testing.assert_array_equal(np.concatenate([own for _, own in found]), labels[expected])
+
+
+def test_whole_takes_every_row_once(crops, labels, monkeypatch):
+    monkeypatch.setattr(training, "PREDICT_BATCH", 4)
+    rows = np.array([9, 1, 2, 3, 4, 8])
+    found = list(whole(crops, labels, rows))
+    assert [len(pixels) for pixels, _ in found] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in found]), crops[rows])
+    np.testing.assert_array_equal(np.concatenate([own for _, own in found]), labels[rows])
+
+
+def test_whole_divides_among_replicas(crops, labels):
+    rows = np.array([9, 1, 2, 3, 4])
+    ((pixels, own),) = whole(crops, labels, rows, replicas=2)
+    np.testing.assert_array_equal(pixels, crops[[9, 1, 2, 3, 4, 9]])
+    np.testing.assert_array_equal(own, labels[[9, 1, 2, 3, 4, 9]])
+
+
+# --- The recipe ---
+
+
+def test_recipe_is_that_of_the_published_experiment():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    compile_model(model, learning_rate=0.001, steps_per_epoch=138)
+    optimizer = model.optimizer
+    assert isinstance(optimizer, keras.optimizers.Adamax)
+    assert optimizer.epsilon == 1e-8
+    assert optimizer.global_clipnorm == 10
+    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
+    assert isinstance(model.loss, keras.losses.SparseCategoricalCrossentropy)
+    assert model.loss.get_config()["from_logits"] is True
+    assert model.jit_compile is False
+    rates = {}
+    for epoch in (1, 10, 11, 15, 16, 20):
+        # The rate of an epoch's first and last step; `iterations` counts the steps before.
+        for step in ((epoch - 1) * 138 + 1, epoch * 138 - 1):
+            optimizer.iterations.assign(step)
+            rates.setdefault(epoch, set()).add(round(float(optimizer.learning_rate), 9))
+    assert rates == {1: {1e-3}, 10: {1e-3}, 11: {5e-4}, 15: {5e-4}, 16: {2.5e-4}, 20: {2.5e-4}}
+
+
+def test_rate_of_the_first_step_after_an_epoch_is_halved():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    compile_model(model, learning_rate=0.001, steps_per_epoch=5)
+    model.optimizer.iterations.assign(10 * 5)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.0005)
+
+
+# --- A whole run ---
+
+FILES = {runs.RECORD, runs.HISTORY, runs.PREDICTIONS, runs.MODEL}
+
+
+@pytest.fixture
+def run(configure):
+    """A function that trains with the given knobs; returns the run folder."""
+
+    def train_with(**knobs):
+        config = replace(configure(), **knobs)
+        return train(config, open_inputs(config))
+
+    return train_with
+
+
+def record_of(folder):
+    return json.loads((folder / runs.RECORD).read_text())
+
+
+def test_run_folder_is_complete_and_true(finished_run):
+    folder = finished_run.run_path
+    inputs = open_inputs(finished_run)
+    assert {path.name for path in folder.iterdir()} == FILES
+
+    predictions = runs.read_predictions(folder)
+    splits, pages = inputs.splits, inputs.prepared.pages
+    scored = splits.index[splits != "train"]
+    assert list(predictions["file"]) == list(pages.loc[scored, "file"])
+    assert list(predictions["split"]) == list(splits[scored])
+    assert list(predictions["label"]) == list(pages.loc[scored, "class"])
+    model = load(folder / runs.MODEL)
+    logits = model.predict(np.array(inputs.prepared.crops[scored]), verbose=0)
+    columns = [name for name in predictions if name.startswith(LOGIT)]
+    np.testing.assert_allclose(predictions[columns], logits, rtol=1e-4, atol=1e-5)
+
+    record = record_of(folder)
+    assert inputs.identity.items() <= record.items()
+    assert record["metrics"] == json.loads(json.dumps(metrics(predictions)))
+    assert record["pages"] == {"train": 15, "validation": 5, "test": 5}
+    assert record["resumed"] is False
+    assert record["epochs_done"] == record["epoch_kept"] == 2
+    assert (record["replicas"], record["batch_per_replica"]) == (1, 4)
+    assert record["trainable_parameters"] == 497
+    assert record["libraries"]["keras"] == keras.__version__
+    assert list(runs.read_history(folder)["epoch"]) == [0, 1]
+
+
+def test_what_is_finished_is_not_trained_again(finished_run, monkeypatch):
+    folder = finished_run.run_path
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(training, "_fit", None)
+    assert train(finished_run, open_inputs(finished_run)) == folder
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.fixture
+def copy_of_run(finished_run, configure):
+    """The finished run's folder, where `run` would train the same."""
+    return Path(shutil.copytree(finished_run.run_path, configure().run_path))
+
+
+def test_a_run_of_another_config_is_kept_beside(copy_of_run, run):
+    old = (copy_of_run / runs.RECORD).read_bytes()
+    assert run(epochs=1) == copy_of_run
+    assert record_of(copy_of_run)["epochs_done"] == 1
+    kept = copy_of_run.with_name(f"{copy_of_run.name}~1")
+    assert (kept / runs.RECORD).read_bytes() == old
+    assert {path.name for path in kept.iterdir()} == FILES
+
+
+@pytest.mark.parametrize("name", [runs.MODEL, runs.PREDICTIONS])
+def test_damaged_results_are_not_taken_for_finished(copy_of_run, configure, name):
+    identity = open_inputs(configure()).identity
+    assert runs.is_finished(copy_of_run, identity)
+    (copy_of_run / name).write_bytes(b"")
+    assert not runs.is_finished(copy_of_run, identity)
+    (copy_of_run / name).unlink()
+    assert not runs.is_finished(copy_of_run, identity)
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_nan_is_refused_every_time(run, configure, epochs):
+    for _ in range(epochs):
+        with pytest.raises(InputError, match=r"NaN in epoch 1: expected a smaller learning_rate"):
+            run(epochs=epochs, learning_rate=1e30)
+    assert "metrics" not in record_of(configure().run_path)
+
+
+def interrupt_in_epoch(number, monkeypatch):
+    """Let training be interrupted in the middle of an epoch, counted from 0."""
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_train_batch_end(self, batch, logs=None):
+            if self.epoch == number and batch == 1:
+                raise KeyboardInterrupt
+
+    callbacks = training._callbacks
+    monkeypatch.setattr(training, "_callbacks", lambda *given: [*callbacks(*given), Interrupt()])
+
+
+def test_an_interrupted_training_ends_like_one_that_was_not(run, tmp_path, monkeypatch):
+    straight = run(epochs=3, results=str(tmp_path / "straight"))
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(epochs=3)
+    folder = run(epochs=3)
+    record = record_of(folder)
+    assert record["resumed"] is True
+    assert record["epochs_done"] == 3
+    assert {path.name for path in folder.iterdir()} == FILES
+    history, other = runs.read_history(folder), runs.read_history(straight)
+    assert list(history["epoch"]) == [0, 1, 2]
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(history[name], other[name], rtol=1e-4)
+    for weight, expected in zip(
+        load(folder / runs.MODEL).get_weights(),
+        load(straight / runs.MODEL).get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_interrupted_before_the_first_epoch_was_done(run, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(0, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(epochs=1)
+    assert record_of(run(epochs=1))["resumed"] is False
+
+
+def test_batch_must_divide_among_the_devices(run, monkeypatch):
+    class TwoReplicas:
+        num_replicas_in_sync = 2
+
+    monkeypatch.setattr(training, "choose_strategy", lambda name: TwoReplicas())
+    with pytest.raises(InputError, match="batch_size 5 does not divide among 2 devices"):
+        run(batch_size=5)
+
+
+def test_unwritable_results(run, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written to"):
+        run(results=str(tmp_path / "file"))
