@@ -315,10 +315,15 @@ def update_readme(readme):
 
     Args:
         readme: path of the README.
+
+    Raises:
+        InputError: if there is no such file, or a folder between its marks holds no finished run.
     """
 
     def current(match):
         return f"{match[1]}\n{table_markdown(readme.parent / match[2])}{match[3]}"
 
     marks = r"(<!-- table: (\S+) -->)\n.*?(<!-- end of table -->)"
+    if not readme.is_file():
+        raise InputError(f"{readme} is not a file: expected a README with table marks")
     readme.write_text(re.sub(marks, current, readme.read_text(), flags=re.DOTALL))
