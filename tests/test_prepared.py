@@ -74,7 +74,7 @@ def test_crops_are_those_of_the_page_at_its_boxes(prepared_set, pages_folder):
 
 def test_pages_are_those_of_the_catalogue(prepared_set, pages_folder):
     pages, _ = find_pages(pages_folder)
-    for column in ("file", "class", "page_id", "group", "sha256"):
+    for column in ("file", "class", "sha256"):
         assert list(prepared_set.pages[column]) == list(pages[column])
     assert prepared_set.bad.empty
     assert "25 pages prepared" in prepared_set.summary

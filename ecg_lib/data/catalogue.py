@@ -17,6 +17,11 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".we
 _BESIDE_PAGES = (".json", ".csv", ".txt", ".md", ".db", ".ini")
 
 
+UNKNOWN = "sha256:"
+"""How the page_id of a page begins whose file is not a published one. Such a page is looked at when
+it is prepared: it may be a published one that was saved again, see `ecg_lib.data.identity`."""
+
+
 @cache
 def published_files():
     """What is known of the published pages.
@@ -24,9 +29,10 @@ def published_files():
     Returns:
         A DataFrame with a row a file of Khan et al. (both versions of Mendeley Data gwbz3fsgp8):
         file, class, page_id (one id a distinct image), group (the exam number printed on the
-        page, anonymised; pages of one exam must not be separated), layout, sha256, and, for the
-        files of the published experiment, published_order (place after its permutation),
-        published_split and published_boxes (a key of `published_boxes.json`).
+        page, anonymised; pages of one exam must not be separated, nor two pairs of pages without
+        one, P0133 and P0165, P0174 and P0183, that show the same ECG at two sizes), layout,
+        sha256, and, for the files of the published experiment, published_order (place after its
+        permutation), published_split and published_boxes (a key of `published_boxes.json`).
 
     Reference:
         Khan, Hussain and Malik, Data in Brief 34 (2021) 106762, doi 10.1016/j.dib.2021.106762.
@@ -40,7 +46,7 @@ def find_pages(folder):
 
     The nearest folder above a file with a known class name gives its class. The published pages
     are recognised by their bytes, whatever they are called, and bring their page_id, group and
-    layout along; any other page is its own group.
+    layout along; any other page is its own group, until it is looked at (see `UNKNOWN`).
 
     Args:
         folder: the folder that holds the class folders, at any depth.
@@ -133,7 +139,7 @@ def _identify(pages):
     """Add what is known of each page; a page that nothing is known of stands for itself."""
     known = published_files().drop_duplicates("sha256")
     pages = pages.merge(known[["sha256", "page_id", "group", "layout"]], "left", on="sha256")
-    pages["page_id"] = pages["page_id"].fillna("sha256:" + pages["sha256"].str[:16])
+    pages["page_id"] = pages["page_id"].fillna(UNKNOWN + pages["sha256"].str[:16])
     pages["group"] = pages["group"].fillna(pages["page_id"])
     pages["layout"] = pages["layout"].astype(object).where(pages["layout"].notna(), None)
     return pages[["file", "class", "page_id", "group", "layout", "sha256"]]

@@ -23,7 +23,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from ecg_lib.data.catalogue import find_pages, published_files
+from ecg_lib.data.catalogue import UNKNOWN, find_pages, published_files
+from ecg_lib.data.identity import identify
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.leads import CROPS
@@ -102,7 +103,9 @@ def prepare(
     if boxes == "published":
         pages = _published_pages(pages)
     else:
-        pages = pages.assign(source=pages["file"], boxes=None)
+        # Copies are read once, from the first of them.
+        first = pages.groupby("sha256")["file"].transform("first")
+        pages = pages.assign(source=first, boxes=None)
     options = {"image_size": image_size, "ink_only": ink_only}
     fingerprint = _fingerprint(pages, boxes, options)
     name = f"{boxes}-{image_size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
@@ -186,7 +189,11 @@ def _build(folder, pages_folder, pages, bad, options, jobs):
         todo = [source for source in rows_of if source not in done]
         results = Parallel(n_jobs=jobs, return_as="generator_unordered")(
             delayed(_prepare_page)(
-                pages_folder, source, pages["boxes"].iloc[rows_of[source]].tolist(), options
+                pages_folder,
+                source,
+                pages["boxes"].iloc[rows_of[source]].tolist(),
+                options,
+                not pages["page_id"].iloc[rows_of[source][0]].startswith(UNKNOWN),
             )
             for source in todo
         )
@@ -230,7 +237,7 @@ def _read_journal(journal):
     return done
 
 
-def _prepare_page(folder, source, box_sets, options):
+def _prepare_page(folder, source, box_sets, options, known=True):
     """Crops of one page, and the journal's entry about it.
 
     Args:
@@ -238,6 +245,7 @@ def _prepare_page(folder, source, box_sets, options):
         source: the page's file in it.
         box_sets: for each row that shows this page its 13 boxes, or None to detect them.
         options: keyword arguments of `crop_leads`.
+        known: whether the file's bytes tell which page it is; else its pixels are asked.
 
     Returns:
         `(crops, entry)`: uint8 `(rows, 13, size, size)`, or None where the page cannot be used.
@@ -245,6 +253,8 @@ def _prepare_page(folder, source, box_sets, options):
     entry = {"source": source}
     try:
         luma = read_luma(folder / source)
+        if not known:
+            entry |= identify(luma)
         entry |= {"width": luma.shape[1], "height": luma.shape[0]}
         if None in box_sets:
             found = detect(luma)
@@ -260,7 +270,7 @@ def _write_tables(folder, pages, bad, done):
     entries = pages["source"].map(done)
     for column in ("width", "height"):
         pages[column] = entries.map(lambda entry, column=column: entry.get(column)).astype("Int64")
-    for column in ("layout", "boxes"):
+    for column in ("page_id", "group", "layout", "boxes"):
         found = entries.map(lambda entry, column=column: entry.get(column))
         pages[column] = found.where(found.notna(), pages[column])
     reason = entries.map(lambda entry: entry.get("reason"))
