@@ -56,7 +56,9 @@ class RunConfig:
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, field.type) or isinstance(value, bool) != (field.type is bool):
+            # A whole number will do for a float; a bool, to Python an int, will not do for either.
+            accepted = (float, int) if field.type is float else field.type
+            if not isinstance(value, accepted) or isinstance(value, bool) != (field.type is bool):
                 raise InputError(
                     f"{field.name} is {value!r}: expected a value of type {field.type.__name__}"
                 )
