@@ -24,6 +24,7 @@ import ecg_lib
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment.evaluation import SCORED_SPLITS, accuracy, parts
+from ecg_lib.experiment.naive import NAIVE, NAIVE_NAMES
 from ecg_lib.models import DISPLAY_NAMES, MODELS
 
 RECORD = "run.json"
@@ -32,6 +33,8 @@ PREDICTIONS = "predictions.csv"
 MODEL = "model.keras"
 BACKUP = "backup"
 BEST = "best.weights.h5"
+
+MODEL_NAMES = DISPLAY_NAMES | NAIVE_NAMES
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "PIL", "sklearn")
 
@@ -166,7 +169,7 @@ def finished_runs(folder):
         for run, record in records.items()
         if record is not None and "metrics" in record and "~" not in run.name
     ]
-    order = list(MODELS)
+    order = [*MODELS, *NAIVE]
     return sorted(
         finished, key=lambda run: (order.index(records[run]["config"]["model"]), run.name)
     )
@@ -245,7 +248,7 @@ def _table_row(run):
         name: accuracy(part) for name, part in parts(read_predictions(run)).items() if len(part)
     }
     row = {
-        "model": DISPLAY_NAMES[config["model"]],
+        "model": MODEL_NAMES[config["model"]],
         "run": run.name,
         "image_size": config["image_size"],
         "epochs": record["epochs_done"],
@@ -276,7 +279,14 @@ def table_caption(folder):
 
 
 def table_markdown(folder):
-    """The accuracy table of a folder of runs as Markdown, its caption below it."""
+    """The accuracy table of a folder of runs as Markdown, its caption below it.
+
+    Under a protocol with folds it is that of `ecg_lib.experiment.benchmark`.
+    """
+    if _has_folds(folder):
+        from ecg_lib.experiment import benchmark
+
+        return benchmark.table_markdown(folder)
     table = accuracy_table(folder)
     shares = [name for name in table if name in _SHARES]
     shown = table.drop(columns="run").assign(
@@ -286,24 +296,43 @@ def table_markdown(folder):
         resumed=table["resumed"].map({True: "yes", False: "no"}),
         **{name: table[name].map("{:.4f}".format, na_action="ignore") for name in shares},
     )
-    heads = [name.replace("_", " ") for name in shown]
-    rows = [heads, ["---"] * len(heads), *shown.fillna("").astype(str).to_numpy().tolist()]
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"{lines}\n\n{table_caption(folder)}\n"
+    return f"{markdown(shown)}\n{table_caption(folder)}\n"
+
+
+def markdown(table):
+    """A DataFrame, without its index, as a Markdown table."""
+    heads = [str(name).replace("_", " ") for name in table]
+    cells = table.astype(object).where(table.notna(), "").astype(str)
+    rows = [heads, ["---"] * len(heads), *cells.to_numpy().tolist()]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 _SHARES = {f"{prefix}{name}" for prefix in ("", "published_") for name in (*SCORED_SPLITS, "both")}
 
 
 def write_table(folder):
-    """Write `accuracy.md` and `accuracy.csv` into a folder of runs; return the Markdown."""
-    text = table_markdown(folder)
+    """Write `accuracy.md` and `accuracy.csv` into a folder of runs; return the Markdown.
+
+    Under a protocol with folds, `comparisons.csv` is written too.
+    """
+    if _has_folds(folder):
+        from ecg_lib.experiment import benchmark
+
+        text, tables = benchmark.report(folder)
+    else:
+        text, tables = table_markdown(folder), {TABLE: accuracy_table(folder)}
     try:
         (folder / f"{TABLE}.md").write_text(text)
-        accuracy_table(folder).to_csv(folder / f"{TABLE}.csv", index=False, float_format="%.6g")
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
     return text
+
+
+def _has_folds(folder):
+    finished = finished_runs(folder)
+    return bool(finished) and PROTOCOLS[read_record(finished[0])["config"]["protocol"]].folds > 1
 
 
 def update_readme(readme):

@@ -1,0 +1,243 @@
+"""The table of a clean protocol: models on the same test pages, and what their figures are worth.
+
+A model's folds are pooled: over them, each page is tested once. Models with different numbers of
+folds cannot be compared row by row, so the table has a part for each set of folds, and in it all
+models that have them. Everything is computed from the committed predictions.
+"""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from ecg_lib.data.classes import DISPLAY_NAMES as CLASS_NAMES
+from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.experiment import judgement, runs
+from ecg_lib.experiment.config import DEFAULT_IMAGE_SIZE
+from ecg_lib.experiment.naive import NAIVE
+
+ENSEMBLE = "ensemble"
+
+COMPARISONS = "comparisons"
+"""Stem of the file with the paired tests."""
+
+_SHOWN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "auroc": "AUROC",
+}
+
+
+def benchmark_table(folder):
+    """All figures of all models of a folder of runs, on each set of folds that some model has.
+
+    Args:
+        folder: a folder of run folders `<model>[-<variant>]-s<seed>-f<fold>`.
+
+    Returns:
+        DataFrame with a row a model and set of folds: folds, model, run (its name without the
+        fold), epochs (a fold), seed, device, minutes, pages; each figure of `judgement.figures`
+        with its `_low` and `_high`; ece and brier, and the same after temperature scaling as
+        `ece_calibrated` and `brier_calibrated`. Rows of the same folds are on the same pages.
+    """
+    members = _runs_by_model(folder)
+    return pd.DataFrame(
+        [
+            {"folds": _range(folds), **_describe(name, members, folds), **_figures(scored)}
+            for folds, models in _parts(members)
+            for name, scored in models.items()
+        ]
+    )
+
+
+def comparison_table(folder):
+    """Exact McNemar tests between all models, a part for each set of folds.
+
+    Returns:
+        DataFrame with the columns of `judgement.compare`, and folds; Holm's correction is over
+        the pairs of the same folds.
+    """
+    compared = [
+        judgement.compare(models).assign(folds=_range(folds))
+        for folds, models in _parts(_runs_by_model(folder))
+    ]
+    return pd.concat(compared, ignore_index=True)
+
+
+def table_markdown(folder):
+    """The benchmark as Markdown: the figures with their intervals, and a caption."""
+    return _table_markdown(folder, benchmark_table(folder))
+
+
+def report(folder):
+    """The benchmark with its class by class figures and paired tests.
+
+    Returns:
+        `(text, tables)`: the Markdown, and a dict of DataFrames by the stem of their file.
+    """
+    table, pairs = benchmark_table(folder), comparison_table(folder)
+    text = [_table_markdown(folder, table), _classes_markdown(table), _pairs_markdown(table, pairs)]
+    return "\n".join(text), {runs.TABLE: table, COMPARISONS: pairs}
+
+
+def _runs_by_model(folder):
+    """`{name: {fold: run folder}}`, the name being the run folder's without its fold."""
+    members = {}
+    for run in runs.finished_runs(folder):
+        fold = runs.read_record(run)["config"]["fold"]
+        members.setdefault(re.sub(r"-f\d+$", "", run.name), {})[fold] = run
+    return members
+
+
+def _parts(members):
+    """A pair for each set of folds that some model has: the folds, and `{name: scored pages}` of
+    all models that have them; the largest set comes first."""
+    scored = {
+        run: judgement.score(runs.read_predictions(run))
+        for of_fold in members.values()
+        for run in of_fold.values()
+    }
+    sets = {tuple(sorted(of_fold)) for of_fold in members.values()}
+    parts = []
+    for folds in sorted(sets, key=lambda folds: (-len(folds), folds)):
+        models = {
+            name: pd.concat([scored[of_fold[fold]] for fold in folds], ignore_index=True)
+            for name, of_fold in members.items()
+            if set(folds) <= set(of_fold)
+        }
+        joined = [models[name] for name in _ensemble_members(members) if name in models]
+        if len(joined) > 1:
+            models[ENSEMBLE] = judgement.ensemble(joined)
+        parts.append((folds, models))
+    return parts
+
+
+def _ensemble_members(members):
+    """One run a network: as published but for the protocol, at the first seed that there is."""
+    configs = {name: _record(of_fold)["config"] for name, of_fold in members.items()}
+    chosen = {}
+    for name, config in sorted(configs.items(), key=lambda item: item[1]["seed"]):
+        plain = config["image_size"] == DEFAULT_IMAGE_SIZE and not config["ink_only"]
+        if plain and config["model"] not in NAIVE:
+            chosen.setdefault(config["model"], name)
+    return list(chosen.values())
+
+
+def _record(of_fold):
+    return runs.read_record(next(iter(of_fold.values())))
+
+
+def _describe(name, members, folds):
+    if name == ENSEMBLE:
+        return {"model": "Ensemble (mean probability)", "run": ENSEMBLE}
+    records = [runs.read_record(members[name][fold]) for fold in folds]
+    config = records[0]["config"]
+    variant = ", only ink" if config["ink_only"] else ""
+    if config["image_size"] != DEFAULT_IMAGE_SIZE:
+        variant += f", {config['image_size']}x{config['image_size']}"
+    return {
+        "model": runs.MODEL_NAMES[config["model"]] + variant,
+        "run": name,
+        "epochs": max(record["epochs_done"] for record in records),
+        "seed": config["seed"],
+        "device": " + ".join(sorted({name for record in records for name in record["devices"]})),
+        "minutes": sum(record["wall_seconds"] for record in records) / 60,
+    }
+
+
+def _figures(scored):
+    found = {"pages": len(scored)}
+    for name, row in judgement.figures(scored).iterrows():
+        found |= {name: row["value"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
+    for suffix, prefix in (
+        ("", judgement.PROBABILITY),
+        ("_calibrated", judgement.CALIBRATED),
+    ):
+        found[f"ece{suffix}"] = judgement.expected_calibration_error(scored, prefix)
+        found[f"brier{suffix}"] = judgement.brier_score(scored, prefix)
+    return found
+
+
+def _table_markdown(folder, table):
+    shown = pd.DataFrame(
+        {
+            "folds": table["folds"],
+            "model": table["model"],
+            "seed": _whole(table["seed"]),
+            "epochs": _whole(table["epochs"]),
+            "pages": table["pages"].map("{:,}".format),
+            **{title: _with_interval(table, name) for name, title in _SHOWN.items()},
+            "ECE, calibrated": _before_after(table, "ece"),
+            "Brier, calibrated": _before_after(table, "brier"),
+            "minutes": table["minutes"].map("{:.0f}".format, na_action="ignore"),
+            "device": table["device"],
+        }
+    )
+    return f"{runs.markdown(shown)}\n{_caption(folder)}\n"
+
+
+def _caption(folder):
+    record = runs.read_record(runs.finished_runs(folder)[0])
+    protocol = record["config"]["protocol"]
+    percent = round(100 * judgement.CONFIDENCE)
+    return (
+        f"Data: {record['data']}. Protocol: {protocol} ({PROTOCOLS[protocol].description}). "
+        f"Test pages only, each tested once; the rows of the same folds are on the same pages. "
+        f"In brackets: {percent} % intervals, bootstrap over exams ({judgement.RESAMPLES:,} "
+        f"resamples). Balanced accuracy is the mean sensitivity of the classes; AUROC is one class "
+        f"against the rest, mean over the classes. ECE (expected calibration error) and Brier "
+        f"score (0 to 2): as trained, then with a temperature fitted on each fold's validation "
+        f"pages. Epochs are those trained in each fold; the weights of the best validation epoch "
+        f"count. Minutes are over all folds. Computed from each run's {runs.PREDICTIONS}."
+    )
+
+
+def _classes_markdown(table):
+    names = [name for name in CLASS_NAMES if f"sensitivity_{name}" in table]
+    shown = {"folds": table["folds"], "model": table["model"], "seed": _whole(table["seed"])}
+    for name in names:
+        shown[CLASS_NAMES[name]] = [
+            f"{row[f'sensitivity_{name}']:.2f} ({row[f'sensitivity_{name}_low']:.2f} to "
+            f"{row[f'sensitivity_{name}_high']:.2f}), {row[f'specificity_{name}']:.2f}"
+            for _, row in table.iterrows()
+        ]
+    return (
+        f"Sensitivity with its interval, and specificity:\n\n{runs.markdown(pd.DataFrame(shown))}"
+    )
+
+
+def _pairs_markdown(table, pairs):
+    """One square of p-values for each set of folds."""
+    text = ["p of McNemar's exact test between each two models, after Holm's correction:\n"]
+    for folds, of_folds in pairs.groupby("folds", sort=False):
+        names = table.loc[table["folds"] == folds, "run"]
+        square = pd.DataFrame("", index=names, columns=names)
+        for pair in of_folds.itertuples():
+            square.loc[pair.other, pair.model] = f"{pair.p_holm:.2g}"
+        square = square.iloc[1:, :-1]
+        text.append(runs.markdown(square.reset_index(names=f"folds {folds}")))
+    return "\n".join(text)
+
+
+def _with_interval(table, name):
+    return [
+        f"{value:.3f} ({low:.3f} to {high:.3f})"
+        for value, low, high in table[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+    ]
+
+
+def _before_after(table, name):
+    pairs = table[[name, f"{name}_calibrated"]].to_numpy()
+    return [f"{before:.3f}, {after:.3f}" for before, after in pairs]
+
+
+def _whole(numbers):
+    return numbers.map("{:.0f}".format, na_action="ignore")
+
+
+def _range(folds):
+    """Such as "0 to 4", "0", or "0, 2"."""
+    if len(folds) > 1 and np.all(np.diff(folds) == 1):
+        return f"{folds[0]} to {folds[-1]}"
+    return ", ".join(map(str, folds))

@@ -1,0 +1,257 @@
+"""What a figure on some hundred pages is worth: intervals, paired tests, calibration.
+
+Everything is computed from predictions (`predictions.csv`) on the test pages. The validation pages
+serve one purpose here: the temperature is fitted on them. The two are never pooled.
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from ecg_lib.experiment.evaluation import LOGIT, classes_of
+
+PROBABILITY = "p_"
+"""Prefix of the columns of scored pages that hold one probability a class."""
+
+CALIBRATED = "calibrated_"
+"""Prefix of the same after temperature scaling."""
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+BINS = 15
+"""Number of confidence bins of the expected calibration error, as in Guo et al. (2017)."""
+
+TEMPERATURES = (0.05, 20.0)
+"""Where the temperature is looked for."""
+
+
+def score(predictions):
+    """The test pages of a run with their probabilities, before and after temperature scaling.
+
+    Args:
+        predictions: DataFrame of one run's predictions, its validation pages included.
+
+    Returns:
+        DataFrame with a row a test page: file, page_id, group, label, and for each class its
+        probability in the columns `p_<class>` and `calibrated_<class>`.
+    """
+    validation = predictions[predictions["split"] == "validation"]
+    test = predictions[predictions["split"] == "test"]
+    logits = _logits(test)
+    tables = [
+        pd.DataFrame(
+            softmax(logits / temperature, axis=1),
+            index=test.index,
+            columns=[prefix + name for name in classes_of(predictions)],
+        )
+        for prefix, temperature in ((PROBABILITY, 1), (CALIBRATED, fit_temperature(validation)))
+    ]
+    scored = test[["file", "page_id", "group", "label"]]
+    return pd.concat([scored, *tables], axis="columns").reset_index(drop=True)
+
+
+def fit_temperature(predictions):
+    """The temperature that makes the predictions' logits most likely when divided by it.
+
+    Args:
+        predictions: DataFrame of predictions, those of the validation pages.
+
+    Reference:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv 1706.04599.
+    """
+    logits = _logits(predictions)
+    true = _places(predictions["label"], classes_of(predictions))[:, np.newaxis]
+
+    def negative_log_likelihood(log_temperature):
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -np.take_along_axis(scaled, true, axis=1).mean()
+
+    found = minimize_scalar(negative_log_likelihood, bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(found.x))
+
+
+def ensemble(members):
+    """The mean probability of several models.
+
+    Args:
+        members: DataFrames as `score` returns them, on the same pages.
+
+    Returns:
+        A DataFrame of the same form.
+    """
+    first, *others = [scored.set_index("file") for scored in members]
+    numbers = first.select_dtypes("number").columns
+    total = sum((scored.loc[first.index, numbers] for scored in others), first[numbers])
+    return first.assign(**(total / len(members))).reset_index()
+
+
+def figures(scored, resamples=RESAMPLES, seed=0):
+    """All figures of a model on the pages it was tested on, with their intervals.
+
+    The intervals are percentiles of a bootstrap that draws groups, not pages: pages of one exam
+    are alike, and drawing them one by one would make the intervals too narrow.
+
+    Args:
+        scored: DataFrame as `score` returns it, of one fold or of several.
+        resamples: number of bootstrap resamples.
+        seed: random seed of the bootstrap.
+
+    Returns:
+        DataFrame with the columns value, low and high (95 %), 0 to 1, and the rows accuracy,
+        balanced_accuracy (mean sensitivity), macro_f1, auroc (one class against the rest, mean
+        over the classes), and of each class sensitivity_<class>, specificity_<class> and
+        auroc_<class>. Where no page can tell, NaN.
+    """
+    groups, of_page = np.unique(scored["group"], return_inverse=True)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=resamples)
+    values = _weighted_figures(scored, np.ones((1, len(scored))))
+    spread = _weighted_figures(scored, drawn[:, of_page].astype(float))
+    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    rows = {
+        name: [value[0], *np.nanquantile(spread[name], tails)] for name, value in values.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+
+
+def _weighted_figures(scored, weights):
+    """The figures, each an array with one value a row of `weights` (resamples, pages)."""
+    classes = scored_classes(scored)
+    probabilities = probabilities_of(scored)
+    true = _places(scored["label"], classes)
+    cells = np.eye(len(classes) ** 2)[true * len(classes) + probabilities.argmax(axis=1)]
+    counts = (weights @ cells).reshape(-1, len(classes), len(classes))
+    right = np.diagonal(counts, axis1=1, axis2=2)
+    is_class, said_class = counts.sum(axis=2), counts.sum(axis=1)
+    pages = weights.sum(axis=1, keepdims=True)
+    sensitivity = _ratio(right, is_class)
+    specificity = _ratio(pages - is_class - said_class + right, pages - is_class)
+    f1 = _ratio(2 * right, is_class + said_class)
+    auroc = np.stack(
+        [_auroc(true == place, probabilities[:, place], weights) for place in range(len(classes))],
+        axis=1,
+    )
+    found = {
+        "accuracy": right.sum(axis=1) / pages[:, 0],
+        "balanced_accuracy": _mean(sensitivity),
+        "macro_f1": _mean(f1),
+        "auroc": _mean(auroc),
+    }
+    for name, of_class in (
+        ("sensitivity", sensitivity),
+        ("specificity", specificity),
+        ("auroc", auroc),
+    ):
+        found |= {f"{name}_{label}": of_class[:, place] for place, label in enumerate(classes)}
+    return found
+
+
+def _auroc(positive, scores, weights):
+    """Weighted area under the ROC curve, ties counting half; one value a row of `weights`."""
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    weights, positive = weights[:, order], positive[order]
+    positives = np.add.reduceat(weights * positive, starts, axis=1)
+    negatives = np.add.reduceat(weights * ~positive, starts, axis=1)
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    return _ratio((positives * below).sum(axis=1), pairs)
+
+
+def _ratio(part, whole):
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def _mean(of_classes):
+    """Mean over the classes that are there."""
+    there = ~np.isnan(of_classes)
+    return _ratio(np.where(there, of_classes, 0).sum(axis=1), there.sum(axis=1))
+
+
+def compare(models):
+    """Exact McNemar tests between all pairs of models, on the pages that both scored.
+
+    Args:
+        models: dict of DataFrames as `score` returns them, by the models' names.
+
+    Returns:
+        DataFrame with a row a pair: model, other, pages, only_model (pages that only the first
+        has right), only_other, p, and p_holm (p after Holm's correction over all pairs).
+    """
+    right = {
+        name: pd.Series(predicted_labels(scored) == scored["label"]).set_axis(scored["file"])
+        for name, scored in models.items()
+    }
+    rows = []
+    for model, other in combinations(right, 2):
+        both = pd.concat([right[model], right[other]], axis="columns", join="inner")
+        table = pd.crosstab(both.iloc[:, 0], both.iloc[:, 1])
+        table = table.reindex(index=[True, False], columns=[True, False], fill_value=0)
+        only_model, only_other = int(table.iat[0, 1]), int(table.iat[1, 0])
+        p = mcnemar(table, exact=True).pvalue
+        rows.append((model, other, len(both), only_model, only_other, min(float(p), 1.0)))
+    columns = ["model", "other", "pages", "only_model", "only_other", "p"]
+    pairs = pd.DataFrame(rows, columns=columns)
+    return pairs.assign(p_holm=multipletests(pairs["p"], method="holm")[1] if rows else [])
+
+
+def reliability(scored, prefix=PROBABILITY):
+    """How often the model is right where it is so sure.
+
+    Args:
+        scored: DataFrame as `score` returns it.
+        prefix: `PROBABILITY`, or `CALIBRATED` for the picture after temperature scaling.
+
+    Returns:
+        DataFrame with a row a bin of confidence (the highest probability) that holds pages:
+        pages, confidence and accuracy (means, 0 to 1).
+    """
+    confidence = probabilities_of(scored, prefix).max(axis=1)
+    right = predicted_labels(scored, prefix) == scored["label"].to_numpy()
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    pages = pd.DataFrame({"confidence": confidence, "accuracy": right.astype(float)})
+    means = pages.groupby(bins).mean()
+    return means.assign(pages=np.bincount(bins)[means.index]).rename_axis("bin")
+
+
+def expected_calibration_error(scored, prefix=PROBABILITY):
+    """Mean distance of confidence and accuracy over the bins, weighted by their pages, 0 to 1."""
+    bins = reliability(scored, prefix)
+    return float(np.average(abs(bins["confidence"] - bins["accuracy"]), weights=bins["pages"]))
+
+
+def brier_score(scored, prefix=PROBABILITY):
+    """Mean over the pages of the squared error over all classes, 0 (best) to 2."""
+    classes = scored_classes(scored)
+    truth = np.eye(len(classes))[_places(scored["label"], classes)]
+    return float(((probabilities_of(scored, prefix) - truth) ** 2).sum(axis=1).mean())
+
+
+def scored_classes(scored):
+    """The class names of a table of scored pages, in the order of its probabilities."""
+    columns = [name for name in scored.columns if name.startswith(PROBABILITY)]
+    return [name.removeprefix(PROBABILITY) for name in columns]
+
+
+def probabilities_of(scored, prefix=PROBABILITY):
+    """Float array `(pages, classes)`."""
+    return scored[[prefix + name for name in scored_classes(scored)]].to_numpy()
+
+
+def predicted_labels(scored, prefix=PROBABILITY):
+    """Array of the most probable class of each page."""
+    return np.array(scored_classes(scored))[probabilities_of(scored, prefix).argmax(axis=1)]
+
+
+def _logits(predictions):
+    return predictions[[LOGIT + name for name in classes_of(predictions)]].to_numpy(float)
+
+
+def _places(labels, classes):
+    return labels.map({name: place for place, name in enumerate(classes)}).to_numpy()
