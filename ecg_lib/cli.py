@@ -1,4 +1,4 @@
-"""The command line: `python -m ecg_lib draw | prepare | run | table`.
+"""The command line: `python -m ecg_lib draw | prepare | audit | run | table`.
 
 Exit status: 0 if all went well, some pages left out or not; 2 if the input or the options cannot
 be used; 1 if a training failed; 130 if interrupted.
@@ -15,6 +15,7 @@ from ecg_lib.experiment.config import DEMO, DEMO_PAGES_PER_CLASS, RunConfig, kno
 from ecg_lib.models import PUBLISHED
 
 PREPARE_KNOBS = ("data", "protocol", "image_size", "prepared")
+AUDIT_KNOBS = (*PREPARE_KNOBS, "seed", "fold", "ink_only", "results")
 PATH_KNOBS = ("data", "prepared", "results")
 
 
@@ -57,6 +58,15 @@ def _parser():
     prepare = commands.add_parser("prepare", help="crop the leads of all pages of a folder")
     _add_knobs(prepare, PREPARE_KNOBS)
     prepare.set_defaults(command=_prepare)
+
+    audit = commands.add_parser(
+        "audit",
+        help="look for copies, leaks and shortcuts in the pages and their split",
+        description="Look for copies, leaks and shortcuts in the pages and their split. Under a "
+        "protocol with folds, the naive models are written beside the trained ones, for the table.",
+    )
+    _add_knobs(audit, AUDIT_KNOBS)
+    audit.set_defaults(command=_audit)
 
     run = commands.add_parser(
         "run",
@@ -112,6 +122,16 @@ def _prepare(**given):
     inputs = open_inputs(_config(**given))
     print(inputs.prepared.summary)
     print(inputs.counts)
+
+
+def _audit(**given):
+    from ecg_lib.experiment import audit
+
+    config = _config(**given)
+    print(audit.write_audit(config))
+    if config.folds > 1:
+        audit.write_naive_runs(config)
+    print(f"written to {config.table_path}")
 
 
 def _run(models, **given):

@@ -111,14 +111,14 @@ def leaks(pages, splits):
         exam_in_training=scored["group"].isin(train["group"]),
     )
     counts = _with_total(has.groupby("class").sum().astype(int))
+    total = counts.loc["all"]
     for name in ("copy", "exam"):
         counts[f"share_{name}"] = (counts[f"{name}_in_training"] / counts["scored"]).round(4)
-    total = counts.loc["all"].astype({"scored": int})
     return Finding(
         "Leaks from training into what is scored",
         counts.reset_index(),
-        f"{total['copy_in_training']:,.0f} of {total['scored']:,.0f} scored files have a copy of "
-        f"their page in training and {total['exam_in_training']:,.0f} a page of their exam; "
+        f"{total['copy_in_training']:,} of {total['scored']:,} scored files have a copy of "
+        f"their page in training and {total['exam_in_training']:,} a page of their exam; "
         f"they are {scored['page_id'].nunique():,} distinct pages, and what a model gets right on "
         f"leaked ones says nothing about new pages.",
     )

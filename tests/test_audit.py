@@ -1,0 +1,228 @@
+"""The audit's counts on planted copies and leaks, and on the published list."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecg_lib.data.catalogue import published_files
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.experiment import audit, benchmark, naive, runs
+from ecg_lib.experiment.inputs import open_inputs
+
+
+class Prepared:
+    """Pages and random crops as a prepared set holds them; covid pages alone are bright."""
+
+    def __init__(self, pages_per_class=14):
+        rng = np.random.default_rng(0)
+        labels = np.repeat(CLASSES, pages_per_class)
+        names = [f"page_{number}" for number in range(len(labels))]
+        self.pages = pd.DataFrame(
+            {
+                "file": names,
+                "class": labels,
+                "page_id": names,
+                "group": names,
+                "layout": np.where(labels == "normal", "standard_6x2", "standard_3x4_with_rhythm"),
+                "width": np.where(labels == "covid_19", 900, 2213),
+                "height": 1572,
+            }
+        )
+        self.crops = rng.integers(0, 100, (len(labels), 13, 8, 8), dtype=np.uint8)
+        self.crops[labels == "covid_19"] += 100
+
+
+@pytest.fixture
+def prepared():
+    return Prepared()
+
+
+@pytest.fixture
+def splits(prepared):
+    place = prepared.pages.groupby("class").cumcount()
+    names = np.array(["train"] * 10 + ["validation"] * 2 + ["test"] * 2)
+    return pd.Series(names[place], prepared.pages.index)
+
+
+@pytest.fixture(scope="module")
+def published():
+    return published_files().dropna(subset="published_order").reset_index(drop=True)
+
+
+def row(finding, class_name):
+    return finding.table.set_index("class").loc[class_name]
+
+
+def test_the_published_split_leaks_as_it_is_known_to(published):
+    finding = audit.leaks(published, published["published_split"])
+    expected = {
+        "all": (550, 272),
+        "myocardial_infarction": (62, 52),
+        "history_of_mi": (70, 59),
+        "abnormal_heartbeat": (139, 74),
+        "normal": (232, 87),
+        "covid_19": (47, 0),
+    }
+    for class_name, (scored, copies) in expected.items():
+        found = row(finding, class_name)
+        assert (found["scored"], found["copy_in_training"]) == (scored, copies)
+    assert row(finding, "all")["share_copy"] == pytest.approx(272 / 550, abs=1e-4)
+    assert "490 distinct pages" in finding.meaning
+
+
+def test_the_published_files_are_copied_as_they_are_known_to_be(published):
+    total = row(audit.copies(published), "all")
+    assert (total["files"], total["distinct_pages"], total["copies"]) == (2746, 1816, 930)
+    conflict = audit.label_conflicts(published_files()).table
+    assert set(conflict["page_id"]) == {"P1742"}
+    assert "v1/pmi/PMI  (15).jpg" in set(conflict["file"])
+
+
+def test_planted_leaks_are_found(prepared, splits):
+    pages = prepared.pages
+    assert row(audit.leaks(pages, splits), "all")["exam_in_training"] == 0
+    train, test = (pages.index[splits == name] for name in ("train", "test"))
+    pages.loc[test[0], ["page_id", "group"]] = pages.loc[train[0], ["page_id", "group"]]
+    pages.loc[test[1], "group"] = pages.loc[train[1], "group"]
+    found = row(audit.leaks(pages, splits), "all")
+    assert (found["copy_in_training"], found["exam_in_training"]) == (1, 2)
+    assert row(audit.copies(pages), "all")["copies"] == 1
+
+
+def test_shortcuts_are_found_where_they_are(prepared, splits):
+    table = audit.shortcuts(prepared, splits).table.set_index("model")
+    reached = table["accuracy"].rename({name: key for key, name in naive.NAIVE_NAMES.items()})
+    assert reached["majority"] == 0.2
+    # Layout tells normal, size tells covid; the other three classes look the same.
+    assert reached["layout_only"] == 0.6
+    assert reached["grey_statistics"] < 0.6
+
+
+def test_an_unknown_size_says_what_its_layout_says(prepared, splits):
+    test = splits.index[splits == "test"]
+    prepared.pages.loc[test, "width"] = 1000
+    train = splits.index[splits == "train"]
+    said = naive.layout_only(prepared, train, test, list(CLASSES)).argmax(axis=1)
+    normal = prepared.pages.loc[test, "class"] == "normal"
+    assert (said[normal] == 0).all()
+    assert (said[~normal] != 0).all()
+
+
+def test_one_layout_is_left_out_at_a_time(prepared, splits):
+    table = audit.leave_one_layout_out(prepared, splits).table.set_index("layout")
+    # Without the 3x4 pages only one class is left, of which nothing can be learned; of a class that
+    # was never trained on no page is found.
+    assert list(table["pages"]) == [14]
+    assert table.loc["standard_6x2", "grey_statistics"] == 0
+    assert table.loc["standard_6x2", "majority_of_its_own"] == 1
+
+
+def test_blank_crops_are_counted(prepared):
+    prepared.crops[3, 12] = 255
+    prepared.crops[5] = 0
+    finding = audit.blank_crops(prepared, "detected")
+    found = row(finding, "all")
+    assert (found["with_a_blank_crop"], found["all_crops_blank"]) == (2, 1)
+    assert row(finding, "covid_19")["with_a_blank_crop"] == 0
+
+
+def test_grey_features_do_not_see_where_the_ink_is(prepared):
+    crops = prepared.crops[:3]
+    features = naive.grey_features(crops)
+    assert features.shape == (3, 130)
+    np.testing.assert_allclose(naive.grey_features(crops[..., ::-1, ::-1]), features)
+
+
+@pytest.fixture(scope="module")
+def benchmark_folder(tmp_path_factory):
+    """The naive runs of a clean protocol on all five folds, of random pages."""
+    folder = tmp_path_factory.mktemp("khan2021") / "clean"
+    prepared = Prepared(pages_per_class=20)
+    pages = prepared.pages
+    for fold in range(PROTOCOLS["clean"].folds):
+        splits = PROTOCOLS["clean"].split(pages, 1, fold)
+        rows = {name: splits.index[splits == name].to_numpy() for name in splits.unique()}
+        scored = np.concatenate([rows["validation"], rows["test"]])
+        for name, model in naive.NAIVE.items():
+            run = folder / f"{name}-s1-f{fold}"
+            run.mkdir(parents=True)
+            logits = model(prepared, rows["train"], scored, list(CLASSES))
+            pages.loc[scored, ["file", "page_id", "group"]].assign(
+                split=splits[scored],
+                label=pages.loc[scored, "class"],
+                **{f"logit_{label}": logits[:, place] for place, label in enumerate(CLASSES)},
+            ).to_csv(run / runs.PREDICTIONS, index=False)
+            config = {"model": name, "protocol": "clean", "seed": 1, "fold": fold}
+            record = {
+                "config": config | {"image_size": 64, "ink_only": False},
+                "data": "khan2021",
+                "epochs_done": 0,
+                "devices": ["CPU"],
+                "wall_seconds": 6.0,
+                "metrics": {},
+            }
+            runs._write_json(run / runs.RECORD, record)
+    return folder
+
+
+def test_folds_are_pooled_and_each_page_is_tested_once(benchmark_folder):
+    table = benchmark.benchmark_table(benchmark_folder).set_index("run")
+    assert list(table.index) == ["majority-s1", "layout_only-s1", "grey_statistics-s1"]
+    assert (table["folds"] == "0 to 4").all()
+    assert (table["pages"] == 100).all()
+    assert table.loc["layout_only-s1", "accuracy"] == pytest.approx(0.6)
+    assert table.loc["layout_only-s1", "sensitivity_covid_19"] == 1
+    assert (table["accuracy_low"] <= table["accuracy"]).all()
+
+
+def test_the_report_holds_the_table_the_classes_and_the_tests(benchmark_folder):
+    text = runs.write_table(benchmark_folder)
+    assert text == (benchmark_folder / "accuracy.md").read_text()
+    assert text.startswith(runs.table_markdown(benchmark_folder))
+    assert "Layout and page size only" in text
+    pairs = pd.read_csv(benchmark_folder / "comparisons.csv")
+    assert len(pairs) == 3
+    assert (pairs["pages"] == 100).all()
+    assert (pairs["p_holm"] >= pairs["p"]).all()
+
+
+def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
+    benchmark_folder, tmp_path
+):
+    for run in benchmark_folder.glob("*-s1-f*"):
+        (tmp_path / run.name).symlink_to(run)
+    for model, source in (("cnn_2d", "layout_only"), ("hybrid", "grey_statistics")):
+        run = tmp_path / f"{model}-s1-f0"
+        run.mkdir()
+        original = benchmark_folder / f"{source}-s1-f0"
+        record = runs.read_record(original)
+        record["config"]["model"] = model
+        runs._write_json(run / runs.RECORD, record)
+        (run / runs.PREDICTIONS).write_bytes((original / runs.PREDICTIONS).read_bytes())
+    table = benchmark.benchmark_table(tmp_path)
+    by_folds = table.groupby("folds", sort=False)["run"].apply(list).to_dict()
+    naive_runs = [f"{name}-s1" for name in naive.NAIVE]
+    assert list(by_folds) == ["0 to 4", "0"]
+    assert by_folds["0 to 4"] == naive_runs
+    assert by_folds["0"] == ["cnn_2d-s1", "hybrid-s1", *naive_runs, "ensemble"]
+    of_fold = table[table["folds"] == "0"].set_index("run")
+    assert of_fold.loc["cnn_2d-s1", "accuracy"] == of_fold.loc["layout_only-s1", "accuracy"]
+    assert (of_fold["pages"] == 20).all()
+    assert "ensemble" in benchmark.report(tmp_path)[0]
+
+
+def test_an_audit_is_written_and_naive_runs_are_written_once(configure):
+    config = configure()
+    text = audit.write_audit(config)
+    assert (config.table_path / audit.AUDIT).read_text() == text
+    for title in ("Copies", "Label conflicts", "Leaks", "Shortcuts", "Leave one", "Blank crops"):
+        assert f"## {title}" in text
+    audit.write_naive_runs(config)
+    inputs = open_inputs(config)
+    (run,) = config.table_path.glob("layout_only-*")
+    before = (run / runs.RECORD).stat().st_mtime_ns
+    audit.write_naive_runs(config)
+    assert (run / runs.RECORD).stat().st_mtime_ns == before
+    predictions = runs.read_predictions(run)
+    assert len(predictions) == inputs.splits.isin(["validation", "test"]).sum()
