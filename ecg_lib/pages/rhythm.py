@@ -1,0 +1,53 @@
+"""Which lead the rhythm strip repeats, read from the traces."""
+
+import cv2
+import numpy as np
+
+_REACH = 1.0
+"""The traces are compared within this many pulse heights of their baselines."""
+
+_ALIKE = 0.5
+"""Least correlation between a lead and the part of the strip below it that shows the same beats."""
+
+_CLEARLY = 0.05
+"""The correlation must exceed that of every other lead by this much."""
+
+
+def read_rhythm_lead(ink, lines, layout, edges):
+    """Find the lead that the rhythm strip repeats.
+
+    The strip is recorded at the same time as the leads above it, so where it repeats one of them,
+    the two draw the same line in that lead's column.
+
+    Args:
+        ink: uint8 array (height, width), 255 on ink; the lines are straight and level in it.
+        lines: the `ecg_lib.pages.lines.Lines` found in it.
+        layout: the page's `Layout`.
+        edges: x of the column edges, in pixels of the look.
+
+    Returns:
+        The lead's name, or None where there is no strip or no lead clearly agrees with it.
+    """
+    if layout.rhythm_strip is None:
+        return None
+    reach = round(_REACH * lines.pulses.height)
+    bands = [_band(ink, baseline, reach) for baseline in lines.baselines]
+    agreement = {}
+    for row, band in zip(layout.rows, bands, strict=False):
+        for column, lead in enumerate(row):
+            part = slice(round(edges[column]) + 3, round(edges[column + 1]) - 3)
+            agreement[lead] = _agreement(band[:, part], bands[-1][:, part])
+    best, second = sorted(agreement, key=agreement.get)[:-3:-1]
+    clear = agreement[best] >= max(_ALIKE, agreement[second] + _CLEARLY)
+    return best if clear else None
+
+
+def _band(ink, baseline, reach):
+    padded = cv2.copyMakeBorder(ink, reach, reach, 0, 0, cv2.BORDER_CONSTANT)
+    middle = round(baseline) + reach
+    return cv2.blur(padded[middle - reach : middle + reach], (3, 3))
+
+
+def _agreement(one, other):
+    """Correlation of two bands; baselines are known to a pixel or two."""
+    return float(cv2.matchTemplate(other, one[2:-2], cv2.TM_CCOEFF_NORMED).max())
