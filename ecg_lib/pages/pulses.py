@@ -23,7 +23,7 @@ _TOLERANCE = 5
 _LEAST_SCORE = 0.3
 """Least score of a pulse: those of the real pages reach 0.45 to 1, other ink mostly below 0.3."""
 
-_SEARCHED_SHARE = 0.35
+_SEARCHED_SHARE = 0.25
 """Pulses are looked for in this share of the look's width, from its left."""
 
 _STRONGEST = 24

@@ -35,7 +35,7 @@ def read_rhythm_lead(ink, lines, layout, edges):
     agreement = {}
     for row, band in zip(layout.rows, bands, strict=False):
         for column, lead in enumerate(row):
-            part = slice(round(edges[column]) + 3, round(edges[column + 1]) - 3)
+            part = slice(round(edges[column] / 2) + 2, round(edges[column + 1] / 2) - 2)
             agreement[lead] = _agreement(band[:, part], bands[-1][:, part])
     best, second = sorted(agreement, key=agreement.get)[:-3:-1]
     clear = agreement[best] >= max(_ALIKE, agreement[second] + _CLEARLY)
@@ -43,11 +43,19 @@ def read_rhythm_lead(ink, lines, layout, edges):
 
 
 def _band(ink, baseline, reach):
+    """The surroundings of a line, at half the width."""
     padded = cv2.copyMakeBorder(ink, reach, reach, 0, 0, cv2.BORDER_CONSTANT)
-    middle = round(baseline) + reach
-    return cv2.blur(padded[middle - reach : middle + reach], (3, 3))
+    band = cv2.blur(padded[round(baseline) : round(baseline) + 2 * reach], (3, 3))
+    return band[:, ::2].astype(np.float32)
 
 
 def _agreement(one, other):
-    """Correlation of two bands; baselines are known to a pixel or two."""
-    return float(cv2.matchTemplate(other, one[2:-2], cv2.TM_CCOEFF_NORMED).max())
+    """Correlation of two bands; baselines are known to a pixel."""
+    one = _standardised(one[1:-1])
+    rows = len(one)
+    return max(float(np.vdot(one, _standardised(other[top : top + rows]))) for top in range(3))
+
+
+def _standardised(values):
+    centred = values - values.mean()
+    return centred / max(np.linalg.norm(centred), 1e-6)
