@@ -1,0 +1,251 @@
+"""How well pages are read: the table of every target, on the real pages and on drawn ones.
+
+    python benchmarks/detection.py PAGES_FOLDER [--distorted 300] [--boxes crop_boxes.json]
+
+PAGES_FOLDER holds v1/ and v2/ of the published pages. It takes about ten minutes on two cores.
+
+detection_marks.csv holds, for 60 pages, where each crop's name tag and a point of its trace lie, in
+page pixels: proposed by machine, and each looked at, and mended where wrong, by eye.
+"""
+
+import argparse
+import csv
+import json
+import re
+import resource
+import tempfile
+import time
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+from distortions import DISTORTIONS
+from joblib import Parallel, delayed
+from not_ecgs import pictures
+from PIL import Image
+
+from ecg_lib.pages.detect import PageRefused, detect, rectify
+from ecg_lib.pages.leads import CROPS, Box
+from ecg_lib.pages.synthetic import draw_set
+
+MARKS = Path(__file__).with_name("detection_marks.csv")
+
+PULSES = 0.04
+"""Width of the column of pulses left of the leads, as a share of the leads' width."""
+
+SMALL = {"portrait_3x4_with_rhythm", "landscape_3x4_with_rhythm"}
+"""Layouts that differ only in the sheet's shape, which pasting changes."""
+
+SEED = 2021
+
+
+def distinct_pages():
+    """Rows of the catalogue, one for each distinct image."""
+    with (resources.files("ecg_lib.data") / "khan2021.csv").open() as file:
+        return list({row["page_id"]: row for row in reversed(list(csv.DictReader(file)))}.values())
+
+
+def decoded(path):
+    with Image.open(path) as image:
+        image.draft("L", image.size)
+        return np.asarray(image.convert("L"))
+
+
+def read(folder, row):
+    """What a page is read as, whether all crops show ink, and the seconds of one core it took."""
+    cv2.setNumThreads(1)
+    luma = decoded(folder / row["file"])
+    begun = time.process_time()
+    try:
+        found = detect(luma)
+    except PageRefused as refused:
+        return None, refused.reason, False, time.process_time() - begun
+    seconds = time.process_time() - begun
+    flat = rectify(luma, found)
+    inked = [
+        np.ptp(flat[max(top, 0) : bottom, max(left, 0) : right].astype(int)) > 60
+        for left, top, right, bottom in found.boxes
+    ]
+    return found, found.layout, all(inked), seconds
+
+
+def read_distorted(folder, row, name, number):
+    """Whether the layout is right under a distortion, and the mean overlap of the leads."""
+    cv2.setNumThreads(1)
+    luma = decoded(folder / row["file"])
+    flat = detect(luma)
+    edges = np.array(flat.boxes)
+    width = np.ptp(edges[:, [0, 2]])
+    left = edges[:, 0].min() - PULSES * width
+    keep = (left, edges[:, 1].min(), edges[:, 2].max(), edges[:, 3].max())
+    rng = np.random.default_rng([SEED, number])
+    distorted, to_distorted = DISTORTIONS[name](luma, keep, rng)
+    try:
+        found = detect(distorted)
+    except PageRefused:
+        return False, 0.0
+    right = found.layout == flat.layout or {found.layout, flat.layout} == SMALL
+    before, after = corners(flat.boxes, to_distorted), corners(found.boxes, found.homography)
+    return right, float(np.mean([overlap(*pair) for pair in zip(before, after, strict=True)]))
+
+
+def corners(boxes, homography):
+    """Corners of the boxes under a homography: float32 array (boxes, 4, 2)."""
+    flat = [
+        [(b.left, b.top), (b.right, b.top), (b.right, b.bottom), (b.left, b.bottom)] for b in boxes
+    ]
+    moved = cv2.perspectiveTransform(np.float64(flat).reshape(1, -1, 2), homography)
+    return moved.reshape(-1, 4, 2).astype(np.float32)
+
+
+def overlap(one, other):
+    """Intersection over union of two convex quadrilaterals."""
+    shared = cv2.intersectConvexConvex(one, other)[0]
+    return shared / (cv2.contourArea(one) + cv2.contourArea(other) - shared)
+
+
+def original_boxes(path, row):
+    """The original experiment's boxes of a page in canonical order, or None."""
+    number = int(row["published_number"] or -1)
+    short = {"normal": "normal", "abnormal_heartbeat": "hb", "myocardial_infarction": "mi"}
+    name = short.get(row["class"], "pmi")
+    columns = 4 if "3x4" in row["layout"] else 2
+    for rule in json.loads(path.read_text())["rules"]:
+        if rule["class"] == name and rule["boxes"] and _covers(rule["numbers"], number):
+            boxes = [Box(*box) for box in rule["boxes"]]
+            order = [
+                row * columns + column for column in range(columns) for row in range(12 // columns)
+            ]
+            return [*(boxes[k] for k in order), boxes[12]]
+    return None
+
+
+def _covers(numbers, number):
+    if numbers == "all":
+        return True
+    spans = re.findall(r"(\d+)-(\d*)", numbers)
+    return any(int(first) <= number <= int(last or 10**6) for first, last in spans)
+
+
+def marks_inside(folder):
+    """Share of the marked name tags and trace points that lie in their boxes, and their number."""
+    with MARKS.open() as file:
+        marks = list(csv.DictReader(file))
+    found = {
+        name: detect(decoded(folder / name)).boxes for name in {mark["file"] for mark in marks}
+    }
+    inside = []
+    for mark in marks:
+        left, top, right, bottom = found[mark["file"]][CROPS.index(mark["crop"])]
+        for point in ("tag", "trace"):
+            x, y = float(mark[f"{point}_x"]), float(mark[f"{point}_y"])
+            inside.append(left <= x < right and top <= y < bottom)
+    return float(np.mean(inside)), len(inside)
+
+
+def synthetic_overlaps(jobs):
+    with tempfile.TemporaryDirectory() as folder:
+        draw_set(Path(folder), 40, seed=SEED, jobs=jobs)
+        for truth_path in sorted(Path(folder).glob("*/*.json")):
+            truth = json.loads(truth_path.read_text())
+            found = detect(decoded(truth_path.with_suffix(".jpg")))
+            boxes = [Box(*box) for box in truth["boxes"]]
+            yield mean_overlap(found.boxes, boxes)
+
+
+def mean_overlap(boxes, others):
+    pairs = zip(boxes, others, strict=True)
+    return float(np.mean([one.intersection_over_union(other) for one, other in pairs]))
+
+
+def refused(luma):
+    try:
+        detect(luma)
+    except PageRefused:
+        return True
+    return False
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--distorted", type=int, default=300, help="pages for each distortion")
+    parser.add_argument("--boxes", type=Path, help="the original experiment's crop_boxes.json")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    folder, parallel = options.folder, Parallel(options.jobs)
+
+    def report(what, target, value):
+        print(f"| {what} | {target} | {value} |", flush=True)
+
+    print("| what | target | reached |\n|---|---|---|")
+    rows = distinct_pages()
+    readings = parallel(delayed(read)(folder, row) for row in rows)
+    told = [reading[1] for reading in readings]
+    wrong = [
+        f"{row['file']}: {row['layout']} read as {said}"
+        for row, said in zip(rows, told, strict=True)
+        if said != row["layout"]
+    ]
+    report(f"layout, {len(rows)} real pages", ">= 99.8 %", f"{1 - len(wrong) / len(rows):.2%}")
+    whole = [k for k, row in enumerate(rows) if row["layout"] != "three_lead_strip"]
+    report("real pages refused", "<= 0.5 %", f"{np.mean([not readings[k][0] for k in whole]):.2%}")
+    report("pages with a blank crop", "0", sum(not readings[k][2] for k in whole))
+    bare = [told[k] for k in whole if rows[k]["layout"] == "standard_6x2"]
+    report("pages without rhythm strip read", f"{len(bare)}", bare.count("standard_6x2"))
+    flat = np.mean([readings[k][0] is not None and readings[k][0].flat for k in whole])
+    report("exports read as flat", "-", f"{flat:.2%}")
+    report(
+        "median time, one core", "<= 15 ms", f"{1e3 * np.median([r[3] for r in readings]):.1f} ms"
+    )
+    for layout in sorted({rows[k]["layout"] for k in whole}):
+        leads = Counter(readings[k][0].rhythm_lead for k in whole if told[k] == layout)
+        report(f"lead of the strip, {layout}", "-", dict(leads.most_common()))
+    if options.boxes:
+        for layout in ("standard_3x4_with_rhythm", "standard_6x2_with_rhythm"):
+            overlaps = [
+                mean_overlap(readings[k][0].boxes, boxes)
+                for k in whole
+                if told[k] == layout
+                and rows[k]["class"] != "covid_19"
+                and (boxes := original_boxes(options.boxes, rows[k]))
+            ]
+            report(
+                f"overlap with the original's boxes, {layout}",
+                ">= 0.85",
+                f"{np.mean(overlaps):.3f}",
+            )
+    share, number = marks_inside(folder)
+    report(f"{number} marked tags and traces in their boxes", "100 %", f"{share:.2%}")
+    synthetic = list(synthetic_overlaps(options.jobs))
+    report("overlap with the true boxes, 200 drawn pages", ">= 0.92", f"{np.mean(synthetic):.3f}")
+    rng = np.random.default_rng(SEED)
+    for name in DISTORTIONS:
+        chosen = [rows[whole[k]] for k in rng.choice(len(whole), options.distorted, replace=False)]
+        results = parallel(
+            delayed(read_distorted)(folder, row, name, number) for number, row in enumerate(chosen)
+        )
+        right, overlaps = np.mean(results, axis=0)
+        report(f"{name}: layout", ">= 98 %", f"{right:.1%}")
+        report(f"{name}: overlap", ">= 0.90", f"{overlaps:.3f}")
+    refusals = [refused(luma) for _, luma in pictures()]
+    report(
+        f"refused of {len(refusals)} pictures that are no ECG",
+        ">= 99 %",
+        f"{np.mean(refusals):.1%}",
+    )
+    usage = max(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    report("memory, one process, this benchmark included", "<= 400 MB", f"{usage / 1024:.0f} MB")
+    for line in wrong:
+        print("\n" + line)
+
+
+if __name__ == "__main__":
+    main()
