@@ -7,7 +7,7 @@ from scipy.special import log_softmax
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score, roc_auc_score
 
-from ecg_lib.experiment import judgement
+from ecg_lib.experiment import judgement, plots
 from ecg_lib.experiment.evaluation import LOGIT
 
 CLASSES = ["normal", "abnormal_heartbeat", "covid_19"]
@@ -189,3 +189,10 @@ def test_the_ensemble_is_the_mean_page_by_page(scored):
     np.testing.assert_allclose(
         joined[judgement.CALIBRATED + "covid_19"], scored[judgement.CALIBRATED + "covid_19"]
     )
+
+
+def test_the_reliability_diagram_shows_both(scored):
+    (axes,) = plots.reliability_figure(scored, "a model").axes
+    labels = [line.get_label() for line in axes.lines[1:]]
+    assert [label.split(",")[0] for label in labels] == ["as trained", "temperature scaled"]
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), judgement.reliability(scored)["accuracy"])

@@ -65,6 +65,15 @@ def comparison_table(folder):
     return pd.concat(compared, ignore_index=True)
 
 
+def scored_models(folder):
+    """`{title: scored pages}` of all models of a folder of runs, as `judgement.score` has them."""
+    return {
+        f"{name}, folds {_range(folds)}": scored
+        for folds, models in _parts(_runs_by_model(folder))
+        for name, scored in models.items()
+    }
+
+
 def table_markdown(folder):
     """The benchmark as Markdown: the figures with their intervals, and a caption."""
     return _table_markdown(folder, benchmark_table(folder))
@@ -215,7 +224,7 @@ def _pairs_markdown(table, pairs):
         square = pd.DataFrame("", index=names, columns=names)
         for pair in of_folds.itertuples():
             square.loc[pair.other, pair.model] = f"{pair.p_holm:.2g}"
-        square = square.iloc[1:, :-1]
+        square = square.iloc[1:, :-1].rename(index=lambda name: name.replace("_", " "))
         text.append(runs.markdown(square.reset_index(names=f"folds {folds}")))
     return "\n".join(text)
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ecg_lib.data.classes import DISPLAY_NAMES
+from ecg_lib.experiment import judgement
 from ecg_lib.experiment.evaluation import SCORED_SPLITS
 from ecg_lib.pages.leads import CROPS
 
@@ -107,4 +108,26 @@ def accuracy_figure(table):
     axes.invert_yaxis()
     axes.set(xlabel="accuracy", xlim=(0, 1))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    return figure
+
+
+def reliability_figure(scored, title):
+    """How often a model is right where it is so sure, as trained and after temperature scaling.
+
+    Args:
+        scored: DataFrame as `ecg_lib.experiment.judgement.score` returns it.
+        title: the figure's title.
+    """
+    figure = Figure(figsize=(5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], "k:", lw=1)
+    for prefix, label in (
+        (judgement.PROBABILITY, "as trained"),
+        (judgement.CALIBRATED, "temperature scaled"),
+    ):
+        bins = judgement.reliability(scored, prefix)
+        error = judgement.expected_calibration_error(scored, prefix)
+        axes.plot(bins["confidence"], bins["accuracy"], "o-", label=f"{label}, ECE {error:.3f}")
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), title=title)
+    axes.legend()
     return figure
