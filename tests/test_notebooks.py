@@ -118,7 +118,16 @@ def test_results_under_papermill_show_the_table(trained, folders, tmp_path):
     cells = nbformat.read(tmp_path / "03.ipynb", as_version=4).cells
     shown = str([cell.get("outputs") for cell in cells])
     assert "| Testing | 32x32 | 2 |" in shown
-    assert pictures_of(tmp_path / "03.ipynb") == 2
+    assert pictures_of(tmp_path / "03.ipynb") == 3
+
+
+def test_the_audit_under_papermill_shows_every_finding(folders, tmp_path):
+    parameters = {name: folders[name] for name in ("data", "prepared")} | {"image_size": 32}
+    run_notebook(FOLDER / "04_audit_data.ipynb", tmp_path / "04.ipynb", parameters)
+    cells = nbformat.read(tmp_path / "04.ipynb", as_version=4).cells
+    shown = str([cell.get("outputs") for cell in cells])
+    for title in ("Copies", "Label conflicts", "Leaks", "Shortcuts", "Leave one", "Blank crops"):
+        assert f"## {title}" in shown
 
 
 def test_looking_at_pages_under_papermill_shows_every_class(folders, tmp_path):
