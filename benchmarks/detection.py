@@ -1,6 +1,6 @@
 """How well pages are read: the table of every target, on the real pages and on drawn ones.
 
-    python benchmarks/detection.py PAGES_FOLDER [--distorted 300] [--boxes crop_boxes.json]
+    python benchmarks/detection.py PAGES_FOLDER [--distorted 300]
 
 PAGES_FOLDER holds v1/ and v2/ of the published pages. It takes about ten minutes on two cores.
 
@@ -11,7 +11,6 @@ page pixels: proposed by machine, and each looked at, and mended where wrong, by
 import argparse
 import csv
 import json
-import re
 import resource
 import tempfile
 import time
@@ -106,27 +105,12 @@ def overlap(one, other):
     return shared / (cv2.contourArea(one) + cv2.contourArea(other) - shared)
 
 
-def original_boxes(path, row):
-    """The original experiment's boxes of a page in canonical order, or None."""
-    number = int(row["published_number"] or -1)
-    short = {"normal": "normal", "abnormal_heartbeat": "hb", "myocardial_infarction": "mi"}
-    name = short.get(row["class"], "pmi")
+def original_boxes(row):
+    """The original experiment's boxes of a page, in canonical order."""
+    with (resources.files("ecg_lib.data") / "published_boxes.json").open() as file:
+        *leads, strip = (Box(*box) for box in json.load(file)[row["published_boxes"]])
     columns = 4 if "3x4" in row["layout"] else 2
-    for rule in json.loads(path.read_text())["rules"]:
-        if rule["class"] == name and rule["boxes"] and _covers(rule["numbers"], number):
-            boxes = [Box(*box) for box in rule["boxes"]]
-            order = [
-                row * columns + column for column in range(columns) for row in range(12 // columns)
-            ]
-            return [*(boxes[k] for k in order), boxes[12]]
-    return None
-
-
-def _covers(numbers, number):
-    if numbers == "all":
-        return True
-    spans = re.findall(r"(\d+)-(\d*)", numbers)
-    return any(int(first) <= number <= int(last or 10**6) for first, last in spans)
+    return [*(lead for column in range(columns) for lead in leads[column::columns]), strip]
 
 
 def marks_inside(folder):
@@ -174,7 +158,6 @@ def main():
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--distorted", type=int, default=300, help="pages for each distortion")
-    parser.add_argument("--boxes", type=Path, help="the original experiment's crop_boxes.json")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     folder, parallel = options.folder, Parallel(options.jobs)
@@ -205,20 +188,15 @@ def main():
     for layout in sorted({rows[k]["layout"] for k in whole}):
         leads = Counter(readings[k][0].rhythm_lead for k in whole if told[k] == layout)
         report(f"lead of the strip, {layout}", "-", dict(leads.most_common()))
-    if options.boxes:
-        for layout in ("standard_3x4_with_rhythm", "standard_6x2_with_rhythm"):
-            overlaps = [
-                mean_overlap(readings[k][0].boxes, boxes)
-                for k in whole
-                if told[k] == layout
-                and rows[k]["class"] != "covid_19"
-                and (boxes := original_boxes(options.boxes, rows[k]))
-            ]
-            report(
-                f"overlap with the original's boxes, {layout}",
-                ">= 0.85",
-                f"{np.mean(overlaps):.3f}",
-            )
+    for layout in ("standard_3x4_with_rhythm", "standard_6x2_with_rhythm"):
+        overlaps = [
+            mean_overlap(readings[k][0].boxes, original_boxes(rows[k]))
+            for k in whole
+            if told[k] == rows[k]["layout"] == layout
+        ]
+        report(
+            f"overlap with the original's boxes, {layout}", ">= 0.85", f"{np.mean(overlaps):.3f}"
+        )
     share, number = marks_inside(folder)
     report(f"{number} marked tags and traces in their boxes", "100 %", f"{share:.2%}")
     synthetic = list(synthetic_overlaps(options.jobs))

@@ -165,9 +165,13 @@ def test_blank_sheet_is_refused(shape):
     assert refusal(np.full(shape, 255, np.uint8)).reason == "blank"
 
 
-def test_noise_and_boxes_are_refused():
-    rng = np.random.default_rng(0)
-    assert refusal(rng.integers(0, 256, (400, 600), dtype=np.uint8)).reason == "not_ecg"
+@pytest.mark.parametrize("shape", [(400, 600), (9, 3000), (3000, 9), (40, 40)])
+def test_noise_is_refused(shape):
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    assert refusal(noise).reason == "not_ecg"
+
+
+def test_form_is_refused():
     form = np.full((900, 1200), 255, np.uint8)
     for top in range(50, 850, 90):
         cv2.rectangle(form, (40, top), (60, top + 40), 0, 2)

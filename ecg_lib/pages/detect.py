@@ -14,9 +14,10 @@ from ecg_lib.pages.columns import match_layout
 from ecg_lib.pages.ink import look_at, look_through
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import Box
-from ecg_lib.pages.lines import follow_lines
+from ecg_lib.pages.lines import follow_lines, resemble_ecg
 from ecg_lib.pages.pulses import HEIGHT, find_pulses
 from ecg_lib.pages.refusal import PageRefused
+from ecg_lib.pages.rhythm import read_rhythm_lead
 from ecg_lib.pages.tilt import (
     enlarging,
     is_straight,
@@ -25,6 +26,9 @@ from ecg_lib.pages.tilt import (
     measure_tilt,
     straightening,
 )
+
+LEAST_SIZE = 4 * HEIGHT
+"""A look that is less tall or wide has no room for an ECG."""
 
 NUMBERS_OF_LINES = {layout.lines for layout in LAYOUTS.values()}
 
@@ -138,15 +142,19 @@ def _refuse_if_turned(luma):
 
 def _find_lines(luma, look):
     """The lines, and a look in which they are straight and of the usual size."""
+    if min(look.ink.shape) < LEAST_SIZE:
+        return look, None
     seen, lines = _best_lines(luma, look)
     if lines is not None and is_straight(seen.ink, lines):
         change = enlarging(lines)
     else:
         seen, lines = _best_lines(luma, _levelled(luma, look))
         change = None if lines is None else straightening(lines)
-    if change is None:
-        return seen, lines
-    return _best_lines(luma, _changed(luma, seen, *change))
+    if change is not None:
+        seen, lines = _best_lines(luma, _changed(luma, seen, *change))
+    if lines is not None and not resemble_ecg(seen.ink, lines):
+        lines = None
+    return seen, lines
 
 
 def _levelled(luma, look):
@@ -194,5 +202,5 @@ def _detection(luma, look, lines):
         homography,
         size,
         float(min(np.mean(lines.covered), 2 * lines.pulses.score, 1)),
-        layout.rhythm_strip,
+        read_rhythm_lead(look.ink, lines, layout, edges),
     )

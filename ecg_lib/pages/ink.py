@@ -13,6 +13,9 @@ LOOK_WIDTH = 1000
 """Width in pixels that the inked part of a page is brought to. A trace of 10 s is then about 920 px
 long and a calibration pulse of 1 mV about 37 px tall."""
 
+_TALLEST = 3
+"""A look is at most this many times `LOOK_WIDTH` tall, and narrower where that is not enough."""
+
 _LOCATING_SIZE = 400
 """The ink is located on a page halved until its longer side would be shorter than this."""
 
@@ -25,6 +28,9 @@ It is wider than any stroke and narrower than the slopes of uneven light."""
 
 _DARKEST_SHARE = 0.005
 """Share of the pixels that is surely ink: traces cover 2 to 5 % of the real pages."""
+
+_LEAST_DARKNESS = 0.15
+"""Darkness, against the paper, that the darkest pixels must have to be full ink; noise has less."""
 
 _FAINTEST, _FULL = 0.2, 0.45
 """Darkness, as a share of that of the darkest pixels, at which ink begins and is full. The grid of
@@ -41,7 +47,7 @@ class Look:
     """The inked part of a page.
 
     Attributes:
-        ink: uint8 array (height, about `LOOK_WIDTH`), 0 on paper and grid to 255 on ink.
+        ink: uint8 array (height, `LOOK_WIDTH` as a rule), 0 on paper and grid to 255 on ink.
         to_page: float array (3, 3), the homography from this look's pixels to the page's.
     """
 
@@ -74,7 +80,7 @@ def look_at(luma):
     margin = round(_MARGIN * (right - left))
     left, top = max(left - margin, 0), max(top - margin, 0)
     part = luma[top : bottom + margin, left : right + margin]
-    scale = LOOK_WIDTH / part.shape[1]
+    scale = LOOK_WIDTH / max(part.shape[1], part.shape[0] / _TALLEST)
     to_page = np.array([[1 / scale, 0, left], [0, 1 / scale, top], [0, 0, 1]])
     return Look(soft_ink(_resized(part, scale)), to_page)
 
@@ -117,7 +123,7 @@ def soft_ink(luma):
     sample = darkness[::2, ::2]
     darker = np.cumsum(np.bincount(sample.ravel(), minlength=256)[::-1])[::-1]
     full = np.flatnonzero(darker >= _DARKEST_SHARE * sample.size)[-1]
-    shares = np.arange(256) / max(full, 1)
+    shares = np.arange(256) / max(full, 255 * _LEAST_DARKNESS)
     ramp = np.clip((shares - _FAINTEST) / (_FULL - _FAINTEST), 0, 1)
     return cv2.LUT(darkness, np.round(255 * ramp).astype(np.uint8))
 

@@ -43,14 +43,15 @@ def read_rhythm_lead(ink, lines, layout, edges):
 
 
 def _band(ink, baseline, reach):
-    """The surroundings of a line, at half the width."""
+    """The surroundings of a line, at half the size."""
     padded = cv2.copyMakeBorder(ink, reach, reach, 0, 0, cv2.BORDER_CONSTANT)
-    band = cv2.blur(padded[round(baseline) : round(baseline) + 2 * reach], (3, 3))
-    return band[:, ::2].astype(np.float32)
+    band = padded[round(baseline) : round(baseline) + 2 * reach]
+    size = (ink.shape[1] // 2, reach)
+    return cv2.resize(band, size, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def _agreement(one, other):
-    """Correlation of two bands; baselines are known to a pixel."""
+    """Correlation of two bands; baselines are known to two pixels."""
     one = _standardised(one[1:-1])
     rows = len(one)
     return max(float(np.vdot(one, _standardised(other[top : top + rows]))) for top in range(3))
