@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -28,7 +27,7 @@ def code_of(path):
 
 def test_the_notebooks_of_the_design_are_there():
     names = {path.stem for path in NOTEBOOKS}
-    assert {"01_look_at_pages", "02_train_model", "03_results"} <= names
+    assert names == {"01_look_at_pages", "02_train_model", "03_results", "04_audit_data"}
 
 
 @each_notebook
@@ -140,4 +139,4 @@ def test_a_path_means_the_same_in_jupyter_and_in_a_terminal(monkeypatch):
     in_terminal = RunConfig().run_path
     monkeypatch.chdir(FOLDER)
     assert RunConfig().run_path == in_terminal
-    assert os.fspath(in_terminal).endswith(os.path.join("runs", "synthetic", "plain", "cnn_2d-s1"))
+    assert in_terminal.parts[-4:] == ("runs", "synthetic", "plain", "cnn_2d-s1")

@@ -113,7 +113,8 @@ def prepare(
     if (folder / "pages.csv").exists():
         _update_bad(folder, pages, bad)
     else:
-        _build(folder, Path(pages_folder), pages, bad, options, jobs)
+        # Absolute: worker processes may have been started in another current folder.
+        _build(folder, Path(pages_folder).absolute(), pages, bad, options, jobs)
     return open_prepared(folder, fingerprint)
 
 

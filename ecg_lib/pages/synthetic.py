@@ -385,7 +385,8 @@ def draw_set(folder, pages_per_class, seed=0, jobs=1):
     """
     if pages_per_class < 1:
         raise InputError(f"{pages_per_class} pages a class cannot be drawn: expected 1 or more")
-    folder = Path(folder)
+    # Absolute: worker processes may have been started in another current folder.
+    folder = Path(folder).absolute()
     _claim(folder, seed)
     wanted = [
         (class_name, number, folder / class_name / f"{class_name}_{number:04d}.jpg")
