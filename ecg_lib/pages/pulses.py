@@ -136,7 +136,8 @@ def _strongest_column(score, height):
     around = cv2.blur(around, (5, 5))  # plateaus become peaks
     peaks = (around == cv2.dilate(around, window)) & (score >= 255 * _LEAST_SCORE)
     rows, columns = np.unravel_index(np.flatnonzero(peaks), peaks.shape)
-    found = np.column_stack([columns, rows, score[rows, columns]]).astype(float)
+    highest = cv2.dilate(score, np.ones((_TOLERANCE, _TOLERANCE), np.uint8))[rows, columns]
+    found = np.column_stack([columns, rows, highest]).astype(float)
     found = found[np.argsort(-found[:, 2])][:_STRONGEST]
     best = None
     for one, other in combinations(found[:_ANCHORS], 2):
