@@ -129,7 +129,23 @@ def detect(luma):
             "not_ecg",
             "not an ECG page: no lines, one above the other, that start with a calibration pulse",
         )
-    return _detection(luma, look, lines)
+    try:
+        return _detection(luma, look, lines)
+    except PageRefused:
+        found = _second_look(luma, look, lines) if look.straight else None
+        if found is None:
+            raise
+        return found
+
+
+def _second_look(luma, look, lines):
+    """A page that fits no layout may be tilted so little that it seemed straight."""
+    look = _levelled(luma, _changed(luma, look, *straightening(lines)))
+    look, lines = _best_lines(luma, look)
+    try:
+        return None if lines is None else _detection(luma, look, lines)
+    except PageRefused:
+        return None
 
 
 def _refuse_if_turned(luma):
