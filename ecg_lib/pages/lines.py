@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ecg_lib.pages.pulses import Pulses
@@ -18,6 +19,28 @@ _TRACE_START = 0.62
 
 _BREAK = 0.4
 """Traces end where all of them pause for this many pulse heights; page edges lie further off."""
+
+
+_MOST_LINES = 7
+"""No layout has more lines."""
+
+_INK_SHARE = (0.015, 0.22)
+"""Least and largest share of ink around the traces, 0.025 to 0.17 on the real pages, even blurred.
+Photographs and hatchings have more."""
+
+_LONGEST = 27.5
+"""Largest length of a trace in pulse heights; 22 to 26.6 on the real pages, tilted or not."""
+
+_SHORTEST = 5
+"""The same for the shortest part of a page worth naming, less than one column of four."""
+
+_PULSES_ALIKE = (0.65, 0.45)
+"""Least median and least correlation between the pictures of a page's pulses. Those of the real
+pages are at least 0.72 and 0.59, although traces cross them; among other pictures, half are below
+0.34 and 0.11."""
+
+_PICTURE = (24, 48)
+"""Width and height to which the pictures of pulses are brought to be compared."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +85,36 @@ def follow_lines(ink, pulses):
     kept = covered >= _COVERED
     starts = pulses.feet[kept] + [_TRACE_START * pulses.height, 0]
     return Lines(starts, ends[kept], pulses, covered[kept])
+
+
+def resemble_ecg(ink, lines):
+    """Whether what was found can be an ECG, or only looks like one in places.
+
+    Args:
+        ink: uint8 array (height, width), 255 on ink.
+        lines: the `Lines` found in it.
+    """
+    height = lines.pulses.height
+    length = np.median(lines.ends - lines.starts[:, 0]) / height
+    if len(lines) > _MOST_LINES or not _SHORTEST <= length <= _LONGEST:
+        return False
+    top, bottom = round(lines.baselines[0] - height), round(lines.baselines[-1] + height)
+    left, right = round(lines.starts[:, 0].min()), round(lines.ends.max())
+    share = np.mean(ink[max(top, 0) : bottom, left:right] > 127)
+    if not _INK_SHARE[0] <= share <= _INK_SHARE[1]:
+        return False
+    pictures = np.array([_picture(ink, foot, lines.pulses) for foot in lines.pulses.feet])
+    alike = np.corrcoef(pictures)[np.triu_indices(len(pictures), 1)]
+    return np.median(alike) >= _PULSES_ALIKE[0] and np.min(alike) >= _PULSES_ALIKE[1]
+
+
+def _picture(ink, foot, pulses):
+    """A pulse and its surroundings, slightly blurred, as a flat array."""
+    (x, y), width, height = foot, pulses.width, pulses.height
+    top, left = max(round(y - 1.3 * height), 0), max(round(x - 0.2 * height), 0)
+    around = ink[top : round(y + 0.1 * height), left : round(x + width + 0.2 * height)]
+    small = cv2.resize(around, _PICTURE, interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(small, (3, 3), 0).ravel().astype(float)
 
 
 def _inked_columns(ink, baseline, reach):

@@ -84,7 +84,8 @@ def find_pulses(ink, height=HEIGHT):
         return None
     _, width, column = max(columns, key=lambda found: found[0])
     feet, measured = _refine(searched, column[:, :2].astype(int), height)
-    return Pulses(feet, width, measured, float(column[:, 2].mean()) / 255)
+    _, distinct = np.unique(feet[:, 1], return_index=True)
+    return Pulses(feet[distinct], width, measured, float(column[:, 2].mean()) / 255)
 
 
 class _Strokes:
