@@ -142,8 +142,10 @@ def _second_look(luma, look, lines):
     """A page that fits no layout may be tilted so little that it seemed straight."""
     look = _levelled(luma, _changed(luma, look, *straightening(lines)))
     look, lines = _best_lines(luma, look)
+    if lines is None or not resemble_ecg(look.ink, lines):
+        return None
     try:
-        return None if lines is None else _detection(luma, look, lines)
+        return _detection(luma, look, lines)
     except PageRefused:
         return None
 
