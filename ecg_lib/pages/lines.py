@@ -39,6 +39,10 @@ _PULSES_ALIKE = (0.65, 0.45)
 pages are at least 0.72 and 0.59, although traces cross them; among other pictures, half are below
 0.34 and 0.11."""
 
+_MOST_STRAYS = 12
+"""Most other places that look like the pulses: at most 6 on the real pages, dozens in text and on
+graph paper."""
+
 _PICTURE = (24, 48)
 """Width and height to which the pictures of pulses are brought to be compared."""
 
@@ -96,7 +100,9 @@ def resemble_ecg(ink, lines):
     """
     height = lines.pulses.height
     length = np.median(lines.ends - lines.starts[:, 0]) / height
-    if len(lines) > _MOST_LINES or not _SHORTEST <= length <= _LONGEST:
+    if lines.pulses.strays > _MOST_STRAYS or len(lines) > _MOST_LINES:
+        return False
+    if not _SHORTEST <= length <= _LONGEST:
         return False
     top, bottom = round(lines.baselines[0] - height), round(lines.baselines[-1] + height)
     left, right = round(lines.starts[:, 0].min()), round(lines.ends.max())

@@ -55,12 +55,14 @@ class Pulses:
         width: distance between a pulse's strokes, in pixels of the look.
         height: height of the pulses, in pixels of the look.
         score: mean score, 0 to 1.
+        strays: number of other places that look as much like a pulse.
     """
 
     feet: np.ndarray
     width: float
     height: float
     score: float
+    strays: int
 
 
 def find_pulses(ink, height=HEIGHT):
@@ -77,15 +79,18 @@ def find_pulses(ink, height=HEIGHT):
     strokes = _Strokes(searched, height)
     columns = []
     for width in (round(_NARROW * height), round(_WIDE * height)):
-        column = _strongest_column(strokes.score(width), height)
+        found = _candidates(strokes.score(width), height)
+        column = _strongest_column(found[:_STRONGEST], height)
         if column is not None:
-            columns.append((column[:, 2].sum(), width, column))
+            alike = np.count_nonzero(found[:, 2] >= _ALIKE * column[:, 2].max())
+            columns.append((column[:, 2].sum(), width, column, alike - len(column)))
     if not columns:
         return None
-    _, width, column = max(columns, key=lambda found: found[0])
+    _, width, column, strays = max(columns, key=lambda found: found[0])
     feet, measured = _refine(searched, column[:, :2].astype(int), height)
     _, distinct = np.unique(feet[:, 1], return_index=True)
-    return Pulses(feet[distinct], width, measured, float(column[:, 2].mean()) / 255)
+    score = float(column[:, 2].mean()) / 255
+    return Pulses(feet[distinct], width, measured, score, int(strays))
 
 
 class _Strokes:
@@ -130,8 +135,8 @@ def _mean_over(values, left, top, width, height):
     return _shifted(means, left, top)
 
 
-def _strongest_column(score, height):
-    """The pulses, one above the other, with the highest sum of scores: rows of x, y, score."""
+def _candidates(score, height):
+    """All peaks of the score, the highest first: rows of x, y, score."""
     window = np.ones((height // 2, height // 2), np.uint8)
     around = cv2.boxFilter(score, cv2.CV_32F, (7, 7), normalize=False)
     around = cv2.blur(around, (5, 5))  # plateaus become peaks
@@ -139,7 +144,11 @@ def _strongest_column(score, height):
     rows, columns = np.unravel_index(np.flatnonzero(peaks), peaks.shape)
     highest = cv2.dilate(score, np.ones((_TOLERANCE, _TOLERANCE), np.uint8))[rows, columns]
     found = np.column_stack([columns, rows, highest]).astype(float)
-    found = found[np.argsort(-found[:, 2])][:_STRONGEST]
+    return found[np.argsort(-found[:, 2])]
+
+
+def _strongest_column(found, height):
+    """The candidates, one above the other, with the highest sum of scores."""
     best = None
     for one, other in combinations(found[:_ANCHORS], 2):
         rise = other[1] - one[1]
