@@ -339,8 +339,8 @@ def update_readme(readme):
     """Put the current tables into a README, between its pairs of table marks.
 
     A table of the folder `results/khan2021/published` stands between the lines
-    `<!-- table: results/khan2021/published -->` and `<!-- end of table -->`; folders are given
-    relative to the README.
+    `<!-- table: results/khan2021/published -->` and `<!-- end of table -->`; a CSV file in place of
+    the folder stands there as it is. Both are given relative to the README.
 
     Args:
         readme: path of the README.
@@ -350,7 +350,10 @@ def update_readme(readme):
     """
 
     def current(match):
-        return f"{match[1]}\n{table_markdown(readme.parent / match[2])}{match[3]}"
+        source = readme.parent / match[2]
+        is_csv = source.suffix == ".csv"
+        text = markdown(pd.read_csv(source, dtype=str)) if is_csv else table_markdown(source)
+        return f"{match[1]}\n{text}{match[3]}"
 
     marks = r"(<!-- table: (\S+) -->)\n.*?(<!-- end of table -->)"
     if not readme.is_file():
