@@ -1,4 +1,4 @@
-"""The command line: `python -m ecg_lib draw | prepare | audit | run | table`.
+"""The command line: `python -m ecg_lib draw | prepare | look | audit | run | table`.
 
 Exit status: 0 if all went well, some pages left out or not; 2 if the input or the options cannot
 be used; 1 if a training failed; 130 if interrupted.
@@ -58,6 +58,11 @@ def _parser():
     prepare = commands.add_parser("prepare", help="crop the leads of all pages of a folder")
     _add_knobs(prepare, PREPARE_KNOBS)
     prepare.set_defaults(command=_prepare)
+
+    look = commands.add_parser("look", help="write a picture of a page with the leads found on it")
+    look.add_argument("page", type=Path, help="an image file")
+    look.add_argument("--picture", type=Path, help="(default: PAGE_leads.png beside the page)")
+    look.set_defaults(command=_look)
 
     audit = commands.add_parser(
         "audit",
@@ -122,6 +127,23 @@ def _prepare(**given):
     inputs = open_inputs(_config(**given))
     print(inputs.prepared.summary)
     print(inputs.counts)
+
+
+def _look(page, picture):
+    from ecg_lib.experiment import plots
+    from ecg_lib.pages.detect import detect, rectify
+    from ecg_lib.pages.preprocess import read_luma
+
+    luma = read_luma(page)
+    found = detect(luma)
+    text = f"{found.layout}, rhythm strip: {found.rhythm_lead or 'none, or its lead not read'}"
+    figure = plots.page_figure(rectify(luma, found), found.boxes, f"{page.name}: {text}")
+    picture = picture or page.with_name(f"{page.stem}_leads.png")
+    try:
+        figure.savefig(picture, dpi=150)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{picture} cannot be written: {error}") from None
+    print(f"{text}, confidence {found.confidence:.2f}; written to {picture}")
 
 
 def _audit(**given):

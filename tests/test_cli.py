@@ -1,17 +1,19 @@
 """The command line: what it does on tiny data, and what it says of bad input."""
 
+import json
 import shutil
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import ecg_lib
 from ecg_lib import cli
 from ecg_lib.experiment.config import DEMO, RunConfig, knob_descriptions
 from ecg_lib.models import PUBLISHED
 
-COMMANDS = ("draw", "prepare", "run", "table")
+COMMANDS = ("draw", "prepare", "look", "audit", "run", "table")
 
 
 @pytest.fixture
@@ -139,6 +141,27 @@ def test_draw_and_prepare(tmp_path, capsys, monkeypatch):
     assert "15 pages prepared" in shown
     assert "covid_19" in shown
     assert len(list((tmp_path / "prepared" / "pages").glob("*/crops.npy"))) == 1
+
+
+def test_look(pages_folder, tmp_path, capsys):
+    page = pages_folder / "normal" / "normal_0001.jpg"
+    truth = json.loads(page.with_suffix(".json").read_text())
+    picture = tmp_path / "leads.png"
+    assert cli.main(["look", str(page), "--picture", str(picture)]) == 0
+    assert capsys.readouterr().out.startswith(truth["layout"])
+    with Image.open(picture) as image:
+        assert image.width > 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("missing.jpg", "is not a file"), ("text.jpg", "expected a JPEG or PNG page")],
+)
+def test_look_at_what_is_no_page(tmp_path, capsys, name, words):
+    (tmp_path / "text.jpg").write_text("not a picture")
+    line = refusal(capsys, "look", tmp_path / name)
+    assert name in line
+    assert words in line
 
 
 def test_run_without_data_is_the_demo(run_all):

@@ -6,7 +6,9 @@ the preprocessing version, the options, and the pages. Anything else than before
     crops.npy       uint8 (rows, 13, size, size), memory-mapped; 13 crops in canonical order
                     (the published boxes: in the published order)
     pages.csv       a row a page: row (in crops.npy), file, source, class, page_id, group, layout,
-                    sha256, boxes (JSON), width and height (in pixels) and, for the published
+                    sha256, boxes (JSON), width and height (in pixels), rhythm_lead (the lead of
+                    the rhythm strip; empty where there is none, so that the thirteenth crop is
+                    lead II again, or where its name could not be read) and, for the published
                     boxes, published_split
     bad_pages.csv   a row a page that was left out: file, reason
     journal.jsonl   a line a finished file, so that an interrupted building goes on where it was
@@ -262,6 +264,7 @@ def _prepare_page(folder, source, box_sets, options, known=True):
             luma = rectify(luma, found)
             box_sets = [found.boxes] * len(box_sets)
             entry |= {"layout": found.layout, "boxes": found.boxes}
+            entry |= {"rhythm_lead": found.rhythm_lead}
         return np.stack([crop_leads(luma, boxes, **options) for boxes in box_sets]), entry
     except InputError as error:
         return None, entry | {"reason": str(error)}
@@ -271,6 +274,7 @@ def _write_tables(folder, pages, bad, done):
     entries = pages["source"].map(done)
     for column in ("width", "height"):
         pages[column] = entries.map(lambda entry, column=column: entry.get(column)).astype("Int64")
+    pages["rhythm_lead"] = entries.map(lambda entry: entry.get("rhythm_lead"))
     for column in ("page_id", "group", "layout", "boxes"):
         found = entries.map(lambda entry, column=column: entry.get(column))
         pages[column] = found.where(found.notna(), pages[column])

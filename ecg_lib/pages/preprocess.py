@@ -1,6 +1,7 @@
 """From a page file to its crops: read, crop, grayscale, invert, dilate, resize."""
 
 import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -35,8 +36,11 @@ def read_luma(path):
         uint8 array `(height, width)`, 0 (black) to 255 (white).
 
     Raises:
-        InputError: if the file is empty, cut off, not an image, or of an absurd size.
+        InputError: if the file is not there, empty, cut off, not an image, or of an absurd size.
     """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} is not a file: expected a page, an image file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
