@@ -125,17 +125,17 @@ class RunConfig:
 
 DEMO = {
     "cnn_2d": {"image_size": 64, "epochs": 15},
-    "cnn_3d": {"image_size": 32, "epochs": 10},
-    "attention_lstm": {"image_size": 64, "epochs": 15},
-    "hybrid": {"image_size": 32, "epochs": 10},
-    "attention_vgg": {"image_size": 32, "epochs": 4},
-    "time_distributed_cnn": {"image_size": 32, "epochs": 15},
+    "cnn_3d": {"image_size": 32, "epochs": 8},
+    "attention_lstm": {"image_size": 32, "epochs": 15},
+    "hybrid": {"image_size": 32, "epochs": 8},
+    "attention_vgg": {"image_size": 32, "epochs": 3},
+    "time_distributed_cnn": {"image_size": 32, "epochs": 10},
 }
 """What `run` trains on the synthetic pages if nothing else is asked for: six trainings that fit
 into some minutes on two CPU cores."""
 
 
-DEMO_PAGES_PER_CLASS = 120
+DEMO_PAGES_PER_CLASS = 100
 """Number of synthetic pages that are drawn of each class."""
 
 

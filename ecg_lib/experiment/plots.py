@@ -25,12 +25,18 @@ def page_figure(luma, boxes, title, names=CROPS):
     axes = figure.subplots()
     axes.imshow(luma, cmap="gray", vmin=0, vmax=255)
     colours = plt.get_cmap("tab20").colors
-    for (left, top, right, bottom), name, colour in zip(boxes, names, colours, strict=False):
+    # Without a rhythm strip, lead II stands for it: one box with two names.
+    labels = {}
+    for box, name in zip(boxes, names, strict=True):
+        labels.setdefault(tuple(box), []).append(name)
+    for (box, label), colour in zip(labels.items(), colours, strict=False):
+        left, top, right, bottom = box
         axes.add_patch(
             Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=2)
         )
-        label = {"color": "white", "fontsize": 9, "va": "top"}
-        axes.text(left + 6, top + 6, name, **label, bbox={"color": colour, "pad": 1.5})
+        style = {"color": "white", "fontsize": 9, "va": "top"}
+        frame = {"color": colour, "pad": 1.5}
+        axes.text(left + 6, top + 6, " = ".join(label), **style, bbox=frame)
     axes.set_title(title)
     axes.axis("off")
     return figure
