@@ -128,7 +128,7 @@ DEMO = {
     "cnn_3d": {"image_size": 32, "epochs": 8},
     "attention_lstm": {"image_size": 32, "epochs": 15},
     "hybrid": {"image_size": 32, "epochs": 8},
-    "attention_vgg": {"image_size": 32, "epochs": 3},
+    "attention_vgg": {"image_size": 32, "epochs": 2},
     "time_distributed_cnn": {"image_size": 32, "epochs": 10},
 }
 """What `run` trains on the synthetic pages if nothing else is asked for: six trainings that fit
