@@ -301,3 +301,18 @@ def test_published_crops_of_real_pages(real_pages, box_sets):
         luma = read_luma(real_pages / page.source)
         (tenth,) = (boxes[9] for boxes in box_sets.values() if sorted(boxes) == sorted(page.boxes))
         np.testing.assert_array_equal(crops[1, 1], crop_leads(luma, [tenth], **options)[0])
+
+
+def test_copies_are_read_once_and_share_their_crops(pages_folder, tmp_path):
+    folder = tmp_path / "pages"
+    for name in ("normal_0001", "normal_0002"):
+        (folder / "normal").mkdir(parents=True, exist_ok=True)
+        shutil.copy(pages_folder / "normal" / f"{name}.jpg", folder / "normal")
+    shutil.copy(folder / "normal" / "normal_0001.jpg", folder / "normal" / "renamed.jpg")
+    opened = prepare(folder, tmp_path / "prepared", image_size=16, jobs=1)
+    rows = {file: row for row, file in opened.pages["file"].items()}
+    original, copy = rows["normal/normal_0001.jpg"], rows["normal/renamed.jpg"]
+    assert opened.pages.loc[copy, "source"] == "normal/normal_0001.jpg"
+    np.testing.assert_array_equal(opened.crops[copy], opened.crops[original])
+    assert opened.crops[copy].any()
+    assert (opened.crops[copy] != opened.crops[rows["normal/normal_0002.jpg"]]).any()

@@ -251,7 +251,8 @@ def _prepare_page(folder, source, box_sets, options, known=True):
         known: whether the file's bytes tell which page it is; else its pixels are asked.
 
     Returns:
-        `(crops, entry)`: uint8 `(rows, 13, size, size)`, or None where the page cannot be used.
+        `(crops, entry)`: uint8 `(rows, 13, size, size)`, or `(1, 13, size, size)` for all rows
+        where the boxes were detected; None where the page cannot be used.
     """
     entry = {"source": source}
     try:
@@ -262,9 +263,8 @@ def _prepare_page(folder, source, box_sets, options, known=True):
         if None in box_sets:
             found = detect(luma)
             luma = rectify(luma, found)
-            box_sets = [found.boxes] * len(box_sets)
-            entry |= {"layout": found.layout, "boxes": found.boxes}
-            entry |= {"rhythm_lead": found.rhythm_lead}
+            box_sets = [found.boxes]
+            entry |= {name: getattr(found, name) for name in ("layout", "boxes", "rhythm_lead")}
         return np.stack([crop_leads(luma, boxes, **options) for boxes in box_sets]), entry
     except InputError as error:
         return None, entry | {"reason": str(error)}
