@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from functools import partial
 
 import keras
 import numpy as np
@@ -87,8 +88,11 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         )
     steps = -(-len(rows["train"]) // config.batch_size)
     mean, variance = moments(crops, rows["train"])
+    new_model = partial(
+        build, config.model, crops.shape[1:], len(classes), mean=mean, variance=variance
+    )
     with strategy.scope():
-        model = build(config.model, crops.shape[1:], len(classes), mean=mean, variance=variance)
+        model = new_model()
         compile_model(model, config.learning_rate, steps)
     done = runs.epochs_done(folder)
     if done:
@@ -120,7 +124,10 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
     if protocol.keep_best:
         model.load_weights(folder / runs.BEST)
         (folder / runs.BEST).unlink()
-    model.save(folder / runs.MODEL)
+    # Saved without the optimiser, whose state is twice as large as the weights.
+    to_save = new_model()
+    to_save.set_weights(model.get_weights())
+    to_save.save(folder / runs.MODEL)
     shutil.rmtree(folder / runs.BACKUP)
     return {
         "epochs_done": len(history),
