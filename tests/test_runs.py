@@ -158,12 +158,6 @@ def test_readme_that_names_no_runs(tmp_path):
 # --- Interrupted runs ---
 
 
-def test_history_counts_each_epoch_once(tmp_path):
-    (tmp_path / runs.HISTORY).write_text("epoch,loss,seconds\n0,3,1\n1,2,1\n1,1,4\n2,0.5,1\n")
-    assert list(runs.tidy_history(tmp_path)["loss"]) == [3, 1, 0.5]
-    assert list(runs.read_history(tmp_path)["seconds"]) == [1, 4, 1]
-
-
 def test_open_run_numbers_what_it_puts_aside(tmp_path):
     for number in range(3):
         runs.open_run(tmp_path / "run", {"config": number})

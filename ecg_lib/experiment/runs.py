@@ -15,6 +15,7 @@ import hashlib
 import json
 import platform
 import re
+from contextlib import contextmanager
 from importlib import import_module, resources
 from pathlib import Path
 
@@ -32,7 +33,6 @@ HISTORY = "history.csv"
 PREDICTIONS = "predictions.csv"
 MODEL = "model.keras"
 BACKUP = "backup"
-BEST = "best.weights.h5"
 
 MODEL_NAMES = DISPLAY_NAMES | NAIVE_NAMES
 
@@ -83,28 +83,6 @@ def _free_name(folder):
     while (name := folder.with_name(f"{folder.name}~{number}")).exists():
         number += 1
     return name
-
-
-def epochs_done(folder):
-    """Number of epochs that an interrupted run has a backup of."""
-    metadata = _read_json(folder / BACKUP / "training_metadata.json")
-    return metadata["epoch"] if metadata else 0
-
-
-def best_validation_loss(folder):
-    """Least validation loss of the epochs that an interrupted run has a backup of, or None."""
-    done = epochs_done(folder)
-    if not done:
-        return None
-    history = tidy_history(folder)
-    return float(history.loc[history["epoch"] < done, "val_loss"].min())
-
-
-def tidy_history(folder):
-    """`history.csv` with each epoch once: one that was cut off and repeated counts as repeated."""
-    history = pd.read_csv(folder / HISTORY).drop_duplicates("epoch", keep="last")
-    history.to_csv(folder / HISTORY, index=False)
-    return history
 
 
 def write_record(folder, record):
@@ -196,11 +174,17 @@ def _read_json(path):
         return None
 
 
-def _write_json(path, content):
-    """Write a JSON file so that it is there whole or not at all."""
+@contextmanager
+def replacing(path):
+    """A path to write to, whose file takes the place of `path` once it is whole."""
     part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(content, indent=1) + "\n")
-    part.rename(path)
+    yield part
+    part.replace(path)
+
+
+def _write_json(path, content):
+    with replacing(path) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _sha256(path):

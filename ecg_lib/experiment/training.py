@@ -13,6 +13,7 @@ from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.splits import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
+from ecg_lib.experiment.checkpoints import Checkpoints
 from ecg_lib.experiment.devices import choose_strategy, device_name
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
 from ecg_lib.models import build, load
@@ -74,6 +75,7 @@ def train(config, inputs):
             "metrics": metrics(runs.read_predictions(folder)),
         },
     )
+    shutil.rmtree(folder / runs.BACKUP)
     return folder
 
 
@@ -91,10 +93,11 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
     new_model = partial(
         build, config.model, crops.shape[1:], len(classes), mean=mean, variance=variance
     )
+    checkpoints = Checkpoints(folder, protocol.keep_best)
     with strategy.scope():
         model = new_model()
         compile_model(model, config.learning_rate, steps)
-    done = runs.epochs_done(folder)
+        done = checkpoints.restore(model)
     if done:
         print(f"{config.run_name}: going on after epoch {done} of {config.epochs}", flush=True)
     order = page_order(
@@ -103,16 +106,18 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         config.seed,
         protocol.reshuffle,
     )[done * steps * config.batch_size :]
-    model.fit(
-        batches(crops, labels, rows["train"], order, config.batch_size),
-        steps_per_epoch=steps,
-        epochs=config.epochs,
-        validation_data=whole(crops, labels, rows["validation"], replicas),
-        shuffle=False,
-        verbose=2,
-        callbacks=_callbacks(folder, protocol.keep_best),
-    )
-    history = runs.tidy_history(folder)
+    if done < config.epochs:
+        model.fit(
+            batches(crops, labels, rows["train"], order, config.batch_size),
+            steps_per_epoch=steps,
+            initial_epoch=done,
+            epochs=config.epochs,
+            validation_data=whole(crops, labels, rows["validation"], replicas),
+            shuffle=False,
+            verbose=2,
+            callbacks=[EpochSeconds(), keras.callbacks.TerminateOnNaN(), checkpoints],
+        )
+    history = checkpoints.history
     failed = history["epoch"][history[["loss", "val_loss"]].isna().any(axis="columns")]
     if len(failed):
         # What was saved since may hold NaN as well, so there is nothing to go on from.
@@ -121,17 +126,14 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
             f"{config.run_name}: training ran into NaN in epoch {failed.iloc[0] + 1}: "
             f"expected a smaller learning_rate than {config.learning_rate}"
         )
-    if protocol.keep_best:
-        model.load_weights(folder / runs.BEST)
-        (folder / runs.BEST).unlink()
+    checkpoints.restore_kept(model)
     # Saved without the optimiser, whose state is twice as large as the weights.
     to_save = new_model()
     to_save.set_weights(model.get_weights())
     to_save.save(folder / runs.MODEL)
-    shutil.rmtree(folder / runs.BACKUP)
     return {
         "epochs_done": len(history),
-        "epoch_kept": _best_epoch(history) if protocol.keep_best else len(history),
+        "epoch_kept": checkpoints.epoch_kept,
         "resumed": done > 0,
         "wall_seconds": round(float(history["seconds"].sum()), 1),
         "strategy": type(strategy).__name__,
@@ -139,32 +141,6 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         "batch_per_replica": config.batch_size // replicas,
         "devices": [device_name(device) for device in strategy.extended.worker_devices],
     }
-
-
-def _callbacks(folder, keep_best):
-    callbacks = [
-        EpochSeconds(),
-        keras.callbacks.CSVLogger(folder / runs.HISTORY, append=True),
-        keras.callbacks.TerminateOnNaN(),
-        keras.callbacks.BackupAndRestore(folder / runs.BACKUP, delete_checkpoint=False),
-    ]
-    if keep_best:
-        best_so_far = runs.best_validation_loss(folder)
-        callbacks.append(
-            keras.callbacks.ModelCheckpoint(
-                folder / runs.BEST,
-                monitor="val_loss",
-                save_best_only=True,
-                save_weights_only=True,
-                initial_value_threshold=best_so_far,
-            )
-        )
-    return callbacks
-
-
-def _best_epoch(history):
-    """Number of the epoch with the least validation loss, from 1."""
-    return int(history["epoch"][history["val_loss"].idxmin()]) + 1
 
 
 def compile_model(model, learning_rate, steps_per_epoch):
