@@ -192,12 +192,16 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
 ):
     for run in benchmark_folder.glob("*-s1-f*"):
         (tmp_path / run.name).symlink_to(run)
-    for model, source in (("cnn_2d", "layout_only"), ("hybrid", "grey_statistics")):
-        run = tmp_path / f"{model}-s1-f0"
+    for model, seed, source in (
+        ("cnn_2d", 1, "layout_only"),
+        ("cnn_2d", 2, "majority"),
+        ("hybrid", 1, "grey_statistics"),
+    ):
+        run = tmp_path / f"{model}-s{seed}-f0"
         run.mkdir()
         original = benchmark_folder / f"{source}-s1-f0"
         record = runs.read_record(original)
-        record["config"]["model"] = model
+        record["config"] |= {"model": model, "seed": seed}
         runs._write_json(run / runs.RECORD, record)
         (run / runs.PREDICTIONS).write_bytes((original / runs.PREDICTIONS).read_bytes())
     table = benchmark.benchmark_table(tmp_path)
@@ -205,11 +209,13 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
     naive_runs = [f"{name}-s1" for name in naive.NAIVE]
     assert list(by_folds) == ["0 to 4", "0"]
     assert by_folds["0 to 4"] == naive_runs
-    assert by_folds["0"] == ["cnn_2d-s1", "hybrid-s1", *naive_runs, "ensemble"]
+    assert by_folds["0"] == ["cnn_2d-s1", "cnn_2d-s2", "hybrid-s1", *naive_runs, "ensemble"]
     of_fold = table[table["folds"] == "0"].set_index("run")
     assert of_fold.loc["cnn_2d-s1", "accuracy"] == of_fold.loc["layout_only-s1", "accuracy"]
     assert (of_fold["pages"] == 20).all()
     assert "ensemble" in benchmark.report(tmp_path)[0]
+    pairs = benchmark.comparison_table(tmp_path).query("folds == '0'")
+    assert set(pairs["model"]) | set(pairs["other"]) == {*by_folds["0"]} - {"cnn_2d-s2"}
 
 
 def test_an_audit_is_written_and_naive_runs_are_written_once(configure):

@@ -54,12 +54,14 @@ def benchmark_table(folder):
 def comparison_table(folder):
     """Exact McNemar tests between all models, a part for each set of folds.
 
+    Of a model that was trained with several seeds, the first is compared.
+
     Returns:
         DataFrame with the columns of `judgement.compare`, and folds; Holm's correction is over
         the pairs of the same folds.
     """
     compared = [
-        judgement.compare(models).assign(folds=_range(folds))
+        judgement.compare(_one_seed_each(models)).assign(folds=_range(folds))
         for folds, models in _parts(_runs_by_model(folder))
     ]
     return pd.concat(compared, ignore_index=True)
@@ -86,7 +88,7 @@ def report(folder):
         `(text, tables)`: the Markdown, and a dict of DataFrames by the stem of their file.
     """
     table, pairs = benchmark_table(folder), comparison_table(folder)
-    text = [_table_markdown(folder, table), _classes_markdown(table), _pairs_markdown(table, pairs)]
+    text = [_table_markdown(folder, table), _classes_markdown(table), _pairs_markdown(pairs)]
     return "\n".join(text), {runs.TABLE: table, COMPARISONS: pairs}
 
 
@@ -120,6 +122,13 @@ def _parts(members):
             models[ENSEMBLE] = judgement.ensemble(joined)
         parts.append((folds, models))
     return parts
+
+
+def _one_seed_each(models):
+    chosen = {}
+    for name in models:
+        chosen.setdefault(re.sub(r"-s\d+$", "", name), name)
+    return {name: models[name] for name in chosen.values()}
 
 
 def _ensemble_members(members):
@@ -216,11 +225,11 @@ def _classes_markdown(table):
     )
 
 
-def _pairs_markdown(table, pairs):
+def _pairs_markdown(pairs):
     """One square of p-values for each set of folds."""
     text = ["p of McNemar's exact test between each two models, after Holm's correction:\n"]
     for folds, of_folds in pairs.groupby("folds", sort=False):
-        names = table.loc[table["folds"] == folds, "run"]
+        names = list(dict.fromkeys([*of_folds["model"], *of_folds["other"]]))
         square = pd.DataFrame("", index=names, columns=names)
         for pair in of_folds.itertuples():
             square.loc[pair.other, pair.model] = f"{pair.p_holm:.2g}"
