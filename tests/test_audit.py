@@ -232,3 +232,10 @@ def test_an_audit_is_written_and_naive_runs_are_written_once(configure):
     assert (run / runs.RECORD).stat().st_mtime_ns == before
     predictions = runs.read_predictions(run)
     assert len(predictions) == inputs.splits.isin(["validation", "test"]).sum()
+
+
+def test_with_only_ink_the_naive_models_that_see_crops_are_written(configure):
+    config = configure(ink_only=True)
+    audit.write_naive_runs(config)
+    written = {run.name for run in config.table_path.iterdir()}
+    assert written == {f"{name}-16px-ink-s1" for name in naive.SEE_CROPS}

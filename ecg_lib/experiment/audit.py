@@ -19,9 +19,10 @@ from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
 from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.naive import NAIVE, NAIVE_NAMES, grey_statistics, majority
+from ecg_lib.experiment.naive import NAIVE, NAIVE_NAMES, SEE_CROPS, grey_statistics, majority
 
 AUDIT = "audit.md"
+AUDIT_INK = "audit-ink.md"
 
 
 class Finding(NamedTuple):
@@ -69,7 +70,7 @@ def write_audit(config):
     text = "\n".join(finding.markdown for finding in audit(config))
     try:
         config.table_path.mkdir(parents=True, exist_ok=True)
-        (config.table_path / AUDIT).write_text(text)
+        (config.table_path / (AUDIT_INK if config.ink_only else AUDIT)).write_text(text)
     except OSError as error:
         raise InputError(f"{config.table_path} cannot be written to: {error.strerror}") from None
     return text
@@ -200,7 +201,8 @@ def blank_crops(prepared, boxes):
 def write_naive_runs(config):
     """Write a run folder for each naive model and fold, beside those of the networks.
 
-    So the naive rows of a table come from committed predictions, like all others.
+    So the naive rows of a table come from committed predictions, like all others. With only ink,
+    these are the models that see the crops; to the others it is the same.
 
     Args:
         config: a `RunConfig`; its model and fold do not matter.
@@ -208,7 +210,7 @@ def write_naive_runs(config):
     for fold in range(config.folds):
         of_fold = replace(config, fold=fold)
         inputs = open_inputs(of_fold)
-        for name in NAIVE:
+        for name in SEE_CROPS if config.ink_only else NAIVE:
             _write_naive_run(of_fold, inputs, name)
 
 

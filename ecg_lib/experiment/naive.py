@@ -71,6 +71,9 @@ def _class_shares(labels, classes):
 
 NAIVE = {"majority": majority, "layout_only": layout_only, "grey_statistics": grey_statistics}
 
+SEE_CROPS = ("grey_statistics",)
+"""The naive models whose result depends on how pages are preprocessed."""
+
 NAIVE_NAMES = {
     "majority": "Majority class",
     "layout_only": "Layout and page size only",
