@@ -166,6 +166,44 @@ def test_open_run_numbers_what_it_puts_aside(tmp_path):
     assert names == {"run~1": {"config": 0}, "run~2": {"config": 1}, "run": {"config": 2}}
 
 
+def test_record_says_after_which_epochs_a_run_was_resumed(tmp_path):
+    folder, identity = tmp_path / "run", {"config": 1}
+    for epoch in (2, 2, 5):
+        runs.open_run(folder, identity)
+        runs.note_resumed(folder, epoch)
+    runs.write_record(folder, identity | {"metrics": {}})
+    assert runs.read_record(folder)["resumed_after"] == [2, 2, 5]
+    # Finished, so it is only opened again to be trained anew.
+    runs.open_run(folder, identity)
+    assert json.loads((folder / runs.RECORD).read_text()) == identity
+
+
+@pytest.mark.parametrize("content", ["", '{"config": 1', "[]", "null", "\0\0"])
+def test_broken_record_is_put_aside(tmp_path, content):
+    folder, identity = tmp_path / "run", {"config": 1}
+    folder.mkdir()
+    (folder / runs.RECORD).write_text(content)
+    assert not runs.is_finished(folder, identity)
+    runs.open_run(folder, identity)
+    assert json.loads((folder / runs.RECORD).read_text()) == identity
+
+
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "LOCK_SECONDS", 0)
+    folder = tmp_path / "table" / "run"
+    with runs.only_process_in(folder):
+        with (
+            pytest.raises(InputError, match=r"another process is training in .*run: expected"),
+            runs.only_process_in(folder),
+        ):
+            pass
+        with runs.only_process_in(folder.with_name("other")):
+            pass
+    with runs.only_process_in(folder):
+        pass
+    assert not folder.exists()
+
+
 def test_code_version_follows_the_code():
     assert runs.code_version() == runs.code_version()
     assert len(runs.code_version().partition("+")[2]) == 12

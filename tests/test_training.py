@@ -181,7 +181,7 @@ def test_run_folder_is_complete_and_true(finished_run):
 def test_what_is_finished_is_not_trained_again(finished_run, monkeypatch):
     folder = finished_run.run_path
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setattr(training, "_fit", None)
+    monkeypatch.setattr(training, "_train", None)
     assert train(finished_run, open_inputs(finished_run)) == folder
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -239,6 +239,7 @@ def test_an_interrupted_training_ends_like_one_that_was_not(run, tmp_path, monke
     folder = run(epochs=3)
     record = record_of(folder)
     assert record["resumed"] is True
+    assert record["resumed_after"] == [2]
     assert record["epochs_done"] == 3
     assert {path.name for path in folder.iterdir()} == FILES
     history, other = runs.read_history(folder), runs.read_history(straight)
@@ -258,7 +259,9 @@ def test_interrupted_before_the_first_epoch_was_done(run, monkeypatch):
         interrupt_in_epoch(0, patch)
         with pytest.raises(KeyboardInterrupt):
             run(epochs=1)
-    assert record_of(run(epochs=1))["resumed"] is False
+    record = record_of(run(epochs=1))
+    assert record["resumed"] is False
+    assert "resumed_after" not in record
 
 
 def test_batch_must_divide_among_the_devices(run, monkeypatch):

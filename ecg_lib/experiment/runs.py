@@ -15,7 +15,8 @@ import hashlib
 import json
 import platform
 import re
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing, contextmanager
 from importlib import import_module, resources
 from pathlib import Path
 
@@ -35,6 +36,10 @@ MODEL = "model.keras"
 BACKUP = "backup"
 
 MODEL_NAMES = DISPLAY_NAMES | NAIVE_NAMES
+
+LOCK_SECONDS = 10
+"""How long to wait for another process that trains in a run folder: one whose parent was killed
+ends within a second or two."""
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "PIL", "sklearn")
 
@@ -68,14 +73,42 @@ def open_run(folder, identity):
     Raises:
         InputError: if the folder cannot be written to.
     """
+    record = _read_json(folder / RECORD)
     try:
-        if (folder / RECORD).exists() and not _same_run(_read_json(folder / RECORD), identity):
+        if (folder / RECORD).exists() and not _same_run(record, identity):
             folder.rename(_free_name(folder))
+            record = None
         folder.mkdir(parents=True, exist_ok=True)
-        _write_json(folder / RECORD, identity)
+        if record is None or "metrics" in record:
+            _write_json(folder / RECORD, identity)
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
     return folder
+
+
+@contextmanager
+def only_process_in(folder):
+    """Keep other processes from training in the same run folder; wait a little for one that ends.
+
+    Raises:
+        InputError: if another process is at it, or the folder cannot be written to.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+    # SQLite locks a file in each operating system's own way, which frees it when a process is
+    # killed.
+    with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            raise InputError(
+                f"another process is training in {folder}: expected it to end first"
+            ) from None
+        yield
 
 
 def _free_name(folder):
@@ -85,15 +118,26 @@ def _free_name(folder):
     return name
 
 
+def note_resumed(folder, epoch):
+    """Add to the record of an unfinished run that it was gone on with after an epoch, from 1."""
+    record = _read_json(folder / RECORD)
+    record.setdefault("resumed_after", []).append(epoch)
+    _write_json(folder / RECORD, record)
+
+
 def write_record(folder, record):
-    """Write the whole `run.json`, to which only its identity was written before training."""
-    record |= {
-        "code_version": code_version(),
-        "python": platform.python_version(),
-        "libraries": {name: import_module(name).__version__ for name in LIBRARIES},
-        "model_sha256": _sha256(folder / MODEL),
-        "predictions_sha256": _sha256(folder / PREDICTIONS),
-    }
+    """Add to `run.json` all that its identity, written before training, does not say."""
+    record = (
+        _read_json(folder / RECORD)
+        | record
+        | {
+            "code_version": code_version(),
+            "python": platform.python_version(),
+            "libraries": {name: import_module(name).__version__ for name in LIBRARIES},
+            "model_sha256": _sha256(folder / MODEL),
+            "predictions_sha256": _sha256(folder / PREDICTIONS),
+        }
+    )
     _write_json(folder / RECORD, record)
 
 
@@ -125,13 +169,18 @@ def describe(folder):
     lines = {
         "run folder": folder,
         "data and protocol": f"{record['data']}, {record['config']['protocol']}",
-        "epochs": f"{record['epochs_done']}{', resumed' if record['resumed'] else ''}",
+        "epochs": f"{record['epochs_done']}{_resumed(record)}",
         "training": f"{record['wall_seconds'] / 60:.1f} minutes, {' + '.join(record['devices'])}",
         "batch": f"{record['config']['batch_size']} in all, {record['batch_per_replica']} a device",
         "parameters": f"{record['parameters']:,}",
         "code": record["code_version"],
     }
     return "\n".join(f"{name}: {value}" for name, value in lines.items())
+
+
+def _resumed(record):
+    after = ", ".join(map(str, record.get("resumed_after", [])))
+    return f", interrupted and gone on with after epoch {after}" if after else ""
 
 
 def read_predictions(folder):
@@ -167,11 +216,12 @@ def folders_of_runs(results):
 
 
 def _read_json(path):
-    """The content of a JSON file, or None if there is none or it is broken."""
+    """The content of a JSON file, a dict, or None if there is none or it is broken."""
     try:
-        return json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
+    return content if isinstance(content, dict) else None
 
 
 @contextmanager

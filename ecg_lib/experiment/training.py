@@ -30,8 +30,9 @@ PREDICT_BATCH = 64
 def train(config, inputs):
     """Train the model of a `RunConfig`, unless the same run is finished already.
 
-    The weights are saved as `model.keras`; the predictions and every figure come from that file,
-    loaded again outside the strategy, so what is reported is what others can load.
+    A training that was interrupted is gone on with after its last whole epoch. The weights are
+    saved as `model.keras`; the predictions and every figure come from that file, loaded again
+    outside the strategy, so what is reported is what others can load.
 
     Args:
         config: a `RunConfig`.
@@ -41,11 +42,20 @@ def train(config, inputs):
         The run folder, as a `pathlib.Path`; `ecg_lib.experiment.runs` says what it holds.
 
     Raises:
-        InputError: if the strategy or the image size cannot be used, or if training ran into NaN.
+        InputError: if the strategy or the image size cannot be used, if training ran into NaN, or
+            if another process is training in the run folder.
     """
-    if runs.is_finished(config.run_path, inputs.identity):
-        return config.run_path
-    folder = runs.open_run(config.run_path, inputs.identity)
+    folder = config.run_path
+    with runs.only_process_in(folder):
+        if not runs.is_finished(folder, inputs.identity):
+            runs.open_run(folder, inputs.identity)
+            _train(config, inputs, folder)
+        shutil.rmtree(folder / runs.BACKUP, ignore_errors=True)
+    return folder
+
+
+def _train(config, inputs, folder):
+    """Train, predict, and write the record last."""
     prepared, splits = inputs.prepared, inputs.splits
     strategy = choose_strategy(config.strategy)
     keras.utils.set_random_seed(config.seed)
@@ -75,8 +85,6 @@ def train(config, inputs):
             "metrics": metrics(runs.read_predictions(folder)),
         },
     )
-    shutil.rmtree(folder / runs.BACKUP)
-    return folder
 
 
 def _fit(config, strategy, crops, labels, rows, classes, folder):
@@ -100,6 +108,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         done = checkpoints.restore(model)
     if done:
         print(f"{config.run_name}: going on after epoch {done} of {config.epochs}", flush=True)
+        runs.note_resumed(folder, done)
     order = page_order(
         len(rows["train"]),
         config.epochs * steps * config.batch_size,
