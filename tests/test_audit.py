@@ -134,6 +134,14 @@ def test_grey_features_do_not_see_where_the_ink_is(prepared):
     np.testing.assert_allclose(naive.grey_features(crops[..., ::-1, ::-1]), features)
 
 
+def test_grey_statistics_call_no_class_impossible(prepared, splits):
+    prepared.crops[0] = 255  # Far from all pages that were seen in training.
+    train = splits.index[(splits == "train") & (prepared.pages["class"] != "covid_19")]
+    logs = naive.grey_statistics(prepared, train.drop(0, errors="ignore"), [0, 1], list(CLASSES))
+    assert np.isfinite(logs).all()
+    assert (logs[:, -1] == naive.LEAST).all()
+
+
 @pytest.fixture(scope="module")
 def benchmark_folder(tmp_path_factory):
     """The naive runs of a clean protocol on all five folds, of random pages."""

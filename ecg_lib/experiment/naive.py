@@ -13,6 +13,9 @@ from sklearn.preprocessing import StandardScaler
 
 GREY_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
+LEAST = np.log(1e-12)
+"""Least log-probability: no class is impossible, and every figure stays finite."""
+
 
 def majority(prepared, train, scored, classes):
     """Says of every page how frequent each class is among the training pages."""
@@ -40,7 +43,7 @@ def grey_statistics(prepared, train, scored, classes):
     model.fit(grey_features(prepared.crops[train]), prepared.pages.loc[train, "class"])
     found = model.predict_log_proba(grey_features(prepared.crops[scored]))
     logs = pd.DataFrame(found, columns=model.classes_)
-    return logs.reindex(columns=classes, fill_value=-np.inf).to_numpy()
+    return np.maximum(logs.reindex(columns=classes, fill_value=LEAST), LEAST).to_numpy()
 
 
 def grey_features(crops):
