@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+from functools import cache
 
 import keras
 import tensorflow as tf
@@ -31,7 +32,13 @@ def choose_strategy(name):
             f"strategy 'mirrored' needs two or more devices, here is only {devices[0].name}: "
             f"expected 'auto' or 'single', or a machine with two GPUs, such as Kaggle's T4 x2"
         )
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return _mirrored_over(tuple(device.name for device in devices))
+
+
+@cache
+def _mirrored_over(devices):
+    # One a process: TensorFlow's replicas would take the sums of a second for those of the first.
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def device_name(device):

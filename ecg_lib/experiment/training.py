@@ -16,6 +16,7 @@ from ecg_lib.experiment import runs
 from ecg_lib.experiment.checkpoints import Checkpoints
 from ecg_lib.experiment.devices import choose_strategy, device_name
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
+from ecg_lib.experiment.optimizers import Adamax
 from ecg_lib.models import build, load
 
 HALVE_AFTER = (10, 15)
@@ -169,7 +170,7 @@ def compile_model(model, learning_rate, steps_per_epoch):
         [learning_rate, learning_rate / 2, learning_rate / 4],
     )
     model.compile(
-        keras.optimizers.Adamax(schedule, epsilon=1e-8, global_clipnorm=GLOBAL_CLIPNORM),
+        Adamax(schedule, epsilon=1e-8, global_clipnorm=GLOBAL_CLIPNORM),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         # XLA fails under MirroredStrategy, and one setting serves one device and many.
