@@ -67,8 +67,8 @@ def _parser():
     audit = commands.add_parser(
         "audit",
         help="look for copies, leaks and shortcuts in the pages and their split",
-        description="Look for copies, leaks and shortcuts in the pages and their split. Under a "
-        "protocol with folds, the naive models are written beside the trained ones, for the table.",
+        description="Look for copies, leaks and shortcuts in the pages and their split. The naive "
+        "models are written beside the trained ones, for the table.",
     )
     _add_knobs(audit, AUDIT_KNOBS)
     audit.set_defaults(command=_audit)
@@ -151,8 +151,7 @@ def _audit(**given):
 
     config = _config(**given)
     print(audit.write_audit(config))
-    if config.folds > 1:
-        audit.write_naive_runs(config)
+    audit.write_naive_runs(config)
     print(f"written to {config.table_path}")
 
 
