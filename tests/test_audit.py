@@ -1,5 +1,7 @@
 """The audit's counts on planted copies and leaks, and on the published list."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -182,6 +184,24 @@ def test_folds_are_pooled_and_each_page_is_tested_once(benchmark_folder):
     assert table.loc["layout_only-s1", "accuracy"] == pytest.approx(0.6)
     assert table.loc["layout_only-s1", "sensitivity_covid_19"] == 1
     assert (table["accuracy_low"] <= table["accuracy"]).all()
+
+
+def test_protocols_stand_side_by_side(benchmark_folder, tmp_path):
+    shutil.copytree(benchmark_folder, tmp_path / "clean")
+    for run in benchmark_folder.glob("*-f0"):
+        shutil.copytree(run, tmp_path / "clean-3x4" / run.name)
+    text = benchmark.side_by_side(tmp_path)
+    head, _, *rows = [line.split(" | ") for line in text.splitlines() if line.startswith("|")]
+    assert [cell.strip("| ") for cell in head] == [
+        "model",
+        "clean: accuracy",
+        "clean: macro F1",
+        "clean-3x4: accuracy",
+        "clean-3x4: macro F1",
+    ]
+    assert [row[0] for row in rows] == [f"| {name}" for name in naive.NAIVE_NAMES.values()]
+    assert rows[1][1].startswith("0.600 (") and "fold" not in rows[1][1]
+    assert rows[1][3].endswith(", fold 0")
 
 
 def test_the_report_holds_the_table_the_classes_and_the_tests(benchmark_folder):

@@ -21,6 +21,8 @@ ENSEMBLE = "ensemble"
 COMPARISONS = "comparisons"
 """Stem of the file with the paired tests."""
 
+_PERCENT = round(100 * judgement.CONFIDENCE)
+
 _SHOWN = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -79,6 +81,43 @@ def scored_models(folder):
 def table_markdown(folder):
     """The benchmark as Markdown: the figures with their intervals, and a caption."""
     return _table_markdown(folder, benchmark_table(folder))
+
+
+def side_by_side(folder):
+    """The same models under one protocol after the other.
+
+    Args:
+        folder: a folder of folders of runs, `<results>/<data>`.
+
+    Returns:
+        Markdown: a row a model, and for each protocol its accuracy and macro F1 on test pages.
+    """
+    protocols = [name for name in PROTOCOLS if runs.finished_runs(folder / name)]
+    columns = {}
+    for protocol in protocols:
+        table = benchmark_table(folder / protocol)
+        # The first row of a model is that of its most folds and its first seed.
+        table = table[table["run"] != ENSEMBLE].drop_duplicates("model").set_index("model")
+        part = table["folds"] != _range(range(PROTOCOLS[protocol].folds))
+        folds = (", fold " + table["folds"]).where(part, "")
+        columns[f"{protocol}: accuracy"] = _with_interval(table, "accuracy") + folds
+        columns[f"{protocol}: macro F1"] = _with_interval(table, "macro_f1") + folds
+    rows = pd.DataFrame(columns).reindex(
+        sorted({name for column in columns.values() for name in column.index}, key=_rank)
+    )
+    described = "; ".join(f"{name}: {PROTOCOLS[name].description}" for name in protocols)
+    return (
+        f"{runs.markdown(rows.reset_index(names='model'))}\n"
+        f"Data: {folder.name}. Test pages only, in brackets the {_PERCENT} % interval by bootstrap "
+        f"over exams. {described[0].upper()}{described[1:]}. Epochs, seeds and devices stand in "
+        f"each protocol's own table. Computed from each run's {runs.PREDICTIONS}.\n"
+    )
+
+
+def _rank(model):
+    """Place of a model's display name, with or without a variant, in the order of the tables."""
+    names = list(runs.MODEL_NAMES.values())
+    return max(place for place, name in enumerate(names) if model.startswith(name)), model
 
 
 def report(folder):
@@ -198,11 +237,10 @@ def _table_markdown(folder, table):
 def _caption(folder):
     record = runs.read_record(runs.finished_runs(folder)[0])
     protocol = record["config"]["protocol"]
-    percent = round(100 * judgement.CONFIDENCE)
     return (
         f"Data: {record['data']}. Protocol: {protocol} ({PROTOCOLS[protocol].description}). "
         f"Test pages only, each tested once; the rows of the same folds are on the same pages. "
-        f"In brackets: {percent} % intervals, bootstrap over exams ({judgement.RESAMPLES:,} "
+        f"In brackets: {_PERCENT} % intervals, bootstrap over exams ({judgement.RESAMPLES:,} "
         f"resamples). Balanced accuracy is the mean sensitivity of the classes; AUROC is one class "
         f"against the rest, mean over the classes. ECE (expected calibration error) and Brier "
         f"score (0 to 2): as trained, then with a temperature fitted on each fold's validation "
@@ -239,10 +277,11 @@ def _pairs_markdown(pairs):
 
 
 def _with_interval(table, name):
-    return [
+    cells = [
         f"{value:.3f} ({low:.3f} to {high:.3f})"
         for value, low, high in table[[name, f"{name}_low", f"{name}_high"]].to_numpy()
     ]
+    return pd.Series(cells, index=table.index)
 
 
 def _before_after(table, name):
