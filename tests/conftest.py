@@ -61,6 +61,19 @@ def configure(configure_in, tmp_path):
 
 
 @pytest.fixture(scope="session")
+def tiny():
+    """Arguments by network that make it narrow."""
+    return {
+        "cnn_2d": {"filters": (4, 8), "dense_units": 8},
+        "cnn_3d": {"filters": (4, 4, 4, 8, 8), "dense_units": (8, 8)},
+        "attention_lstm": {"units": 8},
+        "hybrid": {"filters": (4, 8), "units": 8, "dense_units": 8},
+        "attention_vgg": {"filters": (4, 4, 8, 8)},
+        "time_distributed_cnn": {"filters": (4, 8), "dense_units": 8},
+    }
+
+
+@pytest.fixture(scope="session")
 def finished_run(configure_in, tmp_path_factory):
     """The `RunConfig` of a run that is finished: never write into its folder, copy it."""
     from ecg_lib.experiment.inputs import open_inputs

@@ -90,6 +90,7 @@ def test_run_name_tells_runs_apart_in_one_table():
     assert RunConfig().run_name == "cnn_2d-s1"
     assert RunConfig(model="hybrid", seed=7).run_name == "hybrid-s7"
     assert RunConfig(image_size=32, ink_only=True).run_name == "cnn_2d-32px-ink-s1"
+    assert RunConfig(mixed_precision=True).run_name == "cnn_2d-fp16-s1"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.evaluation import LOGIT, accuracy, parts
+from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.models import DISPLAY_NAMES, MODELS, PUBLISHED
 
 
@@ -160,14 +162,26 @@ def test_readme_that_names_no_runs(tmp_path):
 
 def test_open_run_numbers_what_it_puts_aside(tmp_path):
     for number in range(3):
-        runs.open_run(tmp_path / "run", {"config": number})
-        runs.open_run(tmp_path / "run", {"config": number})
+        runs.open_run(tmp_path / "run", {"config": {"epochs": number}})
+        runs.open_run(tmp_path / "run", {"config": {"epochs": number}})
     names = {path.name: json.loads((path / runs.RECORD).read_text()) for path in tmp_path.iterdir()}
-    assert names == {"run~1": {"config": 0}, "run~2": {"config": 1}, "run": {"config": 2}}
+    epochs = {name: record["config"]["epochs"] for name, record in names.items()}
+    assert epochs == {"run~1": 0, "run~2": 1, "run": 2}
+
+
+def test_a_record_older_than_a_knob_counts_with_its_default(finished_run, configure):
+    older = json.loads((finished_run.run_path / runs.RECORD).read_text())
+    del older["config"]["mixed_precision"]
+    folder = Path(shutil.copytree(finished_run.run_path, configure().run_path))
+    (folder / runs.RECORD).write_text(json.dumps(older))
+    assert runs.is_finished(folder, open_inputs(configure()).identity)
+    assert not runs.is_finished(folder, open_inputs(configure(mixed_precision=True)).identity)
+    runs.open_run(folder, open_inputs(configure()).identity)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
 def test_record_says_after_which_epochs_a_run_was_resumed(tmp_path):
-    folder, identity = tmp_path / "run", {"config": 1}
+    folder, identity = tmp_path / "run", {"config": {"epochs": 1}}
     for epoch in (2, 2, 5):
         runs.open_run(folder, identity)
         runs.note_resumed(folder, epoch)
@@ -180,7 +194,7 @@ def test_record_says_after_which_epochs_a_run_was_resumed(tmp_path):
 
 @pytest.mark.parametrize("content", ["", '{"config": 1', "[]", "null", "\0\0"])
 def test_broken_record_is_put_aside(tmp_path, content):
-    folder, identity = tmp_path / "run", {"config": 1}
+    folder, identity = tmp_path / "run", {"config": {"epochs": 1}}
     folder.mkdir()
     (folder / runs.RECORD).write_text(content)
     assert not runs.is_finished(folder, identity)

@@ -25,6 +25,7 @@ import pandas as pd
 import ecg_lib
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
+from ecg_lib.experiment.config import RunConfig
 from ecg_lib.experiment.evaluation import SCORED_SPLITS, accuracy, parts
 from ecg_lib.experiment.naive import NAIVE, NAIVE_NAMES
 from ecg_lib.models import DISPLAY_NAMES, MODELS
@@ -61,7 +62,12 @@ def is_finished(folder, identity):
 
 
 def _same_run(record, identity):
-    return record is not None and all(record.get(key) == identity[key] for key in identity)
+    if record is None:
+        return False
+    # A record may be older than a knob, which then had the effect of its default.
+    knobs = {name: getattr(RunConfig, name) for name in identity["config"]}
+    record = record | {"config": knobs | record.get("config", {})}
+    return all(record.get(key) == identity[key] for key in identity)
 
 
 def open_run(folder, identity):

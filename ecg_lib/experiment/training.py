@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import contextmanager
 from functools import partial
 
 import keras
@@ -16,7 +17,7 @@ from ecg_lib.experiment import runs
 from ecg_lib.experiment.checkpoints import Checkpoints
 from ecg_lib.experiment.devices import choose_strategy, device_name
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
-from ecg_lib.experiment.optimizers import Adamax
+from ecg_lib.experiment.optimizers import Adamax, LossScaleOptimizer
 from ecg_lib.models import build, load
 
 HALVE_AFTER = (10, 15)
@@ -103,7 +104,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         build, config.model, crops.shape[1:], len(classes), mean=mean, variance=variance
     )
     checkpoints = Checkpoints(folder, protocol.keep_best)
-    with strategy.scope():
+    with strategy.scope(), precision(config.mixed_precision):
         model = new_model()
         compile_model(model, config.learning_rate, steps)
         done = checkpoints.restore(model)
@@ -137,7 +138,8 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
             f"expected a smaller learning_rate than {config.learning_rate}"
         )
     checkpoints.restore_kept(model)
-    # Saved without the optimiser, whose state is twice as large as the weights.
+    # Saved without the optimiser, whose state is twice as large as the weights, and in float32,
+    # which every device computes.
     to_save = new_model()
     to_save.set_weights(model.get_weights())
     to_save.save(folder / runs.MODEL)
@@ -153,6 +155,17 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
     }
 
 
+@contextmanager
+def precision(mixed):
+    """Let the models that are built in this context compute in float16, or else in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def compile_model(model, learning_rate, steps_per_epoch):
     """Compile a model as the published experiment trains it.
 
@@ -160,7 +173,7 @@ def compile_model(model, learning_rate, steps_per_epoch):
     PyTorch; the norm over all gradients clipped at 10.
 
     Args:
-        model: a Keras model that puts out logits.
+        model: a Keras model that puts out logits. If it computes in float16, the loss is scaled.
         learning_rate: before the first halving.
         steps_per_epoch: training steps an epoch.
     """
@@ -169,8 +182,11 @@ def compile_model(model, learning_rate, steps_per_epoch):
         [epoch * steps_per_epoch - 1 for epoch in HALVE_AFTER],
         [learning_rate, learning_rate / 2, learning_rate / 4],
     )
+    optimizer = Adamax(schedule, epsilon=1e-8, global_clipnorm=GLOBAL_CLIPNORM)
+    if model.dtype_policy.name == "mixed_float16":
+        optimizer = LossScaleOptimizer(optimizer)
     model.compile(
-        Adamax(schedule, epsilon=1e-8, global_clipnorm=GLOBAL_CLIPNORM),
+        optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         # XLA fails under MirroredStrategy, and one setting serves one device and many.

@@ -63,7 +63,8 @@ def cnn_3d(
         volume = keras.layers.Conv3D(count, size, activation="relu", name=f"block{number}_conv")(
             volume
         )
-        volume = keras.layers.MaxPooling3D(2, name=f"block{number}_pool")(volume)
+        # TensorFlow has no float16 pool of volumes for CPUs; a maximum is the same in both.
+        volume = keras.layers.MaxPooling3D(2, dtype="float32", name=f"block{number}_pool")(volume)
     features = keras.layers.Flatten(name="flatten")(volume)
     for number, units in enumerate(dense_units, start=1):
         features = keras.layers.Dense(units, activation="relu", name=f"dense{number}")(features)

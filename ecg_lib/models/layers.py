@@ -21,11 +21,12 @@ def standardised_crops(input_shape, mean, variance):
 
     Returns:
         Two symbolic tensors of shape `(batch, crops, height, width)`: the input, named `crops`,
-        which takes uint8 as well as float, and the standardised crops.
+        which takes uint8 as well as float, and the standardised crops, in float32 under mixed
+        precision too.
     """
     crops = keras.Input(input_shape, name="crops")
     return crops, keras.layers.Normalization(
-        axis=None, mean=mean, variance=variance, name="standardise"
+        axis=None, mean=mean, variance=variance, dtype="float32", name="standardise"
     )(crops)
 
 
