@@ -305,12 +305,18 @@ def package(tmp_path):
     return tmp_path / "package"
 
 
-def attach(inputs):
-    """Run the driver's cells up to the one that looks for what is attached; return its names."""
-    names = {"inputs": str(inputs)}
-    for source in driver_code()[1:3]:
-        exec(source, names)
+def run_cell(title, **names):
+    """Run the driver's imports and the cell below a heading; return all names afterwards."""
+    _, imports, *_ = driver_code()
+    cells = nbformat.read(DRIVER, as_version=4).cells
+    place = [cell.source for cell in cells].index(f"## {title}")
+    exec(imports, names)
+    exec(cells[place + 1].source, names)
     return names
+
+
+def attach(inputs):
+    return run_cell("What is attached", inputs=str(inputs))
 
 
 @pytest.mark.parametrize("kinds", SHAPES.values(), ids=SHAPES)
@@ -360,6 +366,22 @@ def test_what_is_missing_or_too_much_is_said_in_one_sentence(tmp_path, package, 
     with pytest.raises(RuntimeError, match=message) as error:
         attach(tmp_path / "input")
     assert names[-1] in str(error.value)
+
+
+@pytest.mark.slow
+def test_without_two_gpus_the_driver_fails_before_it_trains(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    with pytest.raises(RuntimeError) as error:
+        run_cell("The devices", strategy="mirrored")
+    (line,) = str(error.value).splitlines()
+    assert "strategy 'mirrored' needs two or more devices" in line
+
+
+def test_when_time_is_up_the_driver_stops_without_failing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    knobs = parameters_of(DRIVER) | {"hours": 0.0, "pages": [tmp_path]}
+    run_cell("The trainings", **knobs)
+    assert "a new version with this output attached goes on" in capsys.readouterr().out
 
 
 # --- The whole kernel, as on Kaggle ---
@@ -511,19 +533,3 @@ def test_a_failed_training_fails_the_kernel(run_kernel, inputs):
     assert status != 0
     assert "testing-1px-s1 was not trained" in text
     assert "not everything was trained (exit status 2)" in text
-
-
-@pytest.mark.slow
-def test_without_two_gpus_the_kernel_fails_before_anything_is_prepared(run_kernel, inputs):
-    status, working, text = run_kernel(inputs("flat"), strategy="mirrored")
-    assert status != 0
-    assert "strategy 'mirrored' needs two or more devices" in text
-    assert not (working / "runs").exists()
-
-
-@pytest.mark.slow
-def test_when_time_is_up_the_kernel_stops_without_failing(run_kernel, inputs):
-    status, _, text = run_kernel(inputs("flat"), models=["testing"], hours=0.0)
-    assert status == 0, text
-    assert "a new version with this output attached goes on" in text
-    assert "holds no finished run" in text
