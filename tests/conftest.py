@@ -103,3 +103,12 @@ def real_pages():
             "or name their folder in ECG_LIB_REAL_PAGES"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def ptbxl_sample():
+    """The folder of real recordings with labels, a sample of PTB-XL."""
+    folder = ROOT.parent / "shared" / "data" / "ptbxl_sample"
+    if not (folder / "labels.csv").exists():
+        pytest.skip("the recordings of PTB-XL are not in ../shared/data/ptbxl_sample")
+    return folder
