@@ -216,10 +216,14 @@ def test_the_driver_is_thin_and_holds_no_output():
     assert parameters_of(DRIVER)["inputs"] == "/kaggle/input"
 
 
-def test_the_driver_s_knobs_are_run_config_s():
+def test_the_driver_s_knobs_are_run_config_s_and_all_are_passed_on(tmp_path, monkeypatch):
     own = {"models", "hours", "inputs"}
-    for name, value in parameters_of(DRIVER).items():
-        assert name in own or isinstance(value, type(getattr(RunConfig, name)))
+    knobs = {name: value for name, value in parameters_of(DRIVER).items() if name not in own}
+    RunConfig(**knobs)
+    monkeypatch.chdir(tmp_path)
+    given = parameters_of(DRIVER) | {"hours": 0.0, "mixed_precision": True, "pages": [tmp_path]}
+    options = run_cell("The trainings", **given)["options"]
+    assert {f"--{name.replace('_', '-')}" for name in knobs} <= set(options)
 
 
 def test_the_driver_itself_imports_only_the_standard_library_and_ipython():
@@ -338,6 +342,15 @@ def test_pages_are_found_wherever_they_are_mounted(tmp_path, package, shape, kin
     assert list(found["class"]) == [Path(file).stem for file in found["file"]]
 
 
+def test_what_is_mounted_at_both_places_counts_once(tmp_path, package):
+    (tmp_path / "pages").mkdir()
+    for shape in MOUNTS:
+        mount(tmp_path / "input", shape, package, "datasets", OWNER, "ecg-lib-package")
+        mount(tmp_path / "input", shape, tmp_path / "pages", "datasets", "some-body", "ecg-pages")
+    names = attach(tmp_path / "input")
+    assert len(names["packages"]) == len(names["pages"]) == 1
+
+
 def test_earlier_output_is_told_from_pages(tmp_path, package):
     inputs = tmp_path / "input"
     (tmp_path / "output" / "runs").mkdir(parents=True)
@@ -379,8 +392,7 @@ def test_without_two_gpus_the_driver_fails_before_it_trains(monkeypatch):
 
 def test_when_time_is_up_the_driver_stops_without_failing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    knobs = parameters_of(DRIVER) | {"hours": 0.0, "pages": [tmp_path]}
-    run_cell("The trainings", **knobs)
+    run_cell("The trainings", **parameters_of(DRIVER) | {"hours": 0.0, "pages": [tmp_path]})
     assert "a new version with this output attached goes on" in capsys.readouterr().out
 
 
@@ -497,7 +509,8 @@ def earlier_output(inputs, pages_folder, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_kernel_trains_and_ends_with_the_table(run_kernel, inputs, built):
-    status, working, text = run_kernel(inputs("flat"), models=["testing", "cnn_2d"], epochs=1)
+    knobs = {"epochs": 1, "seed": 2, "batch_size": 5}
+    status, working, text = run_kernel(inputs("flat"), models=["testing", "cnn_2d"], **knobs)
     assert status == 0, text
     code_version = (built / "package" / "code_version.txt").read_text()
     assert f"code: {code_version}" in text
@@ -506,8 +519,10 @@ def test_the_kernel_trains_and_ends_with_the_table(run_kernel, inputs, built):
     assert "| CNN 2D | 16x16 | 1 |" in table
     assert "| Testing | 16x16 | 1 |" in table
     folder = working / "runs" / "ecg_pages" / "plain"
-    for name in ("testing-16px-s1", "cnn_2d-16px-s1"):
-        assert runs.read_record(folder / name)["code_version"] == code_version
+    for name in ("testing-16px-s2", "cnn_2d-16px-s2"):
+        record = runs.read_record(folder / name)
+        assert record["code_version"] == code_version
+        assert record["config"].items() >= knobs.items()
         assert (folder / f"{name}.ipynb").exists()
     assert {path.name for path in working.iterdir()} == {"notebooks", "runs"}
 
