@@ -15,12 +15,12 @@ from ecg_lib.experiment.checkpoints import Checkpoints
 
 @pytest.fixture(scope="module")
 def model():
-    """A network with dropout, moving statistics and an optimiser with slots."""
+    """A network with dropout, moving statistics, and the optimiser of mixed precision."""
     layers = keras.layers
     network = keras.Sequential(
         [keras.Input((3,)), layers.Dense(4), layers.BatchNormalization(), layers.Dropout(0.5)]
     )
-    network.compile(keras.optimizers.Adamax(), "mse")
+    network.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adamax()), "mse")
     network.optimizer.build(network.trainable_variables)
     return network
 

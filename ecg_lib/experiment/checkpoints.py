@@ -30,12 +30,14 @@ class Checkpoints(keras.callbacks.Callback):
         folder: the run folder.
         keep_best: whether the weights of the epoch with the least validation loss are kept, rather
             than those of the last epoch.
+        read_only: whether another process writes the files, see `ecg_lib.experiment.workers`.
     """
 
-    def __init__(self, folder, keep_best):
+    def __init__(self, folder, keep_best, read_only=False):
         super().__init__()
         self._folder = folder
         self._keep_best = keep_best
+        self._read_only = read_only
         self._history = []
 
     @property
@@ -56,7 +58,8 @@ class Checkpoints(keras.callbacks.Callback):
         Returns:
             Number of epochs done: 0 if there is nothing to go on from.
         """
-        model.optimizer.build(model.trainable_variables)
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
         history = self._read_history()
         for done in range(len(history), 0, -1):
             self._history = history[:done]
