@@ -1,4 +1,4 @@
-"""The command line: `python -m ecg_lib draw | prepare | look | audit | run | table`.
+"""The command line: `python -m ecg_lib draw | signals | prepare | look | audit | run | table`.
 
 Exit status: 0 if all went well, some pages left out or not; 2 if the input or the options cannot
 be used; 1 if a training failed; 130 if interrupted.
@@ -55,6 +55,8 @@ def _parser():
     draw.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
     draw.set_defaults(command=_draw)
 
+    _add_signals(commands)
+
     prepare = commands.add_parser("prepare", help="crop the leads of all pages of a folder")
     _add_knobs(prepare, PREPARE_KNOBS)
     prepare.set_defaults(command=_prepare)
@@ -93,6 +95,29 @@ def _parser():
     return parser
 
 
+def _add_signals(commands):
+    signals = commands.add_parser("signals", help="digital recordings: read them, draw them")
+    verbs = signals.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    inspect = verbs.add_parser("inspect", help="say what in recordings is taken for what")
+    inspect.set_defaults(command=_inspect_signals)
+    draw = verbs.add_parser("draw", help="draw recordings as one more class of a folder of pages")
+    draw.set_defaults(command=_draw_signals)
+    for verb in (inspect, draw):
+        verb.add_argument(
+            "recordings",
+            type=Path,
+            metavar="IN",
+            help="a file or a folder: WFDB (.hea + .dat), CSV, TSV, NPY, NPZ, MAT, EDF",
+        )
+        if_not_said = verb.add_argument_group("where a file does not say it itself")
+        if_not_said.add_argument("--rate", type=float, metavar="HZ", help="samples a second")
+        if_not_said.add_argument("--unit", help="mV, uV or V")
+        if_not_said.add_argument("--leads", nargs="+", metavar="LEAD", help="in the file's order")
+    draw.add_argument("pages", type=Path, metavar="OUT", help="a folder with one folder a class")
+    draw.add_argument("--class", dest="class_name", required=True, help="such as covid_19")
+    draw.add_argument("--layout", default="standard_3x4_with_rhythm", help="(default: %(default)s)")
+
+
 def _add_knobs(parser, names):
     """Add options for fields of `RunConfig`; one that is not given stays out of the namespace."""
     texts = knob_descriptions()
@@ -119,6 +144,45 @@ def _draw(folder, pages_per_class, seed):
 
     drawn = draw_set(Path(folder), pages_per_class, seed=seed, jobs=-1)
     print(f"{drawn:,} pages drawn in {folder}, the others were there")
+
+
+def _inspect_signals(recordings, **given):
+    from ecg_lib.pages.recordings import Given, find_recordings, read_recordings
+    from ecg_lib.pages.signals import describe
+
+    usable, faults = 0, []
+    for file in find_recordings(recordings):
+        found, bad = read_recordings(file, Given(**given))
+        for recording in found:
+            print(describe(recording))
+        for fault in bad:
+            print(f"left out: {fault}")
+        usable += len(found)
+        faults += bad
+    _sum_up_recordings(f"{usable:,} recordings can be drawn", usable, faults)
+
+
+def _draw_signals(recordings, pages, class_name, layout, **given):
+    from ecg_lib.data.classes import CLASSES
+    from ecg_lib.errors import one_of
+    from ecg_lib.pages.recordings import Given, find_recordings
+    from ecg_lib.pages.signals import draw_recordings
+
+    folder = pages / one_of("class", class_name, CLASSES)
+    outcomes = draw_recordings(find_recordings(recordings), folder, layout, Given(**given), jobs=-1)
+    for outcome in outcomes:
+        print(f"{outcome.status}: {outcome.text}")
+    faults = [outcome.text for outcome in outcomes if outcome.status == "left out"]
+    kept = [outcome for outcome in outcomes if outcome.status == "kept"]
+    drawn = len(outcomes) - len(kept) - len(faults)
+    summary = f"{drawn:,} recordings drawn in {folder}, {len(kept):,} were there"
+    _sum_up_recordings(summary, drawn + len(kept), faults)
+
+
+def _sum_up_recordings(summary, usable, faults):
+    if not usable:
+        raise InputError(f"no recording can be used; the first: {faults[0]}")
+    print(f"{summary}, {len(faults):,} left out")
 
 
 def _prepare(**given):
