@@ -6,6 +6,7 @@ A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>/` holds
     history.csv       a row an epoch: loss, accuracy, their validation values, seconds
     predictions.csv   a row a scored file: file, page_id, group, split, label, one logit a class
     model.keras       the weights, never committed
+    backup/           only until it is finished: see `ecg_lib.experiment.checkpoints`
 
 The notebook that papermill ran lies beside the folder under the same name, never committed. Every
 figure in a table is computed from `predictions.csv`.
