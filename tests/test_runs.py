@@ -218,6 +218,12 @@ def test_one_process_at_a_time_trains_in_a_folder(tmp_path, monkeypatch):
     assert not folder.exists()
 
 
+def test_where_nothing_can_be_locked_training_goes_on(tmp_path):
+    (tmp_path / ".run.lock").write_bytes(b"not what SQLite can lock" * 100)
+    with runs.only_process_in(tmp_path / "run"):
+        pass
+
+
 def test_code_version_follows_the_code():
     assert runs.code_version() == runs.code_version()
     assert len(runs.code_version().partition("+")[2]) == 12

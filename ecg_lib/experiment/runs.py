@@ -111,10 +111,12 @@ def only_process_in(folder):
     with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            raise InputError(
-                f"another process is training in {folder}: expected it to end first"
-            ) from None
+        except sqlite3.DatabaseError as error:
+            # Some network file systems have no locks; there nobody is kept out.
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise InputError(
+                    f"another process is training in {folder}: expected it to end first"
+                ) from None
         yield
 
 
