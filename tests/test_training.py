@@ -88,14 +88,16 @@ def test_whole_takes_every_row_once(crops, labels, monkeypatch):
     monkeypatch.setattr(training, "PREDICT_BATCH", 4)
     rows = np.array([9, 1, 2, 3, 4, 8])
     found = list(whole(crops, labels, rows))
-    assert [len(pixels) for pixels, _ in found] == [4, 2]
-    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in found]), crops[rows])
-    np.testing.assert_array_equal(np.concatenate([own for _, own in found]), labels[rows])
+    assert [len(pixels) for pixels, *_ in found] == [4, 2]
+    np.testing.assert_array_equal(np.concatenate([pixels for pixels, *_ in found]), crops[rows])
+    np.testing.assert_array_equal(np.concatenate([own for _, own, _ in found]), labels[rows])
+    np.testing.assert_array_equal(np.concatenate([weights for *_, weights in found]), np.ones(6))
 
 
 def test_whole_divides_among_replicas(crops, labels):
     rows = np.array([9, 1, 2, 3, 4])
-    ((pixels, own),) = whole(crops, labels, rows, replicas=2)
+    ((pixels, own, weights),) = whole(crops, labels, rows, replicas=2)
+    np.testing.assert_allclose(weights, [1.2, 1.2, 1.2, 1.2, 1.2, 0])
     np.testing.assert_array_equal(pixels, crops[[9, 1, 2, 3, 4, 9]])
     np.testing.assert_array_equal(own, labels[[9, 1, 2, 3, 4, 9]])
 

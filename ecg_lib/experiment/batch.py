@@ -6,6 +6,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.experiment.notebooks import find_notebook, run_notebook
+from ecg_lib.experiment.workers import is_chief
 from ecg_lib.models import DISPLAY_NAMES
 
 NOTEBOOK = "02_train_model"
@@ -42,6 +43,6 @@ def run_all(configs):
             status = max(status, 2 if isinstance(error, InputError) else 1)
             print(f"{config.run_name} was not trained: {error}", flush=True)
     table_path = configs[0].table_path
-    if runs.finished_runs(table_path):
+    if is_chief() and runs.finished_runs(table_path):
         print(f"\n{runs.write_table(table_path)}\nwritten to {table_path}")
     return status

@@ -74,10 +74,12 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
+        self._history.append({"epoch": epoch} | dict(sorted(logs.items())))
+        if self._read_only:
+            return
         self._path(done).parent.mkdir(exist_ok=True)
         with runs.replacing(self._path(done)) as part, part.open("wb") as file:
             np.savez(file, *[variable.numpy() for variable in _state(self.model)])
-        self._history.append({"epoch": epoch} | dict(sorted(logs.items())))
         with runs.replacing(self._folder / runs.HISTORY) as part:
             self.history.to_csv(part, index=False)
         self._remove_older(done)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError, one_of
+from ecg_lib.experiment.workers import worker_name
 from ecg_lib.models import MODELS
 
 STRATEGIES = ("auto", "single", "mirrored")
@@ -30,6 +31,7 @@ class RunConfig:
         fold: which fold is tested on, from 0, where the protocol has several.
         ink_only: whether paper and grid are removed, so that only the trace is left.
         strategy: "single" device, "mirrored" over all, or "auto": mirrored over two or more GPUs.
+            Where TF_CONFIG names several workers, both are mirrored over the devices of all.
         mixed_precision: whether GPUs compute in float16 where they can: faster on a T4, and slower
             on a CPU. Weights, logits and the saved model stay in float32.
         deterministic: whether TensorFlow is kept to operations that repeat exactly; slower.
@@ -118,8 +120,9 @@ class RunConfig:
 
     @property
     def notebook_path(self):
-        """Where papermill writes the executed training notebook."""
-        return self.table_path / f"{self.run_name}.ipynb"
+        """Where papermill writes the executed training notebook, by each worker its own."""
+        worker = worker_name()
+        return self.table_path / f"{self.run_name}{worker and f'.{worker}'}.ipynb"
 
     def what_counts(self):
         """The fields that a run's result depends on, for telling whether a run was done before."""

@@ -10,19 +10,30 @@ import tensorflow as tf
 
 import ecg_lib
 from ecg_lib.errors import InputError
+from ecg_lib.experiment.workers import worker_count
 
 
 def choose_strategy(name):
     """The `tf.distribute` strategy of a name; see `RunConfig`.
 
-    Without a GPU, "mirrored" runs over logical CPU devices, if two or more were set up.
+    Without a GPU, "mirrored" runs over logical CPU devices, if two or more were set up. Where
+    `TF_CONFIG` names several workers, it has to be asked for before TensorFlow's first operation,
+    and waits for the others.
 
     Args:
         name: "auto", "single" or "mirrored".
 
     Raises:
-        InputError: if "mirrored" is asked for and there is only one device.
+        InputError: if "mirrored" is asked for and there is only one device, or "single" of
+            several workers.
     """
+    if worker_count() > 1:
+        if name == "single":
+            raise InputError(
+                f"strategy 'single' is for one process, TF_CONFIG names {worker_count()} workers: "
+                f"expected 'auto' or 'mirrored', or no TF_CONFIG"
+            )
+        return _mirrored_over_workers()
     gpus = tf.config.list_logical_devices("GPU")
     devices = gpus or tf.config.list_logical_devices("CPU")
     if name == "single" or (name == "auto" and len(gpus) < 2):
@@ -39,6 +50,35 @@ def choose_strategy(name):
 def _mirrored_over(devices):
     # One a process: TensorFlow's replicas would take the sums of a second for those of the first.
     return tf.distribute.MirroredStrategy(devices)
+
+
+@cache
+def _mirrored_over_workers():
+    return MultiWorkerMirroredStrategy()
+
+
+class MultiWorkerMirroredStrategy(tf.distribute.MultiWorkerMirroredStrategy):
+    """TensorFlow's, with which `fit` of Keras 3 (up to 3.13 at least) works.
+
+    Keras asks it for the mean of a whole batch, of which it needs the shapes alone, and for the
+    mean of single numbers over an axis that they do not have, which is that over the replicas.
+
+    Reference:
+        https://github.com/keras-team/keras/issues/20585
+    """
+
+    def reduce(self, reduce_op, value, axis=None):
+        if isinstance(value, tuple):
+            return tf.nest.map_structure(
+                lambda part: self.experimental_local_results(part)[0], value
+            )
+        return super().reduce(reduce_op, value, axis=None)
+
+
+def wait_for_workers(strategy):
+    """Wait until all processes that train together under a strategy have come to this place."""
+    if worker_count() > 1:
+        strategy.reduce("SUM", tf.constant(1.0)).numpy()
 
 
 def device_name(device):

@@ -15,9 +15,10 @@ from ecg_lib.data.splits import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.checkpoints import Checkpoints
-from ecg_lib.experiment.devices import choose_strategy, device_name
+from ecg_lib.experiment.devices import choose_strategy, device_name, wait_for_workers
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
 from ecg_lib.experiment.optimizers import Adamax, LossScaleOptimizer
+from ecg_lib.experiment.workers import is_chief, worker_count
 from ecg_lib.models import build, load
 
 HALVE_AFTER = (10, 15)
@@ -28,13 +29,18 @@ GLOBAL_CLIPNORM = 10.0
 
 PREDICT_BATCH = 64
 
+_SHARE_BATCHES = tf.data.Options()
+# Of several workers, each takes its part of every batch.
+_SHARE_BATCHES.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+
 
 def train(config, inputs):
     """Train the model of a `RunConfig`, unless the same run is finished already.
 
     A training that was interrupted is gone on with after its last whole epoch. The weights are
     saved as `model.keras`; the predictions and every figure come from that file, loaded again
-    outside the strategy, so what is reported is what others can load.
+    outside the strategy, so what is reported is what others can load. Of several workers, each has
+    to call this with the same arguments; the chief alone writes, see `ecg_lib.experiment.workers`.
 
     Args:
         config: a `RunConfig`.
@@ -48,6 +54,10 @@ def train(config, inputs):
             if another process is training in the run folder.
     """
     folder = config.run_path
+    if not is_chief():
+        if not runs.is_finished(folder, inputs.identity):
+            _train(config, inputs, folder)
+        return folder
     with runs.only_process_in(folder):
         if not runs.is_finished(folder, inputs.identity):
             runs.open_run(folder, inputs.identity)
@@ -60,6 +70,7 @@ def _train(config, inputs, folder):
     """Train, predict, and write the record last."""
     prepared, splits = inputs.prepared, inputs.splits
     strategy = choose_strategy(config.strategy)
+    wait_for_workers(strategy)  # Until then, the chief may be clearing the run folder.
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -70,6 +81,14 @@ def _train(config, inputs, folder):
     rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
     fitted = _fit(config, strategy, prepared.crops, labels, rows, classes, folder)
 
+    if is_chief():
+        _judge(inputs, fitted, rows, classes, folder)
+    wait_for_workers(strategy)  # Until then, there is no record to read.
+
+
+def _judge(inputs, fitted, rows, classes, folder):
+    """Predict with the saved model, and write the record."""
+    prepared, splits = inputs.prepared, inputs.splits
     model = load(folder / runs.MODEL)
     scored = splits.index[splits.isin(SCORED_SPLITS)].to_numpy()
     predictions = _predict(model, prepared, splits, scored, classes)
@@ -79,7 +98,6 @@ def _train(config, inputs, folder):
         inputs.identity
         | fitted
         | {
-            "data": config.data_name,
             "classes": classes,
             "parameters": model.count_params(),
             "trainable_parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
@@ -103,14 +121,15 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
     new_model = partial(
         build, config.model, crops.shape[1:], len(classes), mean=mean, variance=variance
     )
-    checkpoints = Checkpoints(folder, protocol.keep_best)
+    checkpoints = Checkpoints(folder, protocol.keep_best, read_only=not is_chief())
     with strategy.scope(), precision(config.mixed_precision):
         model = new_model()
         compile_model(model, config.learning_rate, steps)
         done = checkpoints.restore(model)
     if done:
         print(f"{config.run_name}: going on after epoch {done} of {config.epochs}", flush=True)
-        runs.note_resumed(folder, done)
+        if is_chief():
+            runs.note_resumed(folder, done)
     order = page_order(
         len(rows["train"]),
         config.epochs * steps * config.batch_size,
@@ -132,23 +151,26 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
     failed = history["epoch"][history[["loss", "val_loss"]].isna().any(axis="columns")]
     if len(failed):
         # What was saved since may hold NaN as well, so there is nothing to go on from.
-        shutil.rmtree(folder / runs.BACKUP)
+        shutil.rmtree(folder / runs.BACKUP, ignore_errors=True)
         raise InputError(
             f"{config.run_name}: training ran into NaN in epoch {failed.iloc[0] + 1}: "
             f"expected a smaller learning_rate than {config.learning_rate}"
         )
-    checkpoints.restore_kept(model)
-    # Saved without the optimiser, whose state is twice as large as the weights, and in float32,
-    # which every device computes.
-    to_save = new_model()
-    to_save.set_weights(model.get_weights())
-    to_save.save(folder / runs.MODEL)
+    if is_chief():
+        checkpoints.restore_kept(model)
+        # Saved without the optimiser, whose state is twice as large as the weights, and in float32,
+        # which every device computes.
+        to_save = new_model()
+        to_save.set_weights(model.get_weights())
+        to_save.save(folder / runs.MODEL)
     return {
+        "data": config.data_name,
         "epochs_done": len(history),
         "epoch_kept": checkpoints.epoch_kept,
         "resumed": done > 0,
         "wall_seconds": round(float(history["seconds"].sum()), 1),
         "strategy": type(strategy).__name__,
+        "workers": worker_count(),
         "replicas": replicas,
         "batch_per_replica": config.batch_size // replicas,
         "devices": [device_name(device) for device in strategy.extended.worker_devices],
@@ -188,7 +210,7 @@ def compile_model(model, learning_rate, steps_per_epoch):
     model.compile(
         optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],
         # XLA fails under MirroredStrategy, and one setting serves one device and many.
         jit_compile=False,
     )
@@ -256,18 +278,22 @@ def batches(crops, labels, rows, order, batch_size):
         .batch(batch_size, drop_remainder=True)
         .map(lambda places: (tf.gather(all_crops, places), tf.gather(all_labels, places)))
         .prefetch(tf.data.AUTOTUNE)
+        .with_options(_SHARE_BATCHES)
     )
 
 
 def whole(crops, labels, rows, replicas=1):
-    """A `tf.data.Dataset` of all `rows` once, in their order.
+    """A `tf.data.Dataset` of `(crops, labels, weights)` of all `rows`, in their order.
 
     Replicas fail on a batch that does not divide among them, so in front of them the first rows
-    come once more where it takes that.
+    come once more where it takes that, with a weight of 0. The weights add up to their number, by
+    which Keras divides.
     """
     filled = np.resize(rows, -(-len(rows) // replicas) * replicas)
-    batch_size = PREDICT_BATCH // replicas * replicas
-    return tf.data.Dataset.from_tensor_slices((crops[filled], labels.loc[filled])).batch(batch_size)
+    weights = np.zeros(len(filled), np.float32)
+    weights[: len(rows)] = len(filled) / len(rows)
+    pages = tf.data.Dataset.from_tensor_slices((crops[filled], labels.loc[filled], weights))
+    return pages.batch(PREDICT_BATCH // replicas * replicas).with_options(_SHARE_BATCHES)
 
 
 def _predict(model, prepared, splits, rows, classes):

@@ -1,0 +1,55 @@
+"""Which of the machines that train together this is: what `TF_CONFIG` says.
+
+TensorFlow reads that variable of the environment, and every launcher knows to write it. Without
+it a process trains alone, and is the chief.
+
+Reference:
+    [Multi-worker training](https://www.tensorflow.org/guide/distributed_training#TF_CONFIG)
+"""
+
+import json
+import os
+
+from ecg_lib.errors import InputError
+
+_TRAIN = ("chief", "worker")
+"""The jobs whose tasks train."""
+
+
+def worker_count():
+    """Number of processes that train together.
+
+    Raises:
+        InputError: if `TF_CONFIG` cannot be read.
+    """
+    cluster, _ = _cluster_and_task()
+    return max(1, sum(len(cluster.get(job, ())) for job in _TRAIN))
+
+
+def worker_name():
+    """Name of this process among those that train together, such as "worker1"; "" for the chief.
+
+    The chief alone writes the run folder: the task of job "chief", else the first worker.
+    """
+    cluster, task = _cluster_and_task()
+    chief = ("chief", 0) if "chief" in cluster else ("worker", 0)
+    name = (task.get("type", chief[0]), int(task.get("index", chief[1])))
+    return "" if name == chief else "{}{}".format(*name)
+
+
+def is_chief():
+    """Whether this process writes the run folder, see `worker_name`."""
+    return not worker_name()
+
+
+def _cluster_and_task():
+    text = os.environ.get("TF_CONFIG", "{}")
+    try:
+        config = json.loads(text)
+        return config.get("cluster", {}), config.get("task", {})
+    except (ValueError, AttributeError):
+        raise InputError(
+            f"TF_CONFIG is {text!r}: expected JSON such as "
+            '{"cluster": {"worker": ["host1:port", "host2:port"]}, '
+            '"task": {"type": "worker", "index": 0}}'
+        ) from None
