@@ -12,10 +12,13 @@ the preprocessing version, the options, and the pages. Anything else than before
                     boxes, published_split
     bad_pages.csv   a row a page that was left out: file, reason
     journal.jsonl   a line a finished file, so that an interrupted building goes on where it was
+    lock            held by the process that builds the set; others wait for it
 """
 
 import hashlib
 import json
+import math
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -28,6 +31,7 @@ from tqdm import tqdm
 from ecg_lib.data.catalogue import UNKNOWN, find_pages, published_files
 from ecg_lib.data.identity import identify
 from ecg_lib.errors import InputError, one_of
+from ecg_lib.locks import locked
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.pages.preprocess import PREPROCESSING_VERSION, crop_leads, read_luma
@@ -89,7 +93,8 @@ def prepare(
             published data is copies of version 1, so version 1 alone holds all of them.
         image_size: height and width of a crop, in pixels.
         ink_only: whether paper and grid are removed, see `crop_leads`.
-        jobs: number of processes, -1 for one a core.
+        jobs: number of processes, -1 for one a core, or one a worker of the cluster where
+            `joblib.parallel_config(backend="dask")` chose it.
 
     Returns:
         A `PreparedSet`.
@@ -115,8 +120,10 @@ def prepare(
     if (folder / "pages.csv").exists():
         _update_bad(folder, pages, bad)
     else:
-        # Absolute: worker processes may have been started in another current folder.
-        _build(folder, Path(pages_folder).absolute(), pages, bad, options, jobs)
+        with _only_process_in(folder):
+            if not (folder / "pages.csv").exists():
+                # Absolute: worker processes may have been started in another current folder.
+                _build(folder, Path(pages_folder).absolute(), pages, bad, options, jobs)
     return open_prepared(folder, fingerprint)
 
 
@@ -179,9 +186,20 @@ def _fingerprint(pages, boxes, options):
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
+@contextmanager
+def _only_process_in(folder):
+    """Let others that need the same set wait until it is built, so that it is built once."""
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / "lock", math.inf))
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+        yield
+
+
 def _build(folder, pages_folder, pages, bad, options, jobs):
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         crops = _open_crops(folder / "crops.npy", len(pages), options["image_size"])
         journal = (folder / "journal.jsonl").open("a+")
     except OSError as error:
