@@ -424,6 +424,8 @@ def run_kernel(kaggle_python, built, tmp_path):
         working.mkdir()
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"}
+        # A few pages are prepared sooner than another process is started.
+        environment |= {"LOKY_MAX_CPU_COUNT": "1"}
         tiny = {"protocol": "plain", "image_size": 16, "batch_size": 4, "strategy": "single"}
         parameters = tiny | {"inputs": str(inputs), **parameters}
         executed = tmp_path / "executed.ipynb"
