@@ -1,8 +1,9 @@
 """How well pages are read: the table of every target, on the real pages and on drawn ones.
 
-    python benchmarks/detection.py PAGES_FOLDER [--distorted 300]
+    python benchmarks/detection.py PAGES_FOLDER [--distorted 300] [--results results/detection]
 
-PAGES_FOLDER holds v1/ and v2/ of the published pages. It takes about ten minutes on two cores.
+PAGES_FOLDER holds v1/ and v2/ of the published pages. It takes about ten minutes on two free cores.
+The table is also written to detection.csv and detection.md in the results folder.
 
 detection_marks.csv holds, for 60 pages, where each crop's name tag and a point of its trace lie, in
 page pixels: proposed by machine, and each looked at, and mended where wrong, by eye.
@@ -20,13 +21,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from distortions import DISTORTIONS
 from joblib import Parallel, delayed
 from not_ecgs import pictures
 from PIL import Image
 
-from ecg_lib.pages.detect import PageRefused, detect, rectify
-from ecg_lib.pages.leads import CROPS, Box
+from ecg_lib.experiment.runs import markdown
+from ecg_lib.pages.detect import TURNED, PageRefused, detect, rectify
+from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.leads import CROPS, RHYTHM_STRIP, Box
 from ecg_lib.pages.synthetic import draw_set
 
 MARKS = Path(__file__).with_name("detection_marks.csv")
@@ -36,6 +40,9 @@ PULSES = 0.04
 
 SMALL = {"portrait_3x4_with_rhythm", "landscape_3x4_with_rhythm"}
 """Layouts that differ only in the sheet's shape, which pasting changes."""
+
+GRAYSCALE = "grayscale"
+"""The one distortion that needs the page's colours: see `copied`."""
 
 SEED = 2021
 
@@ -50,6 +57,12 @@ def decoded(path):
     with Image.open(path) as image:
         image.draft("L", image.size)
         return np.asarray(image.convert("L"))
+
+
+def copied(path):
+    """A page in grey as a plain mean of its colours, whatever the eye makes of them."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).mean(axis=2).round().astype(np.uint8)
 
 
 def read(folder, row):
@@ -80,7 +93,10 @@ def read_distorted(folder, row, name, number):
     left = edges[:, 0].min() - PULSES * width
     keep = (left, edges[:, 1].min(), edges[:, 2].max(), edges[:, 3].max())
     rng = np.random.default_rng([SEED, number])
-    distorted, to_distorted = DISTORTIONS[name](luma, keep, rng)
+    if name == GRAYSCALE:
+        distorted, to_distorted = copied(folder / row["file"]), np.eye(3)
+    else:
+        distorted, to_distorted = DISTORTIONS[name](luma, keep, rng)
     try:
         found = detect(distorted)
     except PageRefused:
@@ -88,6 +104,68 @@ def read_distorted(folder, row, name, number):
     right = found.layout == flat.layout or {found.layout, flat.layout} == SMALL
     before, after = corners(flat.boxes, to_distorted), corners(found.boxes, found.homography)
     return right, float(np.mean([overlap(*pair) for pair in zip(before, after, strict=True)]))
+
+
+def read_cut(folder, row, cut):
+    """Whether a page with its first or last column or row of leads cut through is refused as cut
+    off, and whether exactly what is missing is named."""
+    cv2.setNumThreads(1)
+    luma = decoded(folder / row["file"])
+    boxes = dict(zip(CROPS, detect(luma).boxes, strict=True))
+    part, missing = CUTS[cut](luma, boxes, LAYOUTS[row["layout"]])
+    try:
+        detect(np.ascontiguousarray(part))
+    except PageRefused as refused:
+        said = str(refused).rpartition(": ")[2].rsplit(" ", 2)[0].replace(" and ", ", ")
+        names = set(said.split(", ")) - {"calibration pulses"}
+        return refused.reason == "partial", refused.reason == "partial" and names == missing
+    return False, False
+
+
+def turned(folder, row, mend):
+    """What a page that is held wrongly is refused as; mending a page three times turns it so."""
+    cv2.setNumThreads(1)
+    try:
+        luma = decoded(folder / row["file"])
+        return detect(np.ascontiguousarray(mend(mend(mend(luma))))).layout
+    except PageRefused as refused:
+        return refused.reason
+
+
+def strip_of(layout):
+    return {RHYTHM_STRIP} if layout.rhythm_strip else set()
+
+
+def cut_left(luma, boxes, layout):
+    first = {row[0] for row in layout.rows}
+    box = boxes[layout.rows[0][0]]
+    return luma[:, (box.left + box.right) // 2 :], first | strip_of(layout)
+
+
+def cut_right(luma, boxes, layout):
+    last = {row[-1] for row in layout.rows}
+    box = boxes[layout.rows[0][-1]]
+    return luma[:, : (box.left + box.right) // 2], last | strip_of(layout)
+
+
+def cut_top(luma, boxes, layout):
+    return luma[boxes[layout.rows[0][0]].bottom :], set(layout.rows[0])
+
+
+def cut_bottom(luma, boxes, layout):
+    last = layout.rows[-1]
+    return luma[: boxes[last[0]].top], set(last) | strip_of(layout)
+
+
+CUTS = {
+    "left half of the first column cut off": cut_left,
+    "right half of the last column cut off": cut_right,
+    "top row cut off": cut_top,
+    "bottom row and strip cut off": cut_bottom,
+}
+
+CUT_EVERY = 10
+"""Every so many pages are cut and turned."""
 
 
 def corners(boxes, homography):
@@ -158,14 +236,17 @@ def main():
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--distorted", type=int, default=300, help="pages for each distortion")
+    parser.add_argument("--results", type=Path, help="folder that the table is written to")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     folder, parallel = options.folder, Parallel(options.jobs)
 
+    table = []
+
     def report(what, target, value):
+        table.append({"what": what, "target": target, "reached": str(value)})
         print(f"| {what} | {target} | {value} |", flush=True)
 
-    print("| what | target | reached |\n|---|---|---|")
     rows = distinct_pages()
     readings = parallel(delayed(read)(folder, row) for row in rows)
     told = [reading[1] for reading in readings]
@@ -202,7 +283,7 @@ def main():
     synthetic = list(synthetic_overlaps(options.jobs))
     report("overlap with the true boxes, 200 drawn pages", ">= 0.92", f"{np.mean(synthetic):.3f}")
     rng = np.random.default_rng(SEED)
-    for name in DISTORTIONS:
+    for name in (GRAYSCALE, *DISTORTIONS):
         chosen = [rows[whole[k]] for k in rng.choice(len(whole), options.distorted, replace=False)]
         results = parallel(
             delayed(read_distorted)(folder, row, name, number) for number, row in enumerate(chosen)
@@ -210,6 +291,18 @@ def main():
         right, overlaps = np.mean(results, axis=0)
         report(f"{name}: layout", ">= 98 %", f"{right:.1%}")
         report(f"{name}: overlap", ">= 0.90", f"{overlaps:.3f}")
+    for cut in CUTS:
+        results = parallel(delayed(read_cut)(folder, rows[k], cut) for k in whole[::CUT_EVERY])
+        refused_as_cut, named = np.mean(results, axis=0)
+        report(f"{cut}: {len(results)} pages refused as cut off", "-", f"{refused_as_cut:.1%}")
+        report(f"{cut}: missing leads named exactly", "-", f"{named:.1%}")
+    for name, (_, mend) in TURNED.items():
+        told = parallel(delayed(turned)(folder, rows[k], mend) for k in whole[::CUT_EVERY])
+        report(
+            f"{name}: {len(told)} pages refused as such",
+            "-",
+            f"{np.mean([t == name for t in told]):.1%}",
+        )
     refusals = [refused(luma) for _, luma in pictures()]
     report(
         f"refused of {len(refusals)} pictures that are no ECG",
@@ -223,6 +316,11 @@ def main():
     report("memory, one process, this benchmark included", "<= 400 MB", f"{usage / 1024:.0f} MB")
     for line in wrong:
         print("\n" + line)
+    if options.results:
+        options.results.mkdir(parents=True, exist_ok=True)
+        frame = pd.DataFrame(table)
+        frame.to_csv(options.results / "detection.csv", index=False)
+        (options.results / "detection.md").write_text(markdown(frame))
 
 
 if __name__ == "__main__":

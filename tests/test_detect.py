@@ -138,6 +138,32 @@ def test_missing_columns_are_named(drawn):
     assert str(refused).endswith("V4, V5, V6 and rhythm strip are missing")
 
 
+def test_half_a_column_is_missing(drawn):
+    """The trace that is left is long, but it runs off the page."""
+    luma, truth = drawn["standard_3x4_with_rhythm"]
+    middle = (truth[9][0] + truth[9][2]) // 2  # of V4
+    refused = refusal(np.ascontiguousarray(luma[:, :middle]))
+    assert str(refused).endswith(": V4, V5, V6 and rhythm strip are missing")
+
+
+CUT_ON_THE_LEFT = {
+    "standard_3x4_with_rhythm": "I, II, III and rhythm strip",
+    "standard_6x2_with_rhythm": "I, II, III, aVR, aVL, aVF and rhythm strip",
+    "portrait_3x4_with_rhythm": "I, II, III and rhythm strip",
+    "landscape_3x4_with_rhythm": "I, II, III and rhythm strip",
+}
+
+
+@pytest.mark.parametrize("layout", CUT_ON_THE_LEFT)
+def test_missing_pulses_and_first_column_are_named(drawn, layout):
+    luma, truth = drawn[layout]
+    middle = (truth[0][0] + truth[0][2]) // 2
+    refused = refusal(np.ascontiguousarray(luma[:, middle:]))
+    assert refused.reason == "partial"
+    expected = f": calibration pulses, {CUT_ON_THE_LEFT[layout]} are missing"
+    assert str(refused).endswith(expected)
+
+
 def test_missing_strip_is_named(drawn):
     luma, truth = drawn["standard_3x4_with_rhythm"]
     refused = refusal(luma[: truth[12][1] + 10])
@@ -191,6 +217,30 @@ def test_real_pages_are_read(real_pages):
         found = detect(luma_of(real_pages / row["file"]))
         assert found.layout == row["layout"], row["file"]
         assert found.flat, row["file"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("layout", CUT_ON_THE_LEFT)
+def test_cut_real_page_is_refused(real_pages, layout):
+    row = next(row for row in khan2021() if row["layout"] == layout)
+    luma = luma_of(real_pages / row["file"])
+    boxes = detect(luma).boxes
+    middle = (boxes[0].left + boxes[0].right) // 2
+    refused = refusal(np.ascontiguousarray(luma[:, middle:]))
+    assert str(refused).endswith(f"calibration pulses, {CUT_ON_THE_LEFT[layout]} are missing")
+    middle = (boxes[11].left + boxes[11].right) // 2  # of V6
+    assert refusal(np.ascontiguousarray(luma[:, :middle])).reason == "partial"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("reason", "turn"),
+    [("upside_down", lambda luma: luma[::-1, ::-1]), ("mirrored", lambda luma: luma[:, ::-1])],
+)
+def test_turned_real_page_is_refused(real_pages, reason, turn):
+    for row in list(khan2021())[::400]:
+        luma = luma_of(real_pages / row["file"])
+        assert refusal(np.ascontiguousarray(turn(luma))).reason == reason
 
 
 @pytest.mark.real

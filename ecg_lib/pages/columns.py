@@ -27,6 +27,9 @@ _SHORT = 0.84
 """A trace below this share of its length is cut off. In photographs and blurred pages whole ones
 measure down to 0.88; without their last column of four they measure 0.75."""
 
+_AT_EDGE = 3
+"""A trace that comes this near to the right edge, in pixels, is cut off however long it is."""
+
 _CLOSE_ROWS = 3
 """Rows on average less than this many pulse heights apart are those of a page of six rows: they are
 about 2.3 apart on the real pages, and 4 where there are three rows."""
@@ -80,7 +83,7 @@ def match_layout(ink, lines, portrait):
     missing = _missing(ink, lines, columns, _candidates(columns, portrait)[0])
     if not missing:
         raise PageRefused("not_ecg", "not an ECG page: its lines and columns fit no layout")
-    raise PageRefused("partial", f"only part of the leads is visible: {_listed(missing)} missing")
+    raise PageRefused("partial", f"only part of the leads is visible: {listed(missing)} missing")
 
 
 def find_columns(ink, lines):
@@ -95,7 +98,8 @@ def find_columns(ink, lines):
     """
     start, end = np.median(lines.starts[:, 0]), np.median(lines.ends)
     length = _TRACE_LENGTH * lines.pulses.height
-    if end - start > _SHORT * length:
+    run_off = end >= ink.shape[1] - _AT_EDGE
+    if not run_off and end - start > _SHORT * length:
         length = end - start
     reach = round(_SEPARATOR_REACH * length)
     spacing = np.mean(np.diff(lines.baselines)) / lines.pulses.height
@@ -177,7 +181,8 @@ def _missing(ink, lines, columns, layout):
     ]
 
 
-def _listed(names):
+def listed(names):
+    """Names as a sentence's subject and verb: `"V4, V5 and V6 are"`."""
     if len(names) == 1:
         return f"{names[0]} is"
     return f"{', '.join(names[:-1])} and {names[-1]} are"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ecg_lib.pages.columns import match_layout
+from ecg_lib.pages.columns import listed, match_layout
+from ecg_lib.pages.cut import missing_on_the_left
 from ecg_lib.pages.ink import look_at, look_through
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import Box
@@ -121,9 +122,11 @@ def detect(luma):
     look = look_at(luma)
     if look is None:
         raise PageRefused("blank", "not an ECG page: there is no ink on it")
+    whole = look
     look, lines = _find_lines(luma, look)
     if lines is None or len(lines) not in NUMBERS_OF_LINES:
         _refuse_if_turned(luma)
+        _refuse_if_cut(whole)
     if lines is None:
         raise PageRefused(
             "not_ecg",
@@ -156,6 +159,12 @@ def _refuse_if_turned(luma):
         _, lines = _find_lines(mended, look_at(mended))
         if lines is not None and len(lines) in NUMBERS_OF_LINES:
             raise PageRefused(reason, f"an ECG page that is {words}: turn it and read it again")
+
+
+def _refuse_if_cut(look):
+    missing = missing_on_the_left(look)
+    if missing:
+        raise PageRefused("partial", f"only part of the page is visible: {listed(missing)} missing")
 
 
 def _find_lines(luma, look):
