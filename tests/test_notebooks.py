@@ -55,6 +55,11 @@ def test_it_begins_with_its_purpose_and_ends_with_what_to_make_of_it(path):
 
 
 @each_notebook
+def test_it_says_at_its_top_where_it_runs_and_on_which_devices(path):
+    assert "print(environment_report(" in code_of(path)[1]
+
+
+@each_notebook
 def test_its_parameters_are_run_config_s_with_their_defaults(path):
     knobs = {field.name: field.default for field in fields(RunConfig)}
     parameters = parameters_of(path)
