@@ -24,12 +24,12 @@ test-slow: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/nbstripout --verify notebooks/*.ipynb kaggle_kernel/*.ipynb
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/nbstripout notebooks/*.ipynb
+	$(BIN)/nbstripout notebooks/*.ipynb kaggle_kernel/*.ipynb
 
 .venv/installed: requirements.txt pyproject.toml
 	@$(or $(PYTHON),false) $(suits) || { echo "ecg_lib needs Python 3.11 or 3.12: install one," \
