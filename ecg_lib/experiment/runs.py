@@ -324,12 +324,15 @@ def table_caption(folder):
 def table_markdown(folder):
     """The accuracy table of a folder of runs as Markdown, its caption below it.
 
-    Under a protocol with folds it is that of `ecg_lib.experiment.benchmark`.
+    Under a protocol with folds, and for a folder of several protocols' folders, it is that of
+    `ecg_lib.experiment.benchmark`.
     """
-    if _has_folds(folder):
-        from ecg_lib.experiment import benchmark
+    from ecg_lib.experiment import benchmark
 
+    if _has_folds(folder):
         return benchmark.table_markdown(folder)
+    if not finished_runs(folder) and any(finished_runs(folder / name) for name in PROTOCOLS):
+        return benchmark.side_by_side(folder)
     table = accuracy_table(folder)
     shares = [name for name in table if name in _SHARES]
     shown = table.drop(columns="run").assign(
@@ -382,8 +385,9 @@ def update_readme(readme):
     """Put the current tables into a README, between its pairs of table marks.
 
     A table of the folder `results/khan2021/published` stands between the lines
-    `<!-- table: results/khan2021/published -->` and `<!-- end of table -->`; a CSV file in place of
-    the folder stands there as it is. Both are given relative to the README.
+    `<!-- table: results/khan2021/published -->` and `<!-- end of table -->`, all protocols side by
+    side where it is their common folder, `results/khan2021`; a CSV file in place of a folder
+    stands there as it is. All are given relative to the README.
 
     Args:
         readme: path of the README.
