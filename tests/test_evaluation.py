@@ -87,18 +87,24 @@ def test_a_class_that_is_all_there_is_has_no_specificity():
 
 
 def test_parts_and_metrics(predictions):
-    assert {name: len(part) for name, part in parts(predictions).items()} == {
+    assert {name: len(part) for name, part in parts(predictions, "plain").items()} == {
         "test": 6,
         "validation": 6,
         "both": 12,
     }
-    found = json.loads(json.dumps(metrics(predictions)))
+    found = json.loads(json.dumps(metrics(predictions, "plain")))
     assert found["both"]["confusion_matrix"] == COUNTS
     assert found["both"]["accuracy"] == pytest.approx(7 / 12)
-    for name, part in parts(predictions).items():
+    for name, part in parts(predictions, "plain").items():
         assert found[name]["pages"] == len(part)
         assert found[name]["accuracy"] == accuracy(part)
         assert found[name]["classes"] == class_table(part).to_dict("index")
+
+
+@pytest.mark.parametrize("protocol", ["clean", "clean-3x4"])
+def test_pages_that_chose_the_epoch_are_never_pooled_with_test_pages(predictions, protocol):
+    assert list(parts(predictions, protocol)) == ["test", "validation"]
+    assert list(metrics(predictions, protocol)) == ["test", "validation"]
 
 
 @pytest.mark.real

@@ -61,7 +61,7 @@ def test_table_is_computed_from_the_predictions(folder, run, right):
     predictions = predict_rightly(run, right)
     (row,) = runs.accuracy_table(folder).to_dict("records")
     assert row["both"] == right / 10
-    for name, part in parts(predictions).items():
+    for name, part in parts(predictions, "plain").items():
         assert row[name] == accuracy(part)
     assert f"| {right / 10:.4f} |" in runs.table_markdown(folder)
 

@@ -170,7 +170,7 @@ def test_run_folder_is_complete_and_true(finished_run):
 
     record = record_of(folder)
     assert inputs.identity.items() <= record.items()
-    assert record["metrics"] == json.loads(json.dumps(metrics(predictions)))
+    assert record["metrics"] == json.loads(json.dumps(metrics(predictions, finished_run.protocol)))
     assert record["pages"] == {"train": 15, "validation": 5, "test": 5}
     assert record["resumed"] is False
     assert record["epochs_done"] == record["epoch_kept"] == 2

@@ -246,7 +246,7 @@ def _write_naive_run(config, inputs, name):
             "classes": classes,
             "parameters": 0,
             "pages": {split: len(of_split) for split, of_split in rows.items()},
-            "metrics": metrics(runs.read_predictions(folder)),
+            "metrics": metrics(runs.read_predictions(folder), config.protocol),
         },
     )
 

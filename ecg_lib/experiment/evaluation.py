@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from ecg_lib.data.splits import SPLITS
+from ecg_lib.data.splits import PROTOCOLS, SPLITS
 
 SCORED_SPLITS = SPLITS[1:]
 
@@ -23,13 +23,15 @@ def predicted_classes(predictions):
     return logits.idxmax(axis="columns").str.removeprefix(LOGIT)
 
 
-def parts(predictions):
+def parts(predictions, protocol):
     """The scored parts of a run: `{"test": ..., "validation": ..., "both": ...}`.
 
-    `both` is what the published experiment reports its accuracy on.
+    `both` is what the published experiment reports its accuracy on. Under a protocol whose
+    validation pages choose the epoch that is kept they tell nothing of new pages, and there is no
+    such part.
     """
     scored = {name: predictions[predictions["split"] == name] for name in reversed(SCORED_SPLITS)}
-    return scored | {"both": predictions}
+    return scored if PROTOCOLS[protocol].keep_best else scored | {"both": predictions}
 
 
 def confusion(predictions):
@@ -69,7 +71,7 @@ def class_table(predictions):
     return table.assign(pages=[*pages, pages.sum()])
 
 
-def metrics(predictions):
+def metrics(predictions, protocol):
     """All figures of a run as plain numbers, for `run.json`: `{part: {...}}`."""
     return {
         name: {
@@ -78,5 +80,5 @@ def metrics(predictions):
             "confusion_matrix": confusion(part).to_numpy().tolist(),
             "classes": class_table(part).to_dict("index"),
         }
-        for name, part in parts(predictions).items()
+        for name, part in parts(predictions, protocol).items()
     }

@@ -180,7 +180,7 @@ def external_table(predictions, run):
         `(table, threshold)`: a DataFrame of text, ready to be shown, and the threshold as a
         probability.
     """
-    own = parts(runs.read_predictions(run))
+    own = parts(runs.read_predictions(run), runs.read_record(run)["config"]["protocol"])
     fixed_on = _normal_and_infarction(own["validation"])
     threshold = best_threshold(
         infarction_scores(fixed_on), (fixed_on["label"] != "normal").to_numpy()

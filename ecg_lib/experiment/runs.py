@@ -287,9 +287,8 @@ def accuracy_table(folder):
 def _table_row(run):
     record = read_record(run)
     config = record["config"]
-    measured = {
-        name: accuracy(part) for name, part in parts(read_predictions(run)).items() if len(part)
-    }
+    scored = parts(read_predictions(run), config["protocol"])
+    measured = {name: accuracy(part) for name, part in scored.items() if len(part)}
     row = {
         "model": MODEL_NAMES[config["model"]],
         "run": run.name,
