@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -20,26 +21,38 @@ def page_figure(luma, boxes, title, names=CROPS):
         title: the figure's title.
         names: the boxes' names.
     """
+    figure, axes = _page_axes(luma, title)
+    colours = plt.get_cmap("tab20").colors
+    for (box, label), colour in zip(_labels(boxes, names).items(), colours, strict=False):
+        _draw_box(axes, box, label, colour)
+    return figure
+
+
+def _page_axes(luma, title):
     height, width = luma.shape
     figure = Figure(figsize=(11, 11 * height / width), layout="constrained")
     axes = figure.subplots()
     axes.imshow(luma, cmap="gray", vmin=0, vmax=255)
-    colours = plt.get_cmap("tab20").colors
-    # Without a rhythm strip, lead II stands for it: one box with two names.
+    axes.set_title(title)
+    axes.axis("off")
+    return figure, axes
+
+
+def _labels(boxes, names):
+    """Label of each distinct box: without a rhythm strip, lead II stands for it."""
     labels = {}
     for box, name in zip(boxes, names, strict=True):
         labels.setdefault(tuple(box), []).append(name)
-    for (box, label), colour in zip(labels.items(), colours, strict=False):
-        left, top, right, bottom = box
-        axes.add_patch(
-            Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=2)
-        )
-        style = {"color": "white", "fontsize": 9, "va": "top"}
-        frame = {"color": colour, "pad": 1.5}
-        axes.text(left + 6, top + 6, " = ".join(label), **style, bbox=frame)
-    axes.set_title(title)
-    axes.axis("off")
-    return figure
+    return {box: " = ".join(named) for box, named in labels.items()}
+
+
+def _draw_box(axes, box, label, colour):
+    left, top, right, bottom = box
+    axes.add_patch(
+        Rectangle((left, top), right - left, bottom - top, fill=False, color=colour, lw=2)
+    )
+    style = {"color": "white", "fontsize": 9, "va": "top"}
+    axes.text(left + 6, top + 6, label, **style, bbox={"color": colour, "pad": 1.5})
 
 
 def crops_figure(crops, title, names=CROPS):
@@ -135,5 +148,73 @@ def reliability_figure(scored, title):
         error = judgement.expected_calibration_error(scored, prefix)
         axes.plot(bins["confidence"], bins["accuracy"], "o-", label=f"{label}, ECE {error:.3f}")
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), title=title)
+    axes.legend()
+    return figure
+
+
+EXPLANATION_COLOURS = "PuOr_r"
+"""Orange speaks for the class, purple against it; also to people who cannot tell red from green."""
+
+
+def explanation_figure(luma, painted, boxes, title, unit, names=CROPS):
+    """A page with an explanation laid over it, its boxes and their names.
+
+    Args:
+        luma: uint8 array `(height, width)`, the rectified page in grey levels.
+        painted: float array of the same shape, as `ecg_lib.experiment.explain.paint` returns it.
+        boxes: 13 boxes `(left, top, right, bottom)` in pixels of that page.
+        title: the figure's title.
+        unit: what the values are, for the colour bar.
+        names: the boxes' names.
+    """
+    figure, axes = _page_axes(luma, title)
+    # A few pixels can outweigh all others; they share the last colour.
+    limit = np.quantile(abs(painted[painted != 0]), 0.99) if painted.any() else 1
+    image = axes.imshow(
+        painted,
+        cmap=EXPLANATION_COLOURS,
+        vmin=-limit,
+        vmax=limit,
+        alpha=0.8 * np.minimum(abs(painted) / limit, 1),
+    )
+    for box, label in _labels(boxes, names).items():
+        _draw_box(axes, box, label, "dimgray")
+    colours = ScalarMappable(image.norm, image.cmap)
+    figure.colorbar(colours, ax=axes, label=unit, shrink=0.7, extend="both")
+    return figure
+
+
+def leads_figure(values, title, unit, names=CROPS):
+    """A bar for each crop.
+
+    Args:
+        values: float array `(13,)`, positive where the crop speaks for the class.
+        title: the figure's title.
+        unit: what the values are, for the axis.
+        names: the crops' names.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    against, for_it = plt.get_cmap(EXPLANATION_COLOURS)([0.15, 0.85])
+    colours = np.where((np.asarray(values) > 0)[:, np.newaxis], for_it, against)
+    axes.barh(names, values, color=colours)
+    axes.axvline(0, color="black", lw=0.8)
+    axes.invert_yaxis()
+    axes.set(xlabel=unit, title=title)
+    return figure
+
+
+def deletion_figure(table, title):
+    """How the probability of a class falls as crops are taken away in different orders.
+
+    Args:
+        table: DataFrame as `ecg_lib.experiment.explain.deletion_table` returns it.
+        title: the figure's title.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for (name, curve), style in zip(table.items(), ("o-", "s-", "k:"), strict=True):
+        axes.plot(curve, style, label=f"{name}: mean {curve.mean():.3f}")
+    axes.set(xlabel=table.index.name, ylabel="probability", ylim=(0, 1), title=title)
     axes.legend()
     return figure
