@@ -62,7 +62,7 @@ def find_pages(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: expected a folder with one folder a class")
-    files = sorted(path for path in folder.rglob("*") if _could_be_page(path, folder))
+    files = page_files(folder)
     classes = {path: _class_of(path, folder) for path in files}
     bad = {path: reason for path in files if (reason := _fault(path, classes[path]))}
     good = [path for path in files if path not in bad]
@@ -77,6 +77,17 @@ def find_pages(folder):
     )
     faults = [(path.relative_to(folder).as_posix(), reason) for path, reason in bad.items()]
     return _identify(pages), pd.DataFrame(faults, columns=["file", "reason"])
+
+
+def page_files(folder):
+    """The files of a folder tree that are meant as pages, in the order of their names.
+
+    Hidden files are not, nor what lies beside pages: a page's truth, notes, a system's litter.
+
+    Args:
+        folder: a `Path`.
+    """
+    return sorted(path for path in folder.rglob("*") if _could_be_page(path, folder))
 
 
 def conflicts(pages):

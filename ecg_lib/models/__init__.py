@@ -57,6 +57,8 @@ def build(name, input_shape=(13, 64, 64), num_classes=5, **kwargs):
 def load(path):
     """Load a network from a `.keras` file, with the custom layers that it may hold.
 
+    A file from an unknown source runs no code: Keras' safe mode stays on.
+
     Args:
         path: the file.
 
@@ -64,9 +66,13 @@ def load(path):
         A `keras.Model`.
 
     Raises:
-        InputError: if there is no such file.
+        InputError: if there is no such file, if it holds code, or if it cannot be read.
     """
     if not Path(path).is_file():
         raise InputError(f"no model at {path}: expected a .keras file")
     import_module(f"{__name__}.layers")  # Registers the custom layers.
-    return import_module("keras").models.load_model(path)
+    try:
+        return import_module("keras").models.load_model(path)
+    except Exception as error:  # What is wrong with a file decides which error it is.
+        fault = "holds code, which is not run" if "safe_mode" in str(error) else "cannot be read"
+        raise InputError(f"{path} {fault}: expected a .keras file without code") from error

@@ -1,0 +1,169 @@
+"""Which foreign pages are refused: by reading alone, by four measures of familiarity, and by both.
+
+    python benchmarks/refusal.py PAGES_FOLDER RECORDINGS [--run results/models/cnn_2d]
+
+PAGES_FOLDER holds the published pages, RECORDINGS a sample of PTB-XL. The table goes to refusal.csv
+in the run folder, from which the run's model card takes it. It takes about ten minutes on two free
+cores.
+
+A measure alone is tried on crops that were cut where a page that can be read has its leads. Every
+measure has the threshold that keeps 99 % of the run's validation pages. `predict` uses the spread
+of logits (`ecg_lib.serving.familiarity`): the features know more, but they need the training
+pages, which no run folder holds.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from not_ecgs import pictures
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp, softmax
+
+from ecg_lib.data.prepared import prepare
+from ecg_lib.data.splits import split_pages
+from ecg_lib.experiment import runs
+from ecg_lib.experiment.judgement import fit_temperature
+from ecg_lib.models import load
+from ecg_lib.pages.detect import PageRefused, detect
+from ecg_lib.pages.preprocess import crop_leads, read_luma
+from ecg_lib.pages.signals import draw_recordings
+from ecg_lib.pages.synthetic import draw_set
+from ecg_lib.serving.familiarity import KEPT, familiarity
+
+ALTERED = {
+    "real pages upside down": lambda luma: luma[::-1, ::-1],
+    "real pages mirrored": lambda luma: luma[:, ::-1],
+    "real pages in negative": lambda luma: 255 - luma,
+}
+ALTERED_PAGES = 40
+DRAWN_PER_CLASS = 20
+LAYOUT = "standard_3x4_with_rhythm"
+SEED = 2021
+
+CHOSEN = "spread of logits"
+"""The measure that `predict` uses."""
+
+
+def is_read(luma):
+    try:
+        detect(luma)
+    except PageRefused:
+        return False
+    return True
+
+
+def share_read(lumas):
+    return np.mean(Parallel(n_jobs=-1)(delayed(is_read)(luma) for luma in lumas))
+
+
+def scaled_boxes(page, luma):
+    """A page's boxes, on a picture of another size."""
+    height, width = luma.shape
+    scale = np.array([width / page["width"], height / page["height"]] * 2)
+    return np.round(json.loads(page["boxes"]) * scale).astype(int).tolist()
+
+
+def foreign(pages_folder, recordings, prepared, validation_rows, options):
+    """Yield `(kind, crops, share that can be read)`; None for crops that come from no page."""
+    rng = np.random.default_rng(SEED)
+    pages = prepared.pages
+    real = np.array(prepared.crops[validation_rows])
+    orders = [rng.permutation(real.shape[1]) for _ in real]
+    shuffled = np.stack([crops[order] for crops, order in zip(real, orders, strict=True)])
+    yield "real crops, leads in random order", shuffled, None
+    yield "real crops, lead II 13 times", np.repeat(real[:, 1:2], real.shape[1], axis=1), None
+    yield "noise", rng.integers(0, 256, real.shape).astype(np.uint8), None
+
+    lumas = [luma for _, luma in pictures()]
+    usual = pages[pages["layout"] == LAYOUT].iloc[0]
+    crops = [crop_leads(luma, scaled_boxes(usual, luma), **options) for luma in lumas]
+    yield "pictures that are no ECGs", np.stack(crops), share_read(lumas)
+
+    chosen = pages.loc[rng.choice(validation_rows, ALTERED_PAGES, replace=False)]
+    for kind, alter in ALTERED.items():
+        lumas = [
+            np.ascontiguousarray(alter(read_luma(pages_folder / file))) for file in chosen["source"]
+        ]
+        crops = [
+            crop_leads(luma, scaled_boxes(page, luma), **options)
+            for luma, (_, page) in zip(lumas, chosen.iterrows(), strict=True)
+        ]
+        yield kind, np.stack(crops), share_read(lumas)
+
+    for kind, draw in {
+        "synthetic pages": lambda folder: draw_set(folder, DRAWN_PER_CLASS, seed=SEED, jobs=-1),
+        "PTB-XL, drawn": lambda folder: draw_recordings(
+            sorted(recordings.glob("*.hea")), folder / "normal", LAYOUT, jobs=-1
+        ),
+    }.items():
+        with tempfile.TemporaryDirectory() as work:
+            draw(Path(work, "pages"))
+            drawn = prepare(Path(work, "pages"), Path(work, "prepared"), **options)
+            read = len(drawn.pages) / (len(drawn.pages) + len(drawn.bad))
+            yield kind, np.array(drawn.crops[drawn.pages.index]), read
+
+
+class Measures:
+    """How foreign crops are to a network, by four measures; each grows with the foreignness."""
+
+    def __init__(self, model, train_crops, predictions):
+        self.model = keras.Model(model.input, [model.get_layer("logits").input, model.output])
+        self.familiarity = familiarity(predictions)
+        self.temperature = fit_temperature(predictions[predictions["split"] == "validation"])
+        self.train_features, _ = self.model.predict(train_crops, verbose=0)
+
+    def __call__(self, crops):
+        features, logits = self.model.predict(crops, verbose=0)
+        to_training = cdist(features, self.train_features, "cosine")
+        return pd.DataFrame(
+            {
+                "largest probability": -softmax(logits / self.temperature, axis=1).max(axis=1),
+                "energy": -logsumexp(logits, axis=1),
+                CHOSEN: self.familiarity.strangeness(logits),
+                "cosine distance of features": to_training.min(axis=1),
+            }
+        )
+
+
+def refusal_table(pages_folder, recordings, run, prepared_folder):
+    record = runs.read_record(run)
+    config = record["config"]
+    options = {name: config[name] for name in ("image_size", "ink_only")}
+    prepared = prepare(pages_folder, prepared_folder, **options)
+    split = split_pages(config["protocol"], prepared.pages, config["seed"], config["fold"])
+    rows = {name: split.index[split == name].to_numpy() for name in ("train", "validation", "test")}
+    crops = {name: np.array(prepared.crops[of_split]) for name, of_split in rows.items()}
+    measures = Measures(load(run / runs.MODEL), crops["train"], runs.read_predictions(run))
+    limits = measures(crops["validation"]).quantile(KEPT, interpolation="higher")
+
+    def row(kind, crops, read):
+        within = (measures(crops) <= limits).mean()
+        both = None if read is None else read * within[CHOSEN]
+        return {"pages": kind, "number": len(crops), "read": read, **within, "both": both}
+
+    table = [row("real test pages", crops["test"], None)]
+    for kind in foreign(pages_folder, recordings, prepared, rows["validation"], options):
+        table.append(row(*kind))
+        print(table[-1], flush=True)
+    return pd.DataFrame(table)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("pages_folder", type=Path)
+    parser.add_argument("recordings", type=Path)
+    parser.add_argument("--run", type=Path, default=Path("results/models/cnn_2d"))
+    parser.add_argument("--prepared", type=Path, default=Path("prepared/khan2021"))
+    options = parser.parse_args()
+    table = refusal_table(options.pages_folder, options.recordings, options.run, options.prepared)
+    table.to_csv(options.run / "refusal.csv", index=False, float_format="%.3f")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""Answers for single pages: calibrated probabilities, or the reason why there are none.
+
+A page is read as training pages are, so it is refused where its leads cannot be found; and it is
+refused where it looks like nothing that the network was trained on (`ecg_lib.serving.familiarity`).
+Probabilities are temperature scaled, with the temperature fitted on the run's validation pages.
+"""
+
+import glob
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+from scipy.special import softmax
+
+import ecg_lib
+from ecg_lib.data.catalogue import page_files
+from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.errors import InputError
+from ecg_lib.experiment import runs
+from ecg_lib.experiment.config import project_path
+from ecg_lib.experiment.judgement import PROBABILITY, fit_temperature
+from ecg_lib.models import load
+from ecg_lib.pages.detect import Detection, detect, rectify
+from ecg_lib.pages.leads import CROPS
+from ecg_lib.pages.preprocess import crop_leads, read_luma
+from ecg_lib.pages.refusal import PageRefused
+from ecg_lib.serving.familiarity import familiarity
+
+DEFAULT_RUN = "results/models/cnn_2d"
+"""The one run folder that is committed with its weights, seen from the project's folder."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said of one page.
+
+    Attributes:
+        file: the page's file.
+        refusal: the sentence that says why there is no answer, or None where there is one.
+        detection: the layout and the leads found, a `Detection`, or None where the page cannot
+            be read.
+        crops: uint8 `(13, height, width)`, what the network sees, or None as before.
+        strangeness: how far the page is from what the network knows, see `Familiarity`; or None.
+        probabilities: calibrated probability of each class by its name, or None without an answer.
+    """
+
+    file: Path
+    refusal: str | None = None
+    detection: Detection | None = None
+    crops: np.ndarray | None = None
+    strangeness: float | None = None
+    probabilities: dict[str, float] | None = None
+
+    @property
+    def label(self):
+        """The most probable class, or None."""
+        return self.probabilities and max(self.probabilities, key=self.probabilities.get)
+
+    @property
+    def confidence(self):
+        """The calibrated probability of `label`, 0 to 1, or None."""
+        return self.probabilities and self.probabilities[self.label]
+
+
+class Predictor:
+    """A trained network that answers for pages.
+
+    Args:
+        run: the run folder, with its weights; by default the committed CNN 2D.
+
+    Attributes:
+        run: the run folder, a `Path`.
+        record: its record, a dict.
+        model: the `keras.Model`.
+        temperature: what logits are divided by.
+        familiarity: the run's `Familiarity`.
+
+    Raises:
+        InputError: if the folder holds no finished run, no weights or others than the record
+            tells of, or if the network was trained with boxes that depend on the label.
+    """
+
+    def __init__(self, run=None):
+        self.run = _default_run() if run is None else Path(run)
+        self.record = runs.read_record(self.run)
+        _check_usable(self.run, self.record)
+        predictions = runs.read_predictions(self.run)
+        self.temperature = fit_temperature(predictions[predictions["split"] == "validation"])
+        self.familiarity = familiarity(predictions)
+        self.model = load(self.run / runs.MODEL)
+
+    def answers(self, files, jobs=-1):
+        """Answer for pages one after the other.
+
+        Args:
+            files: paths of the pages.
+            jobs: number of processes that read pages, -1 for one a core; one page needs one.
+
+        Yields:
+            An `Answer` a file, in the order of `files`.
+        """
+        options = {name: self.record["config"][name] for name in ("image_size", "ink_only")}
+        readings = joblib.Parallel(jobs if len(files) > 1 else 1, return_as="generator")(
+            joblib.delayed(_read)(file, options) for file in files
+        )
+        for file, reading in zip(files, readings, strict=True):
+            if isinstance(reading, InputError):
+                yield Answer(file, str(reading))
+            else:
+                yield self._answer(file, *reading)
+
+    def _answer(self, file, detection, crops):
+        logits = self.model.predict(crops[np.newaxis], verbose=0)
+        (strangeness,) = self.familiarity.strangeness(logits).tolist()
+        refusal = probabilities = None
+        if strangeness > self.familiarity.limit:
+            refusal = (
+                f"{file} looks like nothing that the network was trained on: its strangeness is "
+                f"{strangeness:.2f}, expected at most {self.familiarity.limit:.2f}"
+            )
+        else:
+            shares = softmax(logits[0].astype(float) / self.temperature)
+            probabilities = dict(zip(self.record["classes"], shares.tolist(), strict=True))
+        return Answer(file, refusal, detection, crops, strangeness, probabilities)
+
+
+def predict(pages, model=None, jobs=-1):
+    """Answer for pages with a trained network.
+
+    Args:
+        pages: a page's file, a folder of pages, a glob pattern, or a list of those.
+        model: a run folder with its weights; by default the committed CNN 2D.
+        jobs: number of processes that read pages, -1 for one a core.
+
+    Returns:
+        A list with an `Answer` a page. One that cannot be answered for says why.
+
+    Raises:
+        InputError: if there is no page, or the run cannot be used.
+
+    Example:
+        >>> (answer,) = ecg_lib.predict("page.jpg")
+        >>> answer.label, round(answer.confidence, 2)
+        ('normal', 0.87)
+    """
+    files = find_files([pages] if isinstance(pages, str | Path) else pages)
+    return list(Predictor(model).answers(files, jobs))
+
+
+def find_files(pages):
+    """The files that are meant by paths.
+
+    Args:
+        pages: paths of files, of folders, whose pages are taken at any depth, and glob patterns.
+
+    Returns:
+        A list of `Path`s, each once, in the order given. A file need not be there or be a page:
+        that is said when it is read.
+
+    Raises:
+        InputError: if a folder holds no files, or a pattern matches none.
+    """
+    found = {}
+    for page in map(Path, pages):
+        if page.is_dir():
+            files, fault = page_files(page), "holds no pages: expected image files"
+        elif glob.has_magic(str(page)) and not page.exists():
+            matches = sorted(map(Path, glob.glob(str(page), recursive=True)))  # noqa: PTH207
+            files, fault = [path for path in matches if path.is_file()], "matches no file"
+        else:
+            files, fault = [page], None
+        if not files:
+            raise InputError(f"{page} {fault}")
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def as_record(answer):
+    """An answer as a dict for JSON.
+
+    Returns:
+        dict with file; answered; refusal (None if answered); label, confidence and probabilities
+        (by class, 0 to 1; None if not answered); strangeness, layout, rhythm_lead,
+        reading_confidence (0 to 1, how well the page fits its layout), boxes (by crop: left, top,
+        right, bottom, in pixels of the rectified page) and homography (3x3, from those pixels to
+        the file's; the identity for a flat page), all None if the page cannot be read.
+    """
+    found = answer.detection
+    return {
+        "file": str(answer.file),
+        "answered": answer.refusal is None,
+        "refusal": answer.refusal,
+        "label": answer.label,
+        "confidence": answer.confidence,
+        "probabilities": answer.probabilities,
+        "strangeness": answer.strangeness,
+        "layout": found and found.layout,
+        "rhythm_lead": found and found.rhythm_lead,
+        "reading_confidence": found and found.confidence,
+        "boxes": found and dict(zip(CROPS, map(list, found.boxes), strict=True)),
+        "homography": found and found.homography.tolist(),
+    }
+
+
+def as_row(answer, classes):
+    """An answer as a flat dict for a table: that of `as_record` without boxes and homography, its
+    probabilities under `p_<class>`."""
+    row = as_record(answer)
+    probabilities = row.pop("probabilities") or {}
+    del row["boxes"], row["homography"]
+    return row | {PROBABILITY + name: probabilities.get(name) for name in classes}
+
+
+def _default_run():
+    folders = (project_path(DEFAULT_RUN), Path(ecg_lib.__file__).parents[1] / DEFAULT_RUN)
+    return next((folder for folder in folders if folder.exists()), folders[0])
+
+
+def _check_usable(run, record):
+    protocol = record["config"]["protocol"]
+    if PROTOCOLS[protocol].boxes == "published":
+        raise InputError(
+            f"{run} was trained under the protocol {protocol} and cannot answer for a page: its "
+            f"boxes depend on the label; expected a run of another protocol"
+        )
+    weights = run / runs.MODEL
+    if not weights.is_file():
+        raise InputError(
+            f"{run} holds no {runs.MODEL}: train one with python -m ecg_lib run --data PAGES, or "
+            f"take {DEFAULT_RUN} of the project's repository"
+        )
+    if hashlib.sha256(weights.read_bytes()).hexdigest() != record["model_sha256"]:
+        raise InputError(
+            f"{weights} is not the network that {runs.RECORD} tells of: expected the file that was "
+            f"written with it"
+        )
+
+
+def _read(file, options):
+    """The page's `Detection` and its crops, or the `InputError` that says why not."""
+    try:
+        luma = read_luma(file)
+        found = detect(luma)
+        return found, crop_leads(rectify(luma, found), found.boxes, **options)
+    except PageRefused as refused:
+        return InputError(f"{file}: {refused}")
+    except InputError as error:
+        return error
