@@ -1,11 +1,13 @@
-"""The command line: `python -m ecg_lib draw | signals | prepare | look | audit | run | table`.
+"""The command line: `python -m ecg_lib draw | signals | prepare | look | predict | ... | card`.
 
 Exit status: 0 if all went well, some pages left out or not; 2 if the input or the options cannot
 be used; 1 if a training failed; 130 if interrupted.
 """
 
 import argparse
+import json
 import sys
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
@@ -66,6 +68,8 @@ def _parser():
     look.add_argument("--picture", type=Path, help="(default: PAGE_leads.png beside the page)")
     look.set_defaults(command=_look)
 
+    _add_predict(commands)
+
     audit = commands.add_parser(
         "audit",
         help="look for copies, leaks and shortcuts in the pages and their split",
@@ -92,7 +96,37 @@ def _parser():
     _add_knobs(table, ("results",))
     table.add_argument("--readme", type=Path, help="also put them into this README")
     table.set_defaults(command=_table)
+
+    card = commands.add_parser("card", help="write the model card of a finished run")
+    card.add_argument("run", type=Path, help="a run folder, such as results/models/cnn_2d")
+    card.set_defaults(command=_card)
     return parser
+
+
+def _add_predict(commands):
+    predict = commands.add_parser(
+        "predict",
+        help="answer for pages with a trained network",
+        description="Answer for pages with a trained network: calibrated probabilities of the "
+        "classes, or why there are none. Research software, not a diagnosis.",
+    )
+    predict.add_argument(
+        "pages", nargs="+", metavar="PAGE", help="an image file, a folder, or a glob pattern"
+    )
+    predict.add_argument(
+        "--model", type=Path, metavar="RUN", help="a run folder (default: the committed CNN 2D)"
+    )
+    predict.add_argument(
+        "--json", dest="as_json", action="store_true", help="print JSON in place of text"
+    )
+    predict.add_argument("--csv", type=Path, metavar="FILE", help="also write a table")
+    predict.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="also write one self-contained HTML page, with pictures and what drove each answer",
+    )
+    predict.set_defaults(command=_predict)
 
 
 def _add_signals(commands):
@@ -208,6 +242,47 @@ def _look(page, picture):
     except (OSError, ValueError) as error:
         raise InputError(f"{picture} cannot be written: {error}") from None
     print(f"{text}, confidence {found.confidence:.2f}; written to {picture}")
+
+
+def _predict(pages, model, as_json, csv, report):
+    from tqdm import tqdm
+
+    from ecg_lib.serving import predict
+    from ecg_lib.serving.card import DISCLAIMER, measure
+    from ecg_lib.serving.report import open_report
+
+    files = predict.find_files(pages)
+    predictor = predict.Predictor(model)
+    records = []
+    with ExitStack() as outputs:
+        tell = []
+        if csv:
+            table = predict.open_table(csv, predictor.record["classes"])
+            tell.append(outputs.enter_context(table))
+        if report:
+            tell.append(outputs.enter_context(open_report(report, predictor)))
+        if not as_json:
+            tell.append(lambda answer: tqdm.write(predict.describe(answer)))
+        answers = predictor.answers(files)
+        for answer in tqdm(answers, total=len(files), desc="answering", unit="page"):
+            for add in tell:
+                add(answer)
+            records.append(predict.as_record(answer))
+    answered = sum(record["answered"] for record in records)
+    measured = measure(predictor.run)
+    if as_json:
+        print(json.dumps({"notice": DISCLAIMER, "model": measured.as_record(), "pages": records}))
+    else:
+        print(f"{answered:,} pages answered for, {len(records) - answered:,} not")
+        print(f"{measured.summary}. {DISCLAIMER}")
+    if not answered:
+        raise InputError(f"no page could be answered for; the first: {records[0]['refusal']}")
+
+
+def _card(run):
+    from ecg_lib.serving.card import write_card
+
+    print(f"written to {write_card(run)}")
 
 
 def _audit(**given):

@@ -5,8 +5,10 @@ refused where it looks like nothing that the network was trained on (`ecg_lib.se
 Probabilities are temperature scaled, with the temperature fitted on the run's validation pages.
 """
 
+import csv
 import glob
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from scipy.special import softmax
 
 import ecg_lib
 from ecg_lib.data.catalogue import page_files
+from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
@@ -30,6 +33,10 @@ from ecg_lib.serving.familiarity import familiarity
 
 DEFAULT_RUN = "results/models/cnn_2d"
 """The one run folder that is committed with its weights, seen from the project's folder."""
+
+
+NOT_IN_TABLE = ("probabilities", "boxes", "homography")
+"""Fields of `as_record` that have no one value for a column."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,20 @@ def find_files(pages):
     return list(found)
 
 
+def describe(answer):
+    """An answer as a line of text."""
+    if answer.refusal is not None:
+        return f"no answer: {answer.refusal}"
+    shares = sorted(answer.probabilities.items(), key=lambda item: -item[1])
+    (label, confidence), *others = [(DISPLAY_NAMES[name], share) for name, share in shares]
+    found = answer.detection
+    return (
+        f"{answer.file}: {label} {confidence:.2f} ("
+        + ", ".join(f"{name} {share:.2f}" for name, share in others)
+        + f"); {found.layout}, 13 leads found, read with confidence {found.confidence:.2f}"
+    )
+
+
 def as_record(answer):
     """An answer as a dict for JSON.
 
@@ -204,13 +225,41 @@ def as_record(answer):
     }
 
 
-def as_row(answer, classes):
-    """An answer as a flat dict for a table: that of `as_record` without boxes and homography, its
-    probabilities under `p_<class>`."""
-    row = as_record(answer)
-    probabilities = row.pop("probabilities") or {}
-    del row["boxes"], row["homography"]
-    return row | {PROBABILITY + name: probabilities.get(name) for name in classes}
+@contextmanager
+def open_table(path, classes):
+    """Begin a CSV file of answers, whose rows are safe as soon as they are written.
+
+    Its columns are the fields of `as_record` without boxes and homography, and the probabilities
+    under `p_<class>`.
+
+    Args:
+        path: the file.
+        classes: the class names.
+
+    Yields:
+        A function of an `Answer` that adds its row.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    names = [name for name in as_record(Answer(path)) if name not in NOT_IN_TABLE]
+    try:
+        file = path.open("w", newline="", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    with file:
+        columns = [*names, *(PROBABILITY + name for name in classes)]
+        table = csv.DictWriter(file, columns, extrasaction="ignore")
+        table.writeheader()
+
+        def add(answer):
+            shares = (answer.probabilities or {}).items()
+            table.writerow(
+                as_record(answer) | {PROBABILITY + name: share for name, share in shares}
+            )
+            file.flush()
+
+        yield add
 
 
 def _default_run():

@@ -1,0 +1,317 @@
+"""A model's own measured limits, and the model card that tells of them.
+
+Everything comes from the run folder: its record, its predictions and, where
+`benchmarks/refusal.py` wrote it there, `refusal.csv`.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ecg_lib.data.catalogue import published_files
+from ecg_lib.data.classes import DISPLAY_NAMES
+from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.errors import InputError
+from ecg_lib.experiment import judgement, runs
+from ecg_lib.experiment.evaluation import LOGIT
+from ecg_lib.serving.familiarity import KEPT, familiarity
+
+CARD = "MODEL_CARD.md"
+REFUSALS = "refusal.csv"
+
+DISCLAIMER = "Research software, not a diagnosis."
+
+OVERALL = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy (mean sensitivity)",
+    "macro_f1": "macro F1",
+    "auroc": "AUROC (one class against the rest, mean)",
+}
+
+INTERVALS = (
+    f"In brackets: {judgement.CONFIDENCE:.0%} intervals, bootstrap over groups of pages (exams), "
+    f"{judgement.RESAMPLES:,} resamples."
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished run, measured on its own test pages.
+
+    Attributes:
+        run: the run folder.
+        record: its record.
+        predictions: DataFrame of its predictions.
+        scored: DataFrame of its test pages, as `judgement.score` returns it.
+        figures: DataFrame of all figures with their intervals, as `judgement.figures` returns it.
+    """
+
+    run: Path
+    record: dict
+    predictions: pd.DataFrame
+    scored: pd.DataFrame
+    figures: pd.DataFrame
+
+    @property
+    def network(self):
+        return runs.MODEL_NAMES[self.record["config"]["model"]]
+
+    @property
+    def protocol(self):
+        return self.record["config"]["protocol"]
+
+    @property
+    def summary(self):
+        """One sentence that says how often the network was right, and on what."""
+        return (
+            f"{self.network}, trained on {self.record['data']} under the protocol {self.protocol}: "
+            f"right on {_interval(self.figures.loc['accuracy'])} of {len(self.scored):,} test pages"
+        )
+
+    def as_record(self):
+        """The network and its figures as a dict for JSON: run, network, data, protocol,
+        test_pages, and figures, each with value, low and high."""
+        return {
+            "run": str(self.run),
+            "network": self.network,
+            "data": self.record["data"],
+            "protocol": self.protocol,
+            "test_pages": len(self.scored),
+            # Where no page can tell, a figure is not a number, which JSON does not know.
+            "figures": self.figures.astype(object)
+            .where(self.figures.notna(), None)
+            .to_dict("index"),
+        }
+
+    @property
+    def overall_table(self):
+        """DataFrame of text: figure, test pages."""
+        rows = [(words, _interval(self.figures.loc[name])) for name, words in OVERALL.items()]
+        return pd.DataFrame(rows, columns=["figure", "test pages"])
+
+    @property
+    def class_table(self):
+        """DataFrame of text: class, pages, sensitivity, specificity, AUROC."""
+        rows = []
+        for name in judgement.scored_classes(self.scored):
+            rows.append(
+                {
+                    "class": DISPLAY_NAMES[name],
+                    "pages": (self.scored["label"] == name).sum(),
+                    **{
+                        title: _interval(self.figures.loc[f"{figure}_{name}"])
+                        for title, figure in (
+                            ("sensitivity", "sensitivity"),
+                            ("specificity", "specificity"),
+                            ("AUROC", "auroc"),
+                        )
+                    },
+                }
+            )
+        return pd.DataFrame(rows)
+
+    @property
+    def layout_table(self):
+        """DataFrame of text: layout, pages, accuracy, pages of each class. Without rows where the
+        pages are not the published ones."""
+        known = published_files().drop_duplicates("page_id").set_index("page_id")["layout"]
+        rows = []
+        for layout, pages in self.scored.groupby(self.scored["page_id"].map(known)):
+            counts = pages["label"].value_counts()
+            rows.append(
+                {
+                    "layout": layout,
+                    "pages": len(pages),
+                    "accuracy": _interval(_figures(pages).loc["accuracy"]),
+                    **{
+                        DISPLAY_NAMES[name]: counts.get(name, 0)
+                        for name in judgement.scored_classes(self.scored)
+                    },
+                }
+            )
+        return pd.DataFrame(rows)
+
+    @property
+    def calibration_table(self):
+        """DataFrame of text: probabilities, expected calibration error, Brier score."""
+        rows = []
+        for words, prefix in (
+            ("as trained", judgement.PROBABILITY),
+            (f"divided by {self.temperature:.3f}, as shown", judgement.CALIBRATED),
+        ):
+            error = judgement.expected_calibration_error(self.scored, prefix)
+            brier = judgement.brier_score(self.scored, prefix)
+            rows.append((f"logits {words}", f"{error:.3f}", f"{brier:.3f}"))
+        columns = ["probabilities from", "expected calibration error", "Brier score (0 to 2)"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def temperature(self):
+        validation = self.predictions[self.predictions["split"] == "validation"]
+        return judgement.fit_temperature(validation)
+
+
+def measure(run):
+    """Measure a finished run on its own test pages: a `Measured`.
+
+    Args:
+        run: the run folder.
+
+    Raises:
+        InputError: if it holds no finished run.
+    """
+    record = runs.read_record(run)
+    predictions = runs.read_predictions(run)
+    scored = judgement.score(predictions)
+    return Measured(run, record, predictions, scored, _figures(scored))
+
+
+def model_card(run):
+    """The model card of a run, as Markdown.
+
+    Args:
+        run: the run folder.
+
+    Raises:
+        InputError: if it holds no finished run.
+    """
+    measured = measure(run)
+    return f"""\
+# Model card: {measured.network}
+
+{DISCLAIMER} Written by `python -m ecg_lib card` from the run record and the predictions beside it.
+
+## Model
+
+{_model_text(measured)}
+
+## Intended use
+
+To study how ECG pages are classified from their pictures: to reproduce, compare, question and
+teach. Not for diagnosis, triage, or any decision about a person. Nobody has tried it on patients.
+
+## Data and protocol
+
+{_data_text(measured)}
+
+## Figures on test pages
+
+{INTERVALS}
+
+{runs.markdown(measured.overall_table)}
+{runs.markdown(measured.class_table)}
+## By layout
+
+{_layout_text(measured)}
+## Calibration
+
+Probabilities are temperature scaled, with the temperature fitted on the validation pages; these are
+the figures on the test pages, the expected calibration error over {judgement.BINS} bins of \
+confidence.
+
+{runs.markdown(measured.calibration_table)}
+## When it refuses to answer
+
+{_refusal_text(measured)}
+## Limits
+
+- The test pages are of the same source as the training pages. What holds on pages of another
+  recorder, country or drawing is not in these figures; `python -m ecg_lib.experiment.external`
+  measures it, for the committed CNN 2D in `results/external/table.md`.
+- A class with few test pages has a wide interval: read the interval, not the figure.
+- Where a class comes on a layout or paper of its own, part of what is measured is layout or paper;
+  `audit.md` beside the tables of results says how much such shortcuts give.
+- Probabilities are those of the classes as frequent as in the training pages, which is not how
+  frequent they are among people.
+"""
+
+
+def write_card(run):
+    """Write the model card of a run into its folder; return its path."""
+    path = Path(run) / CARD
+    text = model_card(run)
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    return path
+
+
+def _model_text(measured):
+    record = measured.record
+    config = record["config"]
+    size = config["image_size"]
+    lines = {
+        "network": f"{measured.network}, {record['parameters']:,} parameters",
+        "input": f"13 crops of {size}x{size} pixels, "
+        f"{'only the ink' if config['ink_only'] else 'with paper and grid'}",
+        "output": f"a logit a class: {', '.join(record['classes'])}",
+        "training": f"{record['epochs_done']} epochs, random seed {config['seed']}, batch "
+        f"{config['batch_size']}, {' + '.join(record['devices'])}",
+        "code": f"ecg_lib {record['code_version']}, "
+        + ", ".join(f"{name} {version}" for name, version in record["libraries"].items()),
+        "weights": f"{runs.MODEL}, SHA-256 {record['model_sha256']}",
+    }
+    return "\n".join(f"- {name}: {text}" for name, text in lines.items())
+
+
+def _data_text(measured):
+    record = measured.record
+    protocol = PROTOCOLS[measured.protocol]
+    fold = f", fold {record['config']['fold']} of {protocol.folds}" if protocol.folds > 1 else ""
+    pages = ", ".join(f"{count:,} {split}" for split, count in record["pages"].items())
+    return (
+        f"- data: {record['data']} (hash {record['data_hash'][:12]})\n"
+        f"- protocol: {measured.protocol}{fold}: {protocol.description}\n"
+        f"- pages: {pages} (split {record['split_hash'][:12]})"
+    )
+
+
+def _layout_text(measured):
+    table = measured.layout_table
+    if table.empty:
+        return "The layouts of these pages are not in the catalogue of published pages.\n"
+    return (
+        "Share of test pages that are right, by layout, and how many pages of each class it has. A "
+        f"layout that nearly all pages of a class share tells that class by itself.\n\n"
+        f"{runs.markdown(table)}"
+    )
+
+
+def _refusal_text(measured):
+    known = familiarity(measured.predictions)
+    test = measured.predictions[measured.predictions["split"] == "test"]
+    kept = (known.strangeness(test.filter(like=LOGIT).to_numpy()) <= known.limit).mean()
+    text = (
+        "A page is refused where its leads cannot be found, and where it looks like nothing in "
+        "training. The measure is how far the spread (standard deviation) of its logits is from "
+        "that of the usual validation page, as the logarithm of their quotient: at most "
+        f"{known.limit:.3f}, which keeps at least {KEPT:.0%} of the validation pages, and of the "
+        f"test pages {kept:.1%}.\n"
+    )
+    path = measured.run / REFUSALS
+    if not path.is_file():
+        return text
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return f"""\
+{text}
+What is let through, as a share: by reading alone ("read"; empty where the crops are of no page), by
+each of four measures alone, on crops cut where a page has its leads, and by reading and the spread
+of logits together ("both"). The others are there for comparison, all at the limit that keeps 99 %
+of the validation pages. Reading is what keeps out pictures that are no ECGs; the measure notices
+the grossest strangeness only, and lets most drawn ECGs through.
+
+{runs.markdown(table)}"""
+
+
+def _figures(scored):
+    """Figures of pages among which a class may be missing, whose own figures are then NaN."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return judgement.figures(scored)
+
+
+def _interval(figure):
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
