@@ -40,7 +40,7 @@ STEPS = 32
 STEPS_AT_ONCE = 8
 """So few that a gradient of AttentionVGG fits into a small computer's memory."""
 
-RANDOM_ORDERS = 20
+RANDOM_ORDERS = 10
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -28,11 +29,11 @@ def page_figure(luma, boxes, title, names=CROPS):
     return figure
 
 
-def _page_axes(luma, title):
-    height, width = luma.shape
+def _page_axes(page, title):
+    height, width = page.shape[:2]
     figure = Figure(figsize=(11, 11 * height / width), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(luma, cmap="gray", vmin=0, vmax=255)
+    axes.imshow(page, cmap="gray", vmin=0, vmax=255)
     axes.set_title(title)
     axes.axis("off")
     return figure, axes
@@ -152,8 +153,12 @@ def reliability_figure(scored, title):
     return figure
 
 
-EXPLANATION_COLOURS = "PuOr_r"
-"""Orange speaks for the class, purple against it; also to people who cannot tell red from green."""
+EXPLANATION_COLOURS = ListedColormap(plt.get_cmap("PuOr_r")(np.linspace(0.15, 0.85, 256)))
+"""Orange speaks for the class, purple against it, also to people who cannot tell red from green;
+without the map's dark ends, on which no trace is seen."""
+
+INK_SHARE = 0.7
+"""How dark the page's ink is over an explanation: 0 not to be seen, 1 black."""
 
 
 def explanation_figure(luma, painted, boxes, title, unit, names=CROPS):
@@ -167,19 +172,15 @@ def explanation_figure(luma, painted, boxes, title, unit, names=CROPS):
         unit: what the values are, for the colour bar.
         names: the boxes' names.
     """
-    figure, axes = _page_axes(luma, title)
     # A few pixels can outweigh all others; they share the last colour.
     limit = np.quantile(abs(painted[painted != 0]), 0.99) if painted.any() else 1
-    image = axes.imshow(
-        painted,
-        cmap=EXPLANATION_COLOURS,
-        vmin=-limit,
-        vmax=limit,
-        alpha=0.8 * np.minimum(abs(painted) / limit, 1),
-    )
+    colours = ScalarMappable(Normalize(-limit, limit), EXPLANATION_COLOURS)
+    paint = colours.to_rgba(painted, bytes=True)[..., :3]
+    # Like ink on coloured paper, but never so dark that the colour is lost.
+    ink = (INK_SHARE * luma + (1 - INK_SHARE) * 255)[..., np.newaxis] / 255
+    figure, axes = _page_axes((paint * ink).astype(np.uint8), title)
     for box, label in _labels(boxes, names).items():
         _draw_box(axes, box, label, "dimgray")
-    colours = ScalarMappable(image.norm, image.cmap)
     figure.colorbar(colours, ax=axes, label=unit, shrink=0.7, extend="both")
     return figure
 
@@ -195,7 +196,7 @@ def leads_figure(values, title, unit, names=CROPS):
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    against, for_it = plt.get_cmap(EXPLANATION_COLOURS)([0.15, 0.85])
+    against, for_it = EXPLANATION_COLOURS([0.0, 1.0])
     colours = np.where((np.asarray(values) > 0)[:, np.newaxis], for_it, against)
     axes.barh(names, values, color=colours)
     axes.axvline(0, color="black", lw=0.8)
