@@ -22,10 +22,19 @@ def test_one_device_needs_no_mirrors(name):
 
 @no_gpu
 def test_mirrored_needs_two_devices():
-    with pytest.raises(InputError, match=r"'mirrored' needs two or more devices.*expected 'auto'"):
+    with pytest.raises(
+        InputError,
+        match=r"'mirrored' needs two or more devices, here is only one, CPU .*expected 'auto'",
+    ):
         choose_strategy("mirrored")
     with pytest.raises(InputError, match="'mirrored' needs two"):
         environment_report("mirrored")
+
+
+def test_several_workers_are_no_single_device(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:1"]}}')
+    with pytest.raises(InputError, match=r"'single' is for one process, TF_CONFIG names 2 workers"):
+        choose_strategy("single")
 
 
 def test_report_says_where_and_with_what(monkeypatch):

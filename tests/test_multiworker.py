@@ -119,3 +119,23 @@ def test_two_workers_train_as_one_process(configure, tmp_path, run_on_two_worker
 
     alone = replace(config, results=str(tmp_path / "alone"))
     assert_same_run(config.run_path, train(alone, open_inputs(alone)))
+
+
+@pytest.mark.slow
+def test_two_workers_run_one_model_after_the_other(pages_folder, tmp_path, run_on_two_workers):
+    """The ports of one model's training are free again for the next."""
+    places = ("--data", pages_folder, "--prepared", tmp_path / "p", "--results", tmp_path / "r")
+    knobs = ("--image-size", 16, "--epochs", 1, "--batch-size", 4)
+    command = ("-m", "ecg_lib", "run", "--models", "testing", "cnn_2d", *places, *knobs)
+    chief, worker = run_on_two_workers(*command)
+    assert "| CNN 2D |" in chief and "| CNN 2D |" not in worker
+    (table,) = tmp_path.rglob("accuracy.md")
+    assert {path.name for path in runs.finished_runs(table.parent)} == {
+        "testing-16px-s1",
+        "cnn_2d-16px-s1",
+    }
+    assert {path.name for path in table.parent.glob("*.ipynb")} == {
+        f"{run}-16px-s1{worker}.ipynb"
+        for run in ("testing", "cnn_2d")
+        for worker in ("", ".worker1")
+    }

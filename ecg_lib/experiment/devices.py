@@ -40,8 +40,9 @@ def choose_strategy(name):
         return tf.distribute.OneDeviceStrategy(devices[0].name)
     if len(devices) < 2:
         raise InputError(
-            f"strategy 'mirrored' needs two or more devices, here is only {devices[0].name}: "
-            f"expected 'auto' or 'single', or a machine with two GPUs, such as Kaggle's T4 x2"
+            f"strategy 'mirrored' needs two or more devices, here is only one, "
+            f"{device_name(devices[0].name)}: expected 'auto' or 'single', or a machine with two "
+            f'GPUs, such as Kaggle\'s accelerator "GPU T4 x2"'
         )
     return _mirrored_over(tuple(device.name for device in devices))
 
