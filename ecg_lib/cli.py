@@ -1,4 +1,4 @@
-"""The command line: `python -m ecg_lib draw | signals | prepare | look | predict | ... | card`.
+"""The command line: `python -m ecg_lib COMMAND`, whose `--help` lists the commands.
 
 Exit status: 0 if all went well, some pages left out or not; 2 if the input or the options cannot
 be used; 1 if a training failed; 130 if interrupted.
@@ -263,8 +263,8 @@ def _predict(pages, model, as_json, csv, report):
             tell.append(outputs.enter_context(open_report(report, predictor)))
         if not as_json:
             tell.append(lambda answer: tqdm.write(predict.describe(answer)))
-        answers = predictor.answers(files)
-        for answer in tqdm(answers, total=len(files), desc="answering", unit="page"):
+        for file in tqdm(files, desc="answering", unit="page"):
+            answer = predictor.answer(file)
             for add in tell:
                 add(answer)
             records.append(predict.as_record(answer))

@@ -31,8 +31,8 @@ OVERALL = {
 }
 
 INTERVALS = (
-    f"In brackets: {judgement.CONFIDENCE:.0%} intervals, bootstrap over groups of pages (exams), "
-    f"{judgement.RESAMPLES:,} resamples."
+    f"In brackets: {round(100 * judgement.CONFIDENCE)} % intervals, bootstrap over groups of pages "
+    f"(exams), {judgement.RESAMPLES:,} resamples."
 )
 
 
@@ -190,7 +190,7 @@ def model_card(run):
 ## Intended use
 
 To study how ECG pages are classified from their pictures: to reproduce, compare, question and
-teach. Not for diagnosis, triage, or any decision about a person. Nobody has tried it on patients.
+teach. Not for diagnosis, triage, or any decision about a person. It was never tried on patients.
 
 ## Data and protocol
 
@@ -248,13 +248,18 @@ def _model_text(measured):
         "input": f"13 crops of {size}x{size} pixels, "
         f"{'only the ink' if config['ink_only'] else 'with paper and grid'}",
         "output": f"a logit a class: {', '.join(record['classes'])}",
-        "training": f"{record['epochs_done']} epochs, random seed {config['seed']}, batch "
-        f"{config['batch_size']}, {' + '.join(record['devices'])}",
+        "training": f"{record['epochs_done']} epochs, {_kept(record)}random seed "
+        f"{config['seed']}, batch {config['batch_size']}, {' + '.join(record['devices'])}",
         "code": f"ecg_lib {record['code_version']}, "
         + ", ".join(f"{name} {version}" for name, version in record["libraries"].items()),
         "weights": f"{runs.MODEL}, SHA-256 {record['model_sha256']}",
     }
     return "\n".join(f"- {name}: {text}" for name, text in lines.items())
+
+
+def _kept(record):
+    epoch = record.get("epoch_kept")
+    return "" if epoch is None else f"the weights after epoch {epoch}, "
 
 
 def _data_text(measured):
@@ -288,8 +293,8 @@ def _refusal_text(measured):
         "A page is refused where its leads cannot be found, and where it looks like nothing in "
         "training. The measure is how far the spread (standard deviation) of its logits is from "
         "that of the usual validation page, as the logarithm of their quotient: at most "
-        f"{known.limit:.3f}, which keeps at least {KEPT:.0%} of the validation pages, and of the "
-        f"test pages {kept:.1%}.\n"
+        f"{known.limit:.3f}, which keeps at least {round(100 * KEPT)} % of the validation "
+        f"pages, and of the test pages {100 * kept:.1f} %.\n"
     )
     path = measured.run / REFUSALS
     if not path.is_file():
@@ -299,9 +304,8 @@ def _refusal_text(measured):
 {text}
 What is let through, as a share: by reading alone ("read"; empty where the crops are of no page), by
 each of four measures alone, on crops cut where a page has its leads, and by reading and the spread
-of logits together ("both"). The others are there for comparison, all at the limit that keeps 99 %
-of the validation pages. Reading is what keeps out pictures that are no ECGs; the measure notices
-the grossest strangeness only, and lets most drawn ECGs through.
+of logits together ("both"). The other measures are there for comparison, each at the limit that
+keeps {round(100 * KEPT)} % of the validation pages.
 
 {runs.markdown(table)}"""
 

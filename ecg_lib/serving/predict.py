@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 from scipy.special import softmax
 
@@ -98,27 +97,21 @@ class Predictor:
         self.familiarity = familiarity(predictions)
         self.model = load(self.run / runs.MODEL)
 
-    def answers(self, files, jobs=-1):
-        """Answer for pages one after the other.
+    def answer(self, file):
+        """Answer for a page.
 
         Args:
-            files: paths of the pages.
-            jobs: number of processes that read pages, -1 for one a core; one page needs one.
+            file: path of the page.
 
-        Yields:
-            An `Answer` a file, in the order of `files`.
+        Returns:
+            An `Answer`; where the page cannot be read, one that says why.
         """
-        options = {name: self.record["config"][name] for name in ("image_size", "ink_only")}
-        readings = joblib.Parallel(jobs if len(files) > 1 else 1, return_as="generator")(
-            joblib.delayed(_read)(file, options) for file in files
-        )
-        for file, reading in zip(files, readings, strict=True):
-            if isinstance(reading, InputError):
-                yield Answer(file, str(reading))
-            else:
-                yield self._answer(file, *reading)
-
-    def _answer(self, file, detection, crops):
+        try:
+            found, crops = _read(
+                file, self.record["config"]["image_size"], self.record["config"]["ink_only"]
+            )
+        except InputError as error:
+            return Answer(file, str(error))
         logits = self.model.predict(crops[np.newaxis], verbose=0)
         (strangeness,) = self.familiarity.strangeness(logits).tolist()
         refusal = probabilities = None
@@ -130,16 +123,15 @@ class Predictor:
         else:
             shares = softmax(logits[0].astype(float) / self.temperature)
             probabilities = dict(zip(self.record["classes"], shares.tolist(), strict=True))
-        return Answer(file, refusal, detection, crops, strangeness, probabilities)
+        return Answer(file, refusal, found, crops, strangeness, probabilities)
 
 
-def predict(pages, model=None, jobs=-1):
+def predict(pages, model=None):
     """Answer for pages with a trained network.
 
     Args:
         pages: a page's file, a folder of pages, a glob pattern, or a list of those.
         model: a run folder with its weights; by default the committed CNN 2D.
-        jobs: number of processes that read pages, -1 for one a core.
 
     Returns:
         A list with an `Answer` a page. One that cannot be answered for says why.
@@ -153,7 +145,8 @@ def predict(pages, model=None, jobs=-1):
         ('normal', 0.87)
     """
     files = find_files([pages] if isinstance(pages, str | Path) else pages)
-    return list(Predictor(model).answers(files, jobs))
+    predictor = Predictor(model)
+    return [predictor.answer(file) for file in files]
 
 
 def find_files(pages):
@@ -287,13 +280,11 @@ def _check_usable(run, record):
         )
 
 
-def _read(file, options):
-    """The page's `Detection` and its crops, or the `InputError` that says why not."""
+def _read(file, image_size, ink_only):
+    """The page's `Detection` and its crops."""
+    luma = read_luma(file)
     try:
-        luma = read_luma(file)
         found = detect(luma)
-        return found, crop_leads(rectify(luma, found), found.boxes, **options)
     except PageRefused as refused:
-        return InputError(f"{file}: {refused}")
-    except InputError as error:
-        return error
+        raise InputError(f"{file}: {refused}") from None
+    return found, crop_leads(rectify(luma, found), found.boxes, image_size, ink_only)
