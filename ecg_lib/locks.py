@@ -22,11 +22,16 @@ def locked(path, seconds):
     path.touch()
     end = time.monotonic() + seconds
     with closing(sqlite3.connect(path, timeout=0.5)) as connection:
-        while True:
-            try:
-                connection.execute("BEGIN EXCLUSIVE")
-                break
-            except sqlite3.OperationalError:
-                if time.monotonic() > end:
-                    raise TimeoutError(f"{path} is locked by another process") from None
+        while not _lock(connection):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{path} is locked by another process")
         yield
+
+
+def _lock(connection):
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.DatabaseError as error:
+        # Some network file systems have no locks; there nobody is kept out.
+        return error.sqlite_errorcode != sqlite3.SQLITE_BUSY
+    return True

@@ -16,8 +16,7 @@ import hashlib
 import json
 import platform
 import re
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module, resources
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.experiment.config import RunConfig
 from ecg_lib.experiment.evaluation import SCORED_SPLITS, accuracy, parts
 from ecg_lib.experiment.naive import NAIVE, NAIVE_NAMES
+from ecg_lib.locks import locked
 from ecg_lib.models import DISPLAY_NAMES, MODELS
 
 RECORD = "run.json"
@@ -100,23 +100,16 @@ def only_process_in(folder):
     Raises:
         InputError: if another process is at it, or the folder cannot be written to.
     """
-    path = folder.with_name(f".{folder.name}.lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
-    # SQLite locks a file in each operating system's own way, which frees it when a process is
-    # killed.
-    with closing(sqlite3.connect(path, timeout=LOCK_SECONDS)) as lock:
+    with ExitStack() as stack:
         try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.DatabaseError as error:
-            # Some network file systems have no locks; there nobody is kept out.
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise InputError(
-                    f"another process is training in {folder}: expected it to end first"
-                ) from None
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder.with_name(f".{folder.name}.lock"), LOCK_SECONDS))
+        except TimeoutError:
+            raise InputError(
+                f"another process is training in {folder}: expected it to end first"
+            ) from None
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
         yield
 
 
