@@ -1,0 +1,80 @@
+"""The model card says what the run folder says."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ecg_lib import cli
+from ecg_lib.data.catalogue import published_files
+from ecg_lib.experiment import runs
+from ecg_lib.experiment.evaluation import accuracy
+from ecg_lib.serving import card
+
+ROOT = Path(__file__).parents[1]
+COMMITTED = ROOT / "results" / "models" / "cnn_2d"
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return card.measure(COMMITTED)
+
+
+def test_the_committed_card_follows_from_the_committed_run():
+    assert (COMMITTED / card.CARD).read_text() == card.model_card(COMMITTED)
+
+
+def test_figures_are_those_of_the_test_pages(committed):
+    test = committed.predictions[committed.predictions["split"] == "test"]
+    assert f"right on {accuracy(test):.3f} (" in committed.summary
+    assert f"of {len(test)} test pages" in committed.summary
+    of_classes = committed.class_table.set_index("class")
+    normal = test[test["label"] == "normal"]
+    assert of_classes.loc["Normal", "pages"] == len(normal)
+    assert of_classes.loc["Normal", "sensitivity"].startswith(f"{accuracy(normal):.3f} (")
+
+
+def test_layouts_are_told_apart(committed):
+    layouts = published_files().drop_duplicates("page_id").set_index("page_id")["layout"]
+    test = committed.predictions[committed.predictions["split"] == "test"]
+    small = test[test["page_id"].map(layouts) == "standard_6x2_with_rhythm"]
+    row = committed.layout_table.set_index("layout").loc["standard_6x2_with_rhythm"]
+    assert row["pages"] == len(small)
+    assert row["accuracy"].startswith(f"{accuracy(small):.3f} (")
+    assert row["Normal"] == 0
+    assert committed.layout_table["pages"].sum() == len(test)
+
+
+def test_calibration_before_and_after(committed):
+    before, after = committed.calibration_table["expected calibration error"].astype(float)
+    assert before != after
+    assert f"{committed.temperature:.3f}" in committed.calibration_table.iloc[1, 0]
+
+
+def test_a_card_of_any_run(finished_run, tmp_path, capsys):
+    """Of other pages than the published ones, with classes that no test page has."""
+    run = shutil.copytree(finished_run.run_path, tmp_path / "run")
+    predictions = runs.read_predictions(run)
+    is_covid = (predictions["split"] == "test") & (predictions["label"] == "covid_19")
+    predictions[~is_covid].to_csv(run / runs.PREDICTIONS, index=False)
+    assert cli.main(["card", str(run)]) == 0
+    assert card.CARD in capsys.readouterr().out
+    text = (run / card.CARD).read_text()
+    assert "not in the catalogue" in text
+    assert card.DISCLAIMER in text
+    record = runs.read_record(run)
+    assert record["model_sha256"] in text and record["split_hash"][:12] in text
+    assert json.dumps(card.measure(run).as_record(), allow_nan=False)
+
+
+def test_what_is_let_through_stands_in_the_card_if_it_was_measured(finished_run, tmp_path):
+    run = shutil.copytree(finished_run.run_path, tmp_path / "run")
+    assert "What is let through" not in card.model_card(run)
+    (run / card.REFUSALS).write_text("pages,number,read\nnoise,5,0.250\n")
+    assert "| noise | 5 | 0.250 |" in card.model_card(run)
+
+
+def test_bad_runs(tmp_path, capsys):
+    assert cli.main(["card", str(tmp_path)]) == 2
+    assert "holds no finished run" in capsys.readouterr().err

@@ -1,0 +1,272 @@
+"""Answers for single pages: what is said, what is refused, and what the command prints."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.special import softmax
+
+import ecg_lib
+from ecg_lib import cli
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.errors import InputError
+from ecg_lib.experiment import runs
+from ecg_lib.experiment.evaluation import LOGIT
+from ecg_lib.experiment.judgement import fit_temperature
+from ecg_lib.models import load
+from ecg_lib.pages.leads import CROPS
+from ecg_lib.serving import predict
+from ecg_lib.serving.familiarity import KEPT, Familiarity, familiarity
+
+
+@pytest.fixture(scope="session")
+def predictor(finished_run):
+    return predict.Predictor(finished_run.run_path)
+
+
+@pytest.fixture
+def page(pages_folder):
+    return pages_folder / "normal" / "normal_0001.jpg"
+
+
+@pytest.fixture
+def run_copy(finished_run, tmp_path):
+    """A run folder that may be written into."""
+    return shutil.copytree(finished_run.run_path, tmp_path / "run")
+
+
+@pytest.fixture
+def mixed(page, tmp_path):
+    """A folder with a page, a file that is none, and a picture that is no ECG."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shutil.copy(page, folder / "a page.jpg")
+    (folder / "broken.jpg").write_bytes(page.read_bytes()[:900])
+    Image.new("L", (800, 600), 255).save(folder / "empty.png")
+    (folder / "notes.txt").touch()
+    return folder
+
+
+def refusal(capsys, *arguments):
+    """The one line that the command prints about what it cannot use."""
+    assert cli.main(["predict", *map(str, arguments)]) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+# --- Answers ---
+
+
+def test_the_answer_is_what_the_run_says_of_the_page(finished_run, predictor, pages_folder):
+    """Read by itself, each scored page gets the logits in `predictions.csv`, calibrated."""
+    predictions = runs.read_predictions(finished_run.run_path)
+    temperature = fit_temperature(predictions[predictions["split"] == "validation"])
+    for _, row in predictions[predictions["split"] == "test"].iterrows():
+        answer = predictor.answer(pages_folder / row["file"])
+        expected = softmax(row.filter(like=LOGIT).to_numpy(float) / temperature)
+        if answer.refusal is None:
+            np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-4)
+            assert list(answer.probabilities) == list(CLASSES)
+            assert answer.label == CLASSES[expected.argmax()]
+            assert answer.confidence == pytest.approx(expected.max(), abs=1e-4)
+        assert answer.crops.shape == (len(CROPS), 16, 16)
+
+
+def test_a_page_unlike_any_other_is_refused(predictor, page, monkeypatch):
+    answer = predictor.answer(page)
+    nothing = Familiarity(predictor.familiarity.usual, -1)
+    monkeypatch.setattr(predictor, "familiarity", nothing)
+    refused = predictor.answer(page)
+    assert "looks like nothing that the network was trained on" in refused.refusal
+    assert page.name in refused.refusal
+    assert refused.label is refused.confidence is refused.probabilities is None
+    assert refused.strangeness == pytest.approx(answer.strangeness)
+    assert refused.detection.boxes == answer.detection.boxes
+
+
+def test_a_page_that_cannot_be_read_is_refused(predictor, mixed):
+    broken = predictor.answer(mixed / "broken.jpg")
+    empty = predictor.answer(mixed / "empty.png")
+    assert "broken.jpg cannot be decoded" in broken.refusal
+    assert "empty.png: not an ECG page" in empty.refusal
+    assert broken.detection is empty.detection is None
+
+
+def test_predict_takes_a_path_or_several(finished_run, page):
+    (answer,) = ecg_lib.predict(page, finished_run.run_path)
+    again = ecg_lib.predict([str(page), page.parent], model=finished_run.run_path)
+    assert [found.file for found in again] == sorted(page.parent.glob("*.jpg"))
+    assert again[0].probabilities == answer.probabilities
+
+
+def test_ecg_lib_stays_light():
+    code = (
+        "import sys, ecg_lib\n"
+        "print(*{'tensorflow', 'keras', 'pandas', 'ecg_lib.serving'} & set(sys.modules))\n"
+        "ecg_lib.predictions"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == ""
+    assert "AttributeError: module 'ecg_lib' has no attribute 'predictions'" in done.stderr
+
+
+# --- Familiarity ---
+
+
+def made_up(logits, split="validation"):
+    table = pd.DataFrame(logits, columns=[LOGIT + name for name in CLASSES])
+    return table.assign(split=split)
+
+
+def test_the_limit_keeps_its_share_of_the_validation_pages():
+    logits = np.random.default_rng(0).normal(0, 3, (400, 5))
+    known = familiarity(pd.concat([made_up(logits), made_up(100 * logits, "test")]))
+    kept = (known.strangeness(logits) <= known.limit).mean()
+    assert KEPT <= kept <= KEPT + 1 / 400
+
+
+def test_logits_too_close_together_or_too_far_apart_are_strange():
+    known = familiarity(made_up(np.random.default_rng(0).normal(0, 3, (400, 5))))
+    logits = np.array([[3.0, -3, 3, -3, 0], [0.1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [90, 0, 0, 0, 0]])
+    assert list(known.strangeness(logits) <= known.limit) == [True, False, False, False]
+    # What all logits have in common tells nothing of the classes.
+    np.testing.assert_allclose(known.strangeness(logits[:1] + 50), known.strangeness(logits[:1]))
+
+
+# --- Files ---
+
+
+def test_folders_patterns_and_files(mixed):
+    names = ["a page.jpg", "broken.jpg", "empty.png"]
+    assert [path.name for path in predict.find_files([mixed])] == names
+    assert [path.name for path in predict.find_files([f"{mixed}/*.jpg", mixed])] == names
+    assert predict.find_files(["absent.jpg"])[0].name == "absent.jpg"
+
+
+def test_a_name_with_brackets_is_a_name(mixed):
+    named = (mixed / "empty.png").rename(mixed / "scan [2].png")
+    assert predict.find_files([named]) == [named]
+
+
+def test_nothing_found(tmp_path):
+    with pytest.raises(InputError, match="holds no pages"):
+        predict.find_files([tmp_path])
+    with pytest.raises(InputError, match=r"\*\.png matches no file"):
+        predict.find_files([tmp_path / "*.png"])
+
+
+# --- The run ---
+
+
+def test_no_run(tmp_path, page, capsys):
+    assert "holds no finished run" in refusal(capsys, page, "--model", tmp_path)
+
+
+def test_a_run_without_weights_says_where_to_get_some(run_copy, page, capsys):
+    (run_copy / runs.MODEL).unlink()
+    line = refusal(capsys, page, "--model", run_copy)
+    assert "python -m ecg_lib run" in line and predict.DEFAULT_RUN in line
+
+
+def test_weights_of_another_run(run_copy, page, capsys):
+    with (run_copy / runs.MODEL).open("ab") as file:
+        file.write(b"more")
+    assert "is not the network that run.json tells of" in refusal(capsys, page, "--model", run_copy)
+
+
+def test_boxes_that_depend_on_the_label(run_copy, page, capsys):
+    record = json.loads((run_copy / runs.RECORD).read_text())
+    record["config"]["protocol"] = "published"
+    (run_copy / runs.RECORD).write_text(json.dumps(record))
+    assert "boxes depend on the label" in refusal(capsys, page, "--model", run_copy)
+
+
+def test_a_file_that_holds_code_is_not_loaded(tmp_path):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: 2 * x)]).save(path)
+    with pytest.raises(InputError, match="holds code, which is not run") as refused:
+        load(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_file_that_is_no_network(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"PK not quite")
+    with pytest.raises(InputError, match="cannot be read"):
+        load(path)
+
+
+# --- The command ---
+
+
+def test_one_bad_page_does_not_stop_the_rest(finished_run, mixed, tmp_path, capsys):
+    table = tmp_path / "answers.csv"
+    model = str(finished_run.run_path)
+    assert cli.main(["predict", str(mixed), "--model", model, "--csv", str(table)]) == 0
+    shown = capsys.readouterr()
+    assert "no answer: " in shown.out and "13 leads found" in shown.out
+    assert "1 pages answered for, 2 not" in shown.out
+    assert "Research software, not a diagnosis." in shown.out
+    assert "3/3" in shown.err
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["answered"] for row in rows] == ["True", "False", "False"]
+    shares = [float(rows[0][f"p_{name}"]) for name in CLASSES]
+    assert sum(shares) == pytest.approx(1)
+    assert float(rows[0]["confidence"]) == max(shares)
+    assert "broken.jpg" in rows[1]["refusal"] and rows[1]["p_normal"] == ""
+
+
+def test_json(finished_run, mixed, capsys):
+    assert cli.main(["predict", str(mixed), "--model", str(finished_run.run_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["model"]["protocol"] == "plain"
+    assert set(said["model"]["figures"]["accuracy"]) == {"value", "low", "high"}
+    answered, *others = said["pages"]
+    assert tuple(answered["boxes"]) == CROPS
+    assert answered["homography"] == np.eye(3).tolist()
+    assert answered["label"] in CLASSES
+    assert {tuple(page) for page in others} == {tuple(answered)}
+    assert {page["boxes"] for page in others} == {None}
+
+
+def test_no_page_that_can_be_answered_for(finished_run, mixed, capsys):
+    line = refusal(capsys, mixed / "empty.png", "--model", finished_run.run_path)
+    assert "no page could be answered for; the first: " in line and "empty.png" in line
+
+
+def test_files_that_cannot_be_written(finished_run, page, tmp_path, capsys):
+    for option in ("--csv", "--report"):
+        line = refusal(capsys, page, "--model", finished_run.run_path, option, tmp_path)
+        assert "cannot be written" in line
+
+
+# --- The committed network ---
+
+
+def test_the_committed_network_is_the_default(page, tmp_path, monkeypatch):
+    """It is found from anywhere, and it answers for a page that a program drew."""
+    monkeypatch.chdir(tmp_path)
+    (answer,) = ecg_lib.predict(page)
+    assert answer.refusal is None
+    assert answer.crops.shape == (13, 64, 64)
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.real
+def test_the_committed_network_says_of_real_pages_what_it_said(real_pages):
+    predictor = predict.Predictor()
+    predictions = runs.read_predictions(predictor.run)
+    classes = predictor.record["classes"]
+    for _, row in predictions.groupby("label").first().iterrows():
+        answer = predictor.answer(real_pages / row["file"])
+        logits = row.filter(like=LOGIT).to_numpy(float)
+        expected = softmax(logits / predictor.temperature)
+        np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=0.02)
+        assert answer.label == classes[expected.argmax()]
