@@ -3,17 +3,21 @@
 import ast
 import json
 import re
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import RunConfig
 from ecg_lib.experiment.notebooks import parameters_of, run_notebook
+from ecg_lib.models import build
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+EXPLAIN = FOLDER / "05_explain_prediction.ipynb"
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -27,7 +31,13 @@ def code_of(path):
 
 def test_the_notebooks_of_the_design_are_there():
     names = {path.stem for path in NOTEBOOKS}
-    assert names == {"01_look_at_pages", "02_train_model", "03_results", "04_audit_data"}
+    assert names == {
+        "01_look_at_pages",
+        "02_train_model",
+        "03_results",
+        "04_audit_data",
+        "05_explain_prediction",
+    }
 
 
 @each_notebook
@@ -59,7 +69,9 @@ def test_it_says_at_its_top_where_it_runs_and_on_which_devices(path):
     assert "print(environment_report(" in code_of(path)[1]
 
 
-@each_notebook
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if path != EXPLAIN], ids=lambda path: path.stem
+)
 def test_its_parameters_are_run_config_s_with_their_defaults(path):
     knobs = {field.name: field.default for field in fields(RunConfig)}
     parameters = parameters_of(path)
@@ -69,6 +81,13 @@ def test_its_parameters_are_run_config_s_with_their_defaults(path):
 def test_the_training_notebook_has_every_parameter():
     parameters = parameters_of(FOLDER / "02_train_model.ipynb")
     assert list(parameters) == [field.name for field in fields(RunConfig)]
+
+
+def test_the_explaining_notebook_asks_the_committed_model_about_a_page_that_can_be_drawn():
+    parameters = parameters_of(EXPLAIN)
+    assert list(parameters) == ["run", "page"]
+    assert (FOLDER.parent / parameters["run"] / runs.MODEL).is_file()
+    assert Path(parameters["page"]).is_relative_to(RunConfig.data)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +157,19 @@ def test_looking_at_pages_under_papermill_shows_every_class(folders, tmp_path):
     parameters = {"data": folders["data"], "prepared": folders["prepared"], "image_size": 32}
     run_notebook(FOLDER / "01_look_at_pages.ipynb", tmp_path / "01.ipynb", parameters)
     assert pictures_of(tmp_path / "01.ipynb") == 10
+
+
+def test_explaining_under_papermill_shows_what_the_answer_hangs_on(finished_run, tiny, tmp_path):
+    run = shutil.copytree(finished_run.run_path, tmp_path / "run")
+    record = json.loads((run / runs.RECORD).read_text())
+    record["config"] |= {"model": "attention_vgg", "image_size": 32}
+    (run / runs.RECORD).write_text(json.dumps(record))
+    build("attention_vgg", (13, 32, 32), **tiny["attention_vgg"]).save(run / runs.MODEL)
+    page = finished_run.data_path / "normal" / "normal_0001.jpg"
+    run_notebook(EXPLAIN, tmp_path / "05.ipynb", {"run": str(run), "page": str(page)})
+    # Page and crops, bars and page of each of two explanations, three attention maps, deletion.
+    assert pictures_of(tmp_path / "05.ipynb") == 10
+    assert "AttentionVGG, temperature" in text_of(tmp_path / "05.ipynb")
 
 
 def test_a_path_means_the_same_in_jupyter_and_in_a_terminal(monkeypatch):

@@ -69,3 +69,47 @@ def test_accuracy_figure_shows_each_run(published):
     assert widths == [0.5, 0.6, 0.8, 0.9]
     assert {"A", "B", "validation", "test", "accuracy"} <= set(words(figure))
     assert ("published" in words(figure)) == published
+
+
+def test_explanation_figure_colours_the_page_where_it_was_painted():
+    page = np.full((60, 130), 255, np.uint8)
+    page[30] = 0
+    painted = np.zeros((60, 130))
+    painted[:, :10], painted[:, 10:20] = 0.5, -0.5
+    boxes = [(10 * number, 0, 10 * number + 10, 60) for number in range(13)]
+    figure = plots.explanation_figure(page, painted, boxes, "a page", "a unit")
+    shown = figure.axes[0].images[0].get_array().astype(int)
+    red, _, blue = 0, 1, 2
+    assert shown[5, 5, red] > shown[5, 5, blue] + 100  # orange: for
+    assert shown[5, 15, blue] > shown[5, 15, red] + 20  # purple: against
+    assert np.ptp(shown[5, 25]) < 5
+    assert (shown[30].sum(axis=-1) < 0.5 * shown[5].sum(axis=-1)).all()  # the trace is seen
+    assert {*CROPS, "a page", "a unit"} <= set(words(figure))
+
+
+def test_an_explanation_of_nothing_colours_nothing():
+    boxes = [(0, 0, 5, 5)] * 13
+    figure = plots.explanation_figure(
+        np.full((9, 9), 255, np.uint8), np.zeros((9, 9)), boxes, "a page", "a unit"
+    )
+    assert np.ptp(figure.axes[0].images[0].get_array(), axis=-1).max() < 5
+
+
+def test_leads_figure_parts_for_from_against():
+    values = np.linspace(-0.6, 0.6, 13)
+    figure = plots.leads_figure(values, "a page", "drop")
+    bars = figure.axes[0].patches
+    np.testing.assert_allclose([bar.get_width() for bar in bars], values)
+    assert len({bar.get_facecolor() for bar in bars}) == 2
+    assert bars[0].get_facecolor() != bars[-1].get_facecolor()
+    assert {*CROPS, "drop", "a page"} <= set(words(figure))
+
+
+def test_deletion_figure_shows_each_curve_and_its_mean():
+    table = pd.DataFrame(
+        {"occlusion": [1, 0.1, 0.1], "gradient": [1, 0.2, 0], "random": [1, 0.5, 0.3]}
+    )
+    figure = plots.deletion_figure(table.rename_axis("crops taken away"), "a page")
+    for line, (_, curve) in zip(figure.axes[0].lines, table.items(), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), curve)
+    assert {"occlusion: mean 0.400", "random: mean 0.600", "probability"} <= set(words(figure))
