@@ -273,7 +273,7 @@ def _predict(pages, model, as_json, csv, report):
     if as_json:
         print(json.dumps({"notice": DISCLAIMER, "model": measured.as_record(), "pages": records}))
     else:
-        print(f"{answered:,} pages answered for, {len(records) - answered:,} not")
+        print(f"{answered:,} of {len(records):,} pages answered for")
         print(f"{measured.summary}. {DISCLAIMER}")
     if not answered:
         raise InputError(f"no page could be answered for; the first: {records[0]['refusal']}")

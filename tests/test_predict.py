@@ -174,6 +174,11 @@ def test_a_run_without_weights_says_where_to_get_some(run_copy, page, capsys):
     assert "python -m ecg_lib run" in line and predict.DEFAULT_RUN in line
 
 
+def test_a_run_without_predictions(run_copy, page, capsys):
+    (run_copy / runs.PREDICTIONS).unlink()
+    assert "holds no predictions.csv" in refusal(capsys, page, "--model", run_copy)
+
+
 def test_weights_of_another_run(run_copy, page, capsys):
     with (run_copy / runs.MODEL).open("ab") as file:
         file.write(b"more")
@@ -211,7 +216,7 @@ def test_one_bad_page_does_not_stop_the_rest(finished_run, mixed, tmp_path, caps
     assert cli.main(["predict", str(mixed), "--model", model, "--csv", str(table)]) == 0
     shown = capsys.readouterr()
     assert "no answer: " in shown.out and "13 leads found" in shown.out
-    assert "1 pages answered for, 2 not" in shown.out
+    assert "1 of 3 pages answered for" in shown.out
     assert "Research software, not a diagnosis." in shown.out
     assert "3/3" in shown.err
     with table.open(newline="") as file:

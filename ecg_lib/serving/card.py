@@ -163,9 +163,20 @@ def measure(run):
         InputError: if it holds no finished run.
     """
     record = runs.read_record(run)
-    predictions = runs.read_predictions(run)
+    predictions = read_predictions(run)
     scored = judgement.score(predictions)
     return Measured(run, record, predictions, scored, _figures(scored))
+
+
+def read_predictions(run):
+    """The predictions of a run that may come from elsewhere, not all of it.
+
+    Raises:
+        InputError: if they are not there.
+    """
+    if not (run / runs.PREDICTIONS).is_file():
+        raise InputError(f"{run} holds no {runs.PREDICTIONS}: expected a whole run folder")
+    return runs.read_predictions(run)
 
 
 def model_card(run):

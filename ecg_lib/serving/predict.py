@@ -28,6 +28,7 @@ from ecg_lib.pages.detect import Detection, detect, rectify
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.pages.preprocess import crop_leads, read_luma
 from ecg_lib.pages.refusal import PageRefused
+from ecg_lib.serving.card import read_predictions
 from ecg_lib.serving.familiarity import familiarity
 
 DEFAULT_RUN = "results/models/cnn_2d"
@@ -92,7 +93,7 @@ class Predictor:
         self.run = _default_run() if run is None else Path(run)
         self.record = runs.read_record(self.run)
         _check_usable(self.run, self.record)
-        predictions = runs.read_predictions(self.run)
+        predictions = read_predictions(self.run)
         self.temperature = fit_temperature(predictions[predictions["split"] == "validation"])
         self.familiarity = familiarity(predictions)
         self.model = load(self.run / runs.MODEL)

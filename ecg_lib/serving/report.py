@@ -72,9 +72,10 @@ def _section(answer, predictor):
     else:
         parts.append(_probabilities(answer))
     if answer.detection is not None:
-        parts.append(_what_was_seen(answer))
-    if answer.refusal is None:
-        parts.append(_what_drove(answer, predictor))
+        luma = rectify(read_luma(answer.file), answer.detection)
+        parts.append(_what_was_seen(answer, luma))
+        if answer.refusal is None:
+            parts.append(_what_drove(answer, luma, predictor))
     return "\n".join(parts) + "\n"
 
 
@@ -90,20 +91,20 @@ def _probabilities(answer):
     )
 
 
-def _what_was_seen(answer):
+def _what_was_seen(answer, luma):
     found = answer.detection
-    page = plots.page_figure(_rectified(answer), found.boxes, title=None)
-    strip = f"rhythm strip: lead {found.rhythm_lead}" if found.rhythm_lead else "no rhythm strip"
+    page = plots.page_figure(luma, found.boxes, title=None)
     return (
-        f"<p>Layout {found.layout}, {strip}, read with confidence {found.confidence:.2f}. "
-        f"The leads that were found:</p>\n{_picture(page)}\n"
+        f"<p>Layout: {found.layout}; rhythm strip: "
+        f"{found.rhythm_lead or 'none, or its lead not read'}; read with confidence "
+        f"{found.confidence:.2f}. The leads that were found:</p>\n{_picture(page)}\n"
         f"<p>What the network sees of them:</p>\n{_picture(plots.crops_figure(answer.crops, None))}"
     )
 
 
-def _what_drove(answer, predictor):
+def _what_drove(answer, luma, predictor):
     drops = lead_occlusion(predictor.model, answer.crops, temperature=predictor.temperature)
-    luma, boxes = _rectified(answer), answer.detection.boxes
+    boxes = answer.detection.boxes
     painted = paint(drops, boxes, luma.shape[::-1])
     unit = f"drop of the probability of {DISPLAY_NAMES[answer.label]}"
     return (
@@ -132,10 +133,6 @@ def _limits(run):
 </body>
 </html>
 """
-
-
-def _rectified(answer):
-    return rectify(read_luma(answer.file), answer.detection)
 
 
 def _picture(figure):
