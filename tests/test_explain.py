@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import keras
@@ -101,15 +102,23 @@ def test_a_box_over_the_edge_keeps_its_place():
     assert not explain.paint(maps, [(5, 5, 9, 9)], (3, 3)).any()
 
 
-@each_crop
-def test_on_a_rotated_page_a_pixel_comes_from_where_the_homography_says(drawn, place):
-    """Painted is in pixels of the rectified page; its homography leads back to the photograph."""
-    luma, boxes = drawn["standard_3x4_with_rhythm"]
+@pytest.fixture(scope="module")
+def rotated(drawn):
+    """A drawn page rotated by 3 degrees, what is detected on it, and the affine map to it."""
+    luma, _ = drawn["standard_3x4_with_rhythm"]
     height, width = luma.shape
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), 3, 1)
     photograph = cv2.warpAffine(luma, turn, (width, height), borderValue=255)
     found = detect(photograph)
     assert not found.flat
+    return photograph, found, turn
+
+
+@each_crop
+def test_on_a_rotated_page_a_pixel_comes_from_where_the_homography_says(drawn, rotated, place):
+    """Painted is in pixels of the rectified page; its homography leads back to the photograph."""
+    photograph, found, turn = rotated
+    _, boxes = drawn["standard_3x4_with_rhythm"]
     # A stain in the photograph, where the middle of the lead's true box is.
     box = Box(*boxes[place])
     stain = turn @ [(box.left + box.right) / 2, (box.top + box.bottom) / 2, 1]
@@ -135,15 +144,14 @@ def test_on_a_rotated_page_a_pixel_comes_from_where_the_homography_says(drawn, p
 def model_of_one():
     """A function that makes a model of one crop, so much ink in which makes it class 1."""
 
-    def model(place, shape=(13, 8, 8)):
-        pixels, standardised = standardised_crops(shape, mean=0.0, variance=255.0**2)
-        alone = keras.layers.Cropping1D((place, 12 - place))(
-            keras.layers.Reshape((13, shape[1] * shape[2]))(standardised)
-        )
-        dense = logits(keras.layers.Flatten()(alone), 2)
-        made = keras.Model(pixels, dense)
-        ones = np.ones((shape[1] * shape[2], 1), "float32") / 8
-        made.get_layer("logits").set_weights([np.hstack([-ones, ones]), np.zeros(2)])
+    @cache
+    def model(place):
+        pixels, standardised = standardised_crops((13, 8, 8), mean=0.0, variance=255.0**2)
+        rows = keras.layers.Reshape((13, 64))(standardised)
+        alone = keras.layers.Cropping1D((place, 12 - place))(rows)
+        made = keras.Model(pixels, logits(keras.layers.Flatten()(alone), 2))
+        ink = np.full((64, 1), 1 / 8)
+        made.get_layer("logits").set_weights([np.hstack([-ink, ink]), np.zeros(2)])
         return made
 
     return model
@@ -232,8 +240,8 @@ def test_deletion_starts_at_the_whole_page_and_ends_without_ink(trained, crops):
 
 
 def test_deleting_in_the_explanation_s_order_beats_chance(trained, crops):
-    table = explain.deletion_table(trained, crops)
-    assert (table.iloc[0] == table.iloc[0, 0]).all()
+    table = explain.deletion_table(trained, crops[::2])
+    assert np.ptp(table.iloc[[0, -1]], axis=1).max() < 1e-6
     means = table.mean()
     assert means["occlusion"] < means["random"] - 0.05
     assert means["gradient"] < means["random"] - 0.05
