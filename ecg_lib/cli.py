@@ -31,7 +31,7 @@ def main(arguments=None):
         print(f"ecg_lib: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("ecg_lib: interrupted; the same command goes on from here", file=sys.stderr)
+        print("ecg_lib: interrupted; what is finished is kept", file=sys.stderr)
         return 130
 
 

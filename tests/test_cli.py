@@ -13,7 +13,7 @@ from ecg_lib import cli
 from ecg_lib.experiment.config import DEMO, RunConfig, knob_descriptions
 from ecg_lib.models import PUBLISHED
 
-COMMANDS = ("draw", "prepare", "look", "audit", "run", "table")
+COMMANDS = ("draw", "signals", "prepare", "look", "audit", "run", "table", "predict", "card")
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_interrupts(run_all, monkeypatch, capsys):
 
     monkeypatch.setattr(batch, "run_all", interrupted)
     assert cli.main(["run"]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "what is finished is kept" in capsys.readouterr().err
 
 
 # --- The commands ---

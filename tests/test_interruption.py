@@ -256,7 +256,7 @@ def test_a_killed_batch_goes_on_and_its_table_says_so(start_batch, configure):
     process, output = start_batch()
     stop_batch(process, first, 1, signal.SIGINT)
     assert process.returncode == 130
-    assert "interrupted; the same command goes on from here" in output.read_text()
+    assert "interrupted; what is finished is kept" in output.read_text()
 
     process, output = start_batch()
     stop_batch(process, second, 3, signal.SIGKILL)
