@@ -317,6 +317,16 @@ def test_the_answer_is_calibrated(asked):
     np.testing.assert_allclose(question.answer, expected, rtol=1e-4)
 
 
+def test_a_page_of_the_synthetic_set_is_drawn_if_missing(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = "data/synthetic/covid_19/covid_19_0001.jpg"
+    question = explain.open_question(asked.run, page)
+    assert (tmp_path / page).is_file()
+    # Numbered as in the whole set: the same page.
+    same = explain.open_question(asked.run, asked.page)
+    np.testing.assert_array_equal(question.page, same.page)
+
+
 def test_a_page_that_cannot_be_read_is_named(asked, tmp_path):
     page = tmp_path / "white.png"
     Image.fromarray(np.full((300, 300), 255, np.uint8)).save(page)

@@ -10,7 +10,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 
 import cv2
 import keras
@@ -130,7 +129,7 @@ def _draw_if_missing(page):
 def _published_boxes(page):
     """The boxes of a page of the published experiment, known by its bytes."""
     files = published_files().dropna(subset="published_order")
-    of_page = files[files["sha256"] == hashlib.sha256(Path(page).read_bytes()).hexdigest()]
+    of_page = files[files["sha256"] == hashlib.sha256(page.read_bytes()).hexdigest()]
     if of_page.empty:
         raise InputError(
             f"{page} is none of the {len(files):,} files of the published experiment, whose boxes "
