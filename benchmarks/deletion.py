@@ -1,0 +1,38 @@
+"""Whether explanations name the crops that count, on pages that a model never saw.
+
+    python benchmarks/deletion.py PAGES_FOLDER [--run results/models/cnn_2d]
+
+PAGES_FOLDER holds the published pages. `PAGES` of the run's test pages are explained, and their
+crops taken away in the order of the explanations and at random. The mean probability of the most
+probable class goes to deletion.csv in the run folder, a row for each number of crops taken away. It
+takes some minutes on two free cores.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ecg_lib.experiment import explain, runs
+
+PAGES = 100
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pages_folder", type=Path)
+    parser.add_argument("--run", type=Path, default=Path("results/models/cnn_2d"))
+    options = parser.parse_args()
+    predictions = runs.read_predictions(options.run)
+    tested = predictions[predictions["split"] == "test"].sample(PAGES, random_state=0)
+    questions = [
+        explain.open_question(options.run, options.pages_folder / file) for file in tested["file"]
+    ]
+    crops = np.stack([question.crops for question in questions])
+    table = explain.deletion_table(questions[0].model, crops, questions[0].temperature)
+    table.to_csv(options.run / "deletion.csv", float_format="%.4f")
+    print(table.round(3), table.mean().rename("mean").round(3), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
