@@ -34,10 +34,10 @@ _LONGEST = 27.5
 _SHORTEST = 5
 """The same for the shortest part of a page worth naming, less than one column of four."""
 
-_PULSES_ALIKE = (0.65, 0.45)
+_PULSES_ALIKE = (0.65, 0.3)
 """Least median and least correlation between the pictures of a page's pulses. Those of the real
-pages are at least 0.72 and 0.59, although traces cross them; among other pictures, half are below
-0.34 and 0.11."""
+pages are at least 0.72 and 0.59, although traces cross them, and seen at an angle at least 0.37;
+among other pictures, half are below 0.34 and 0.11."""
 
 _MOST_STRAYS = 12
 """Most other places that look like the pulses: at most 6 on the real pages, dozens in text and on
