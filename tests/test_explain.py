@@ -362,7 +362,7 @@ def test_boxes_chosen_by_label_are_not_known_for_other_pages(asked, published_ru
 
 def test_a_published_page_gets_its_published_boxes(asked, published_run, monkeypatch):
     digest = hashlib.sha256(asked.page.read_bytes()).hexdigest()
-    files = explain.published_files()
+    files = explain.published_files().copy()
     files.loc[files["published_order"].first_valid_index(), "sha256"] = digest
     monkeypatch.setattr(explain, "published_files", lambda: files)
     question = explain.open_question(published_run, asked.page)
