@@ -10,6 +10,8 @@ from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.experiment.optimizers import LossScaleOptimizer
 from ecg_lib.models import PUBLISHED, build, load
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def crops():
