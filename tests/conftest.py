@@ -4,11 +4,14 @@ import os
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ecg_lib.data.prepared import prepare
 from ecg_lib.experiment.config import RunConfig
-from ecg_lib.pages.synthetic import draw_set
+from ecg_lib.pages.drawing import draw_page
+from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.synthetic import RATE, draw_set, simulate
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,6 +61,17 @@ def configure_in(pages_folder, prepared_folder, prepared_set):
 def configure(configure_in, tmp_path):
     """A function that makes a tiny `RunConfig`, with a results folder of the test's own."""
     return partial(configure_in, tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def drawn():
+    """For each layout one drawn page: its luma and its true boxes."""
+    pages = {}
+    for layout in LAYOUTS:
+        rng = np.random.default_rng(3)
+        page, boxes = draw_page(simulate("normal", rng), RATE, layout, rng)
+        pages[layout] = np.asarray(page.convert("L")), boxes
+    return pages
 
 
 @pytest.fixture(scope="session")

@@ -10,21 +10,8 @@ from PIL import Image
 
 from ecg_lib.errors import InputError
 from ecg_lib.pages.detect import PageRefused, detect, rectify
-from ecg_lib.pages.drawing import draw_page
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import Box
-from ecg_lib.pages.synthetic import RATE, simulate
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    """For each layout one drawn page: its luma and its true boxes."""
-    pages = {}
-    for layout in LAYOUTS:
-        rng = np.random.default_rng(3)
-        page, boxes = draw_page(simulate("normal", rng), RATE, layout, rng)
-        pages[layout] = np.asarray(page.convert("L")), boxes
-    return pages
 
 
 @pytest.fixture

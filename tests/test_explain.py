@@ -19,11 +19,9 @@ from ecg_lib.experiment import explain, runs
 from ecg_lib.models import MODELS, build
 from ecg_lib.models.layers import logits, standardised_crops
 from ecg_lib.pages.detect import detect, rectify
-from ecg_lib.pages.drawing import draw_page
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
 from ecg_lib.pages.preprocess import crop_leads, read_luma
-from ecg_lib.pages.synthetic import RATE, simulate
 
 COMMITTED = "results/models/cnn_2d"
 
@@ -35,17 +33,6 @@ def by_crop(explanation, model, crops, class_index=None):
     if explanation == "occlusion":
         return explain.lead_occlusion(model, crops, class_index)
     return explain.gradient_by_crop(model, crops, class_index)[1]
-
-
-@pytest.fixture(scope="module")
-def drawn():
-    """Luma and true boxes of a drawn page of each layout."""
-    pages = {}
-    for layout in LAYOUTS:
-        rng = np.random.default_rng(3)
-        page, boxes = draw_page(simulate("normal", rng), RATE, layout, rng)
-        pages[layout] = np.asarray(page.convert("L")), boxes
-    return pages
 
 
 @pytest.fixture(scope="module")
