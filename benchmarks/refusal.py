@@ -28,7 +28,7 @@ from scipy.special import logsumexp, softmax
 from ecg_lib.data.prepared import prepare
 from ecg_lib.data.splits import split_pages
 from ecg_lib.experiment import runs
-from ecg_lib.experiment.judgement import fit_temperature
+from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import load
 from ecg_lib.pages.detect import PageRefused, detect
 from ecg_lib.pages.preprocess import crop_leads, read_luma
@@ -115,7 +115,7 @@ class Measures:
     def __init__(self, model, train_crops, predictions):
         self.model = keras.Model(model.input, [model.get_layer("logits").input, model.output])
         self.familiarity = familiarity(predictions)
-        self.temperature = fit_temperature(predictions[predictions["split"] == "validation"])
+        self.temperature = temperature_of(predictions)
         self.train_features, _ = self.model.predict(train_crops, verbose=0)
 
     def __call__(self, crops):

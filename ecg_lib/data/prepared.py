@@ -166,14 +166,18 @@ def _published_pages(pages):
             f"{missing['file'].iloc[0]}: expected version 1 of Mendeley Data gwbz3fsgp8, or "
             f"another protocol"
         )
-    with resources.files("ecg_lib.data").joinpath("published_boxes.json").open() as file:
-        box_sets = json.load(file)
-    ordered = {
-        name: [boxes[crop] for crop in PUBLISHED_CROP_ORDER] for name, boxes in box_sets.items()
-    }
-    wanted["boxes"] = wanted["published_boxes"].map(ordered)
+    wanted["boxes"] = wanted["published_boxes"].map(published_boxes())
     columns = ["file", "source", "class", "page_id", "group", "layout", "sha256", "boxes"]
     return wanted[[*columns, "published_split"]].reset_index(drop=True)
+
+
+def published_boxes():
+    """The box sets of the published experiment: `{name: 13 boxes}`, in the order of its crops."""
+    with resources.files("ecg_lib.data").joinpath("published_boxes.json").open() as file:
+        box_sets = json.load(file)
+    return {
+        name: [boxes[crop] for crop in PUBLISHED_CROP_ORDER] for name, boxes in box_sets.items()
+    }
 
 
 def _fingerprint(pages, boxes, options):

@@ -278,8 +278,8 @@ def _pairs_markdown(pairs):
 
 def _with_interval(table, name):
     cells = [
-        f"{value:.3f} ({low:.3f} to {high:.3f})"
-        for value, low, high in table[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+        judgement.with_interval(*figure)
+        for figure in table[[name, f"{name}_low", f"{name}_high"]].to_numpy()
     ]
     return pd.Series(cells, index=table.index)
 

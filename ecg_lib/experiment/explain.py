@@ -7,9 +7,7 @@ crops explains the answer is put to the test by `deletion_table`.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
-from importlib import resources
 
 import cv2
 import keras
@@ -19,12 +17,12 @@ import tensorflow as tf
 from scipy.special import softmax
 
 from ecg_lib.data.catalogue import published_files
-from ecg_lib.data.prepared import PUBLISHED_CROP_ORDER, crop_names
+from ecg_lib.data.prepared import crop_names, published_boxes
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import RunConfig, project_path
-from ecg_lib.experiment.judgement import fit_temperature
+from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import load
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.preprocess import crop_leads, read_luma
@@ -112,7 +110,7 @@ def open_question(run, page):
         model=load(run / runs.MODEL),
         model_name=config["model"],
         classes=record["classes"],
-        temperature=fit_temperature(predictions[predictions["split"] == "validation"]),
+        temperature=temperature_of(predictions),
         page=luma,
         boxes=boxes,
         names=crop_names(source),
@@ -135,9 +133,8 @@ def _published_boxes(page):
             f"{page} is none of the {len(files):,} files of the published experiment, whose boxes "
             f"were chosen by label: expected one of them, or a run of another protocol"
         )
-    with resources.files("ecg_lib.data").joinpath("published_boxes.json").open() as file:
-        boxes = json.load(file)[of_page["published_boxes"].iloc[0]]
-    return tuple(tuple(boxes[crop]) for crop in PUBLISHED_CROP_ORDER)
+    boxes = published_boxes()[of_page["published_boxes"].iloc[0]]
+    return tuple(map(tuple, boxes))
 
 
 def probabilities(model, crops, temperature=1.0):

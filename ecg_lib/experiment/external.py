@@ -27,7 +27,7 @@ from ecg_lib.data.prepared import prepare
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.evaluation import LOGIT, classes_of, parts, predicted_classes
-from ecg_lib.experiment.judgement import CONFIDENCE, PROBABILITY, RESAMPLES, figures
+from ecg_lib.experiment.judgement import CONFIDENCE, PROBABILITY, RESAMPLES, figures, with_interval
 from ecg_lib.models import load
 from ecg_lib.pages.signals import draw_recordings
 
@@ -198,7 +198,7 @@ def _row(name, pages, threshold):
     found = judge(pages, threshold)
     labels = _normal_and_infarction(pages)["label"]
     shown = {
-        title: "{:.3f} ({:.3f} to {:.3f})".format(*found.loc[f"{figure}_infarction"])
+        title: with_interval(*found.loc[f"{figure}_infarction"])
         for title, figure in (
             ("AUROC", "auroc"),
             ("sensitivity", "sensitivity"),

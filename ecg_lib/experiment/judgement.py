@@ -41,7 +41,6 @@ def score(predictions):
         DataFrame with a row a test page: file, page_id, group, label, and for each class its
         probability in the columns `p_<class>` and `calibrated_<class>`.
     """
-    validation = predictions[predictions["split"] == "validation"]
     test = predictions[predictions["split"] == "test"]
     logits = _logits(test)
     tables = [
@@ -50,10 +49,19 @@ def score(predictions):
             index=test.index,
             columns=[prefix + name for name in classes_of(predictions)],
         )
-        for prefix, temperature in ((PROBABILITY, 1), (CALIBRATED, fit_temperature(validation)))
+        for prefix, temperature in ((PROBABILITY, 1), (CALIBRATED, temperature_of(predictions)))
     ]
     scored = test[["file", "page_id", "group", "label"]]
     return pd.concat([scored, *tables], axis="columns").reset_index(drop=True)
+
+
+def temperature_of(predictions):
+    """The temperature of a run: fitted on its validation pages alone.
+
+    Args:
+        predictions: DataFrame of the run's predictions.
+    """
+    return fit_temperature(predictions[predictions["split"] == "validation"])
 
 
 def fit_temperature(predictions):
@@ -231,6 +239,11 @@ def brier_score(scored, prefix=PROBABILITY):
     classes = scored_classes(scored)
     truth = np.eye(len(classes))[_places(scored["label"], classes)]
     return float(((probabilities_of(scored, prefix) - truth) ** 2).sum(axis=1).mean())
+
+
+def with_interval(value, low, high):
+    """A figure and its interval as text, such as "0.740 (0.718 to 0.763)"."""
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def scored_classes(scored):

@@ -57,8 +57,8 @@ def is_finished(folder, identity):
     return (
         _same_run(record, identity)
         and "metrics" in record
-        and record["model_sha256"] == _sha256(folder / MODEL)
-        and record["predictions_sha256"] == _sha256(folder / PREDICTIONS)
+        and record["model_sha256"] == sha256(folder / MODEL)
+        and record["predictions_sha256"] == sha256(folder / PREDICTIONS)
     )
 
 
@@ -136,8 +136,8 @@ def write_record(folder, record):
             "code_version": code_version(),
             "python": platform.python_version(),
             "libraries": {name: import_module(name).__version__ for name in LIBRARIES},
-            "model_sha256": _sha256(folder / MODEL),
-            "predictions_sha256": _sha256(folder / PREDICTIONS),
+            "model_sha256": sha256(folder / MODEL),
+            "predictions_sha256": sha256(folder / PREDICTIONS),
         }
     )
     _write_json(folder / RECORD, record)
@@ -239,7 +239,8 @@ def _write_json(path, content):
         part.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _sha256(path):
+def sha256(path):
+    """Hexadecimal digest of a file, or None if there is none."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 

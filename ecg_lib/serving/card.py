@@ -149,8 +149,7 @@ class Measured:
 
     @property
     def temperature(self):
-        validation = self.predictions[self.predictions["split"] == "validation"]
-        return judgement.fit_temperature(validation)
+        return judgement.temperature_of(self.predictions)
 
 
 def measure(run):
@@ -329,4 +328,4 @@ def _figures(scored):
 
 
 def _interval(figure):
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+    return judgement.with_interval(*figure[["value", "low", "high"]])

@@ -7,7 +7,6 @@ Probabilities are temperature scaled, with the temperature fitted on the run's v
 
 import csv
 import glob
-import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import project_path
-from ecg_lib.experiment.judgement import PROBABILITY, fit_temperature
+from ecg_lib.experiment.judgement import PROBABILITY, temperature_of
 from ecg_lib.models import load
 from ecg_lib.pages.detect import Detection, detect, rectify
 from ecg_lib.pages.leads import CROPS
@@ -94,7 +93,7 @@ class Predictor:
         self.record = runs.read_record(self.run)
         _check_usable(self.run, self.record)
         predictions = read_predictions(self.run)
-        self.temperature = fit_temperature(predictions[predictions["split"] == "validation"])
+        self.temperature = temperature_of(predictions)
         self.familiarity = familiarity(predictions)
         self.model = load(self.run / runs.MODEL)
 
@@ -274,7 +273,7 @@ def _check_usable(run, record):
             f"{run} holds no {runs.MODEL}: train one with python -m ecg_lib run --data PAGES, or "
             f"take {DEFAULT_RUN} of the project's repository"
         )
-    if hashlib.sha256(weights.read_bytes()).hexdigest() != record["model_sha256"]:
+    if runs.sha256(weights) != record["model_sha256"]:
         raise InputError(
             f"{weights} is not the network that {runs.RECORD} tells of: expected the file that was "
             f"written with it"
