@@ -29,7 +29,7 @@ from joblib import Parallel, delayed
 from not_ecgs import pictures
 from PIL import Image
 
-from ecg_lib.experiment.runs import markdown
+from ecg_lib.experiment.markdown import markdown
 from ecg_lib.pages.detect import TURNED, PageRefused, detect, rectify
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, RHYTHM_STRIP, Box

@@ -303,10 +303,10 @@ def _run(models, **given):
 
 
 def _table(results=RunConfig.results, readme=None):
-    from ecg_lib.experiment import runs
+    from ecg_lib.experiment import runs, tables
 
     folders = runs.folders_of_runs(_config(results=results).results_path)
     for folder in folders:
-        print(runs.write_table(folder))
+        print(tables.write_table(folder))
     if readme:
-        runs.update_readme(readme)
+        tables.update_readme(readme)

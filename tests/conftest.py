@@ -1,6 +1,7 @@
 """Pages that several test modules share: drawn ones, and the real ones where they are."""
 
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -96,6 +97,23 @@ def finished_run(configure_in, tmp_path_factory):
     config = configure_in(tmp_path_factory.mktemp("finished"))
     train(config, open_inputs(config))
     return config
+
+
+@pytest.fixture
+def folder(finished_run, tmp_path):
+    """A folder of runs that holds one finished run, of the testing network."""
+    copy = tmp_path / "results" / "drawn" / "plain"
+    shutil.copytree(finished_run.table_path, copy)
+    return copy
+
+
+@pytest.fixture
+def run(folder):
+    """The one run in `folder`."""
+    from ecg_lib.experiment import runs
+
+    (found,) = runs.finished_runs(folder)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from ecg_lib.data.catalogue import published_files
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.splits import PROTOCOLS
-from ecg_lib.experiment import audit, benchmark, naive, runs
+from ecg_lib.experiment import audit, benchmark, naive, runs, tables
 from ecg_lib.experiment.inputs import open_inputs
 
 
@@ -205,9 +205,9 @@ def test_protocols_stand_side_by_side(benchmark_folder, tmp_path):
 
 
 def test_the_report_holds_the_table_the_classes_and_the_tests(benchmark_folder):
-    text = runs.write_table(benchmark_folder)
+    text = tables.write_table(benchmark_folder)
     assert text == (benchmark_folder / "accuracy.md").read_text()
-    assert text.startswith(runs.table_markdown(benchmark_folder))
+    assert text.startswith(tables.table_markdown(benchmark_folder))
     assert "Layout and page size only" in text
     pairs = pd.read_csv(benchmark_folder / "comparisons.csv")
     assert len(pairs) == 3

@@ -11,6 +11,7 @@ from scipy.special import softmax
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import external, runs
+from ecg_lib.experiment.markdown import markdown
 from ecg_lib.pages.leads import LEADS
 from ecg_lib.pages.synthetic import RATE, simulate
 
@@ -97,7 +98,7 @@ def test_recordings_go_through_drawing_reading_and_the_network(finished_run, rec
 
     text = (tmp_path / "external" / "table.md").read_text()
     table = pd.read_csv(tmp_path / "external" / "table.csv")
-    assert runs.markdown(table.astype(str)) in text
+    assert markdown(table.astype(str)) in text
     assert list(table["infarction"]) == [2, 2, 2]
     assert "4 recordings of 4 patients" in text and "1 left out" in text
     assert "2 unknown" in text and "CC BY 4.0" in text

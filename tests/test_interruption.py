@@ -22,7 +22,7 @@ import pandas as pd
 import pytest
 
 from ecg_lib.data.splits import PROTOCOLS
-from ecg_lib.experiment import runs
+from ecg_lib.experiment import runs, tables
 from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.models import MODELS, load
 
@@ -192,7 +192,7 @@ def test_killed_again_and_again_it_ends_like_uninterrupted(
     assert record["epoch_kept"] == of_straight["epoch_kept"]
     assert record["resumed"] is True and of_straight["resumed"] is False
     assert record["resumed_after"] == sorted(record["resumed_after"])
-    assert bool(runs.accuracy_table(killed.table_path)["resumed"].item())
+    assert bool(tables.accuracy_table(killed.table_path)["resumed"].item())
     pd.testing.assert_frame_equal(
         runs.read_history(folder).drop(columns="seconds"),
         runs.read_history(expected).drop(columns="seconds"),

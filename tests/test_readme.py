@@ -13,7 +13,7 @@ import pytest
 
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.splits import PROTOCOLS
-from ecg_lib.experiment import runs
+from ecg_lib.experiment import tables
 from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS
 from ecg_lib.experiment.notebooks import parameters_of
 from ecg_lib.models import DISPLAY_NAMES, PUBLISHED, build
@@ -119,7 +119,7 @@ def test_its_tables_are_those_of_the_committed_predictions(tmp_path):
     copy = tmp_path / "README.md"
     copy.write_text(README)
     shutil.copytree(ROOT / "results", tmp_path / "results")
-    runs.update_readme(copy)
+    tables.update_readme(copy)
     assert copy.read_text() == README
     assert len(re.findall("<!-- table: ", README)) >= 2
 

@@ -19,6 +19,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
 from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.experiment.markdown import markdown
 from ecg_lib.experiment.naive import NAIVE, NAIVE_NAMES, SEE_CROPS, grey_statistics, majority
 
 AUDIT = "audit.md"
@@ -41,7 +42,7 @@ class Finding(NamedTuple):
     @property
     def markdown(self):
         """The finding as a section of Markdown."""
-        return f"## {self.title}\n\n{runs.markdown(self.table)}\n{self.meaning}\n"
+        return f"## {self.title}\n\n{markdown(self.table)}\n{self.meaning}\n"
 
 
 def audit(config):

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import runs
+from ecg_lib.experiment import runs, tables
 from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.experiment.notebooks import find_notebook, run_notebook
 from ecg_lib.experiment.workers import is_chief
@@ -44,5 +44,5 @@ def run_all(configs):
             print(f"{config.run_name} was not trained: {error}", flush=True)
     table_path = configs[0].table_path
     if is_chief() and runs.finished_runs(table_path):
-        print(f"\n{runs.write_table(table_path)}\nwritten to {table_path}")
+        print(f"\n{tables.write_table(table_path)}\nwritten to {table_path}")
     return status

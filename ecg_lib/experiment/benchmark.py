@@ -14,12 +14,10 @@ from ecg_lib.data.classes import DISPLAY_NAMES as CLASS_NAMES
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.experiment import judgement, runs
 from ecg_lib.experiment.config import DEFAULT_IMAGE_SIZE
+from ecg_lib.experiment.markdown import markdown
 from ecg_lib.experiment.naive import NAIVE
 
 ENSEMBLE = "ensemble"
-
-COMPARISONS = "comparisons"
-"""Stem of the file with the paired tests."""
 
 _PERCENT = round(100 * judgement.CONFIDENCE)
 
@@ -107,7 +105,7 @@ def side_by_side(folder):
     )
     described = "; ".join(f"{name}: {PROTOCOLS[name].description}" for name in protocols)
     return (
-        f"{runs.markdown(rows.reset_index(names='model'))}\n"
+        f"{markdown(rows.reset_index(names='model'))}\n"
         f"Data: {folder.name}. Test pages only, in brackets the {_PERCENT} % interval by bootstrap "
         f"over exams. {described[0].upper()}{described[1:]}. Epochs, seeds and devices stand in "
         f"each protocol's own table. Computed from each run's {runs.PREDICTIONS}.\n"
@@ -124,11 +122,12 @@ def report(folder):
     """The benchmark with its class by class figures and paired tests.
 
     Returns:
-        `(text, tables)`: the Markdown, and a dict of DataFrames by the stem of their file.
+        `(text, table, pairs)`: the Markdown, what `benchmark_table` returns, and what
+        `comparison_table` returns.
     """
     table, pairs = benchmark_table(folder), comparison_table(folder)
     text = [_table_markdown(folder, table), _classes_markdown(table), _pairs_markdown(pairs)]
-    return "\n".join(text), {runs.TABLE: table, COMPARISONS: pairs}
+    return "\n".join(text), table, pairs
 
 
 def _runs_by_model(folder):
@@ -231,7 +230,7 @@ def _table_markdown(folder, table):
             "device": table["device"],
         }
     )
-    return f"{runs.markdown(shown)}\n{_caption(folder)}\n"
+    return f"{markdown(shown)}\n{_caption(folder)}\n"
 
 
 def _caption(folder):
@@ -258,9 +257,7 @@ def _classes_markdown(table):
             f"{row[f'sensitivity_{name}_high']:.2f}), {row[f'specificity_{name}']:.2f}"
             for _, row in table.iterrows()
         ]
-    return (
-        f"Sensitivity with its interval, and specificity:\n\n{runs.markdown(pd.DataFrame(shown))}"
-    )
+    return f"Sensitivity with its interval, and specificity:\n\n{markdown(pd.DataFrame(shown))}"
 
 
 def _pairs_markdown(pairs):
@@ -272,7 +269,7 @@ def _pairs_markdown(pairs):
         for pair in of_folds.itertuples():
             square.loc[pair.other, pair.model] = f"{pair.p_holm:.2g}"
         square = square.iloc[1:, :-1].rename(index=lambda name: name.replace("_", " "))
-        text.append(runs.markdown(square.reset_index(names=f"folds {folds}")))
+        text.append(markdown(square.reset_index(names=f"folds {folds}")))
     return "\n".join(text)
 
 

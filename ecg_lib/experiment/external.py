@@ -28,6 +28,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.evaluation import LOGIT, classes_of, parts, predicted_classes
 from ecg_lib.experiment.judgement import CONFIDENCE, PROBABILITY, RESAMPLES, figures, with_interval
+from ecg_lib.experiment.markdown import markdown
 from ecg_lib.models import load
 from ecg_lib.pages.signals import draw_recordings
 
@@ -220,7 +221,7 @@ def table_markdown(predictions, run, faults):
     counted = ", ".join(f"{number} {stage}" for stage, number in stages.items())
     percent = round(100 * CONFIDENCE)
     return f"""\
-{runs.markdown(table)}
+{markdown(table)}
 {runs.MODEL_NAMES[record["config"]["model"]]}, trained on {record["data"]} under the protocol \
 {record["config"]["protocol"]}, fold {record["config"]["fold"]}; normal against infarction. A \
 score is p(myocardial infarction) + p(history of it), the threshold {threshold:.3f}, where \
@@ -236,7 +237,7 @@ how well infarctions are found, but of how much of what was learnt outlives a ch
 
 What the network takes them for, the most probable of all classes:
 
-{runs.markdown(called.reset_index(names="recorded as"))}
+{markdown(called.reset_index(names="recorded as"))}
 {ATTRIBUTION}
 """
 

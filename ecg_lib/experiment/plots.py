@@ -114,7 +114,7 @@ def accuracy_figure(table):
     """The runs' accuracies side by side, with the published ones where there are any.
 
     Args:
-        table: DataFrame as `ecg_lib.experiment.runs.accuracy_table` returns it.
+        table: DataFrame as `ecg_lib.experiment.tables.accuracy_table` returns it.
     """
     figure = Figure(figsize=(8, 0.7 * len(table) + 1.5), layout="constrained")
     axes = figure.subplots()

@@ -16,6 +16,7 @@ from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import judgement, runs
 from ecg_lib.experiment.evaluation import LOGIT
+from ecg_lib.experiment.markdown import markdown
 from ecg_lib.serving.familiarity import KEPT, familiarity
 
 CARD = "MODEL_CARD.md"
@@ -210,8 +211,8 @@ teach. Not for diagnosis, triage, or any decision about a person. It was never t
 
 {INTERVALS}
 
-{runs.markdown(measured.overall_table)}
-{runs.markdown(measured.class_table)}
+{markdown(measured.overall_table)}
+{markdown(measured.class_table)}
 ## By layout
 
 {_layout_text(measured)}
@@ -221,7 +222,7 @@ Probabilities are temperature scaled, with the temperature fitted on the validat
 the figures on the test pages, the expected calibration error over {judgement.BINS} bins of \
 confidence.
 
-{runs.markdown(measured.calibration_table)}
+{markdown(measured.calibration_table)}
 ## When it refuses to answer
 
 {_refusal_text(measured)}
@@ -291,7 +292,7 @@ def _layout_text(measured):
     return (
         "Share of test pages that are right, by layout, and how many pages of each class it has. A "
         f"layout that nearly all pages of a class share tells that class by itself.\n\n"
-        f"{runs.markdown(table)}"
+        f"{markdown(table)}"
     )
 
 
@@ -317,7 +318,7 @@ each of four measures alone, on crops cut where a page has its leads, and by rea
 of logits together ("both"). The other measures are there for comparison, each at the limit that
 keeps {round(100 * KEPT)} % of the validation pages.
 
-{runs.markdown(table)}"""
+{markdown(table)}"""
 
 
 def _figures(scored):

@@ -1,0 +1,120 @@
+"""The accuracy table, and the README's copy of it."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from ecg_lib.errors import InputError
+from ecg_lib.experiment import runs, tables
+from ecg_lib.experiment.evaluation import LOGIT, accuracy, parts
+from ecg_lib.models import DISPLAY_NAMES, MODELS, PUBLISHED
+
+
+def change_record(run, **changes):
+    record = json.loads((run / runs.RECORD).read_text())
+    record["config"] |= changes
+    (run / runs.RECORD).write_text(json.dumps(record))
+
+
+def add_run(run, model, **changes):
+    """A finished run of another network, with the same predictions."""
+    other = shutil.copytree(run, run.with_name(f"{model}-s1"))
+    change_record(other, model=model, **changes)
+    return other
+
+
+def predict_rightly(run, right):
+    """Let the first `right` scored files be predicted rightly, the others wrongly."""
+    table = runs.read_predictions(run)
+    columns = [name for name in table if name.startswith(LOGIT)]
+    for number, label in enumerate(table["label"]):
+        own = columns.index(LOGIT + label)
+        table.loc[number, columns] = -1.0
+        table.loc[number, columns[own if number < right else own - 1]] = 1.0
+    table.to_csv(run / runs.PREDICTIONS, index=False)
+    return table
+
+
+# --- The accuracy table ---
+
+
+@pytest.mark.parametrize("right", [0, 4, 10])
+def test_table_is_computed_from_the_predictions(folder, run, right):
+    predictions = predict_rightly(run, right)
+    (row,) = tables.accuracy_table(folder).to_dict("records")
+    assert row["both"] == right / 10
+    for name, part in parts(predictions, "plain").items():
+        assert row[name] == accuracy(part)
+    assert f"| {right / 10:.4f} |" in tables.table_markdown(folder)
+
+
+def test_rows_come_in_the_order_of_the_registry(folder, run):
+    for model in sorted(PUBLISHED):
+        add_run(run, model)
+    table = tables.accuracy_table(folder)
+    assert list(table["model"]) == [DISPLAY_NAMES[name] for name in MODELS]
+    rows = [line for line in tables.table_markdown(folder).splitlines() if line.startswith("| ")]
+    assert [row.split(" | ")[0] for row in rows[2:]] == [f"| {name}" for name in table["model"]]
+    assert len({row.count(" |") for row in rows}) == 1
+
+
+def test_caption_says_what_it_was_measured_on(folder):
+    text = tables.table_markdown(folder)
+    for words in ("drawn", "Protocol: plain", "15 train, 5 validation, 5 test", "16x16"):
+        assert words in text
+
+
+def test_published_accuracies_stand_beside_ours_under_their_protocol_only(folder, run):
+    assert not any(name.startswith("published") for name in tables.accuracy_table(folder))
+    change_record(run, protocol="published", model="cnn_2d")
+    (row,) = tables.accuracy_table(folder).to_dict("records")
+    assert row["published_both"] == 0.9818
+    assert "| 0.9818 |" in tables.table_markdown(folder)
+
+
+@pytest.mark.real
+def test_published_accuracies_are_the_original_s(shared):
+    reported = json.loads((shared / "original" / "reported_results.json").read_text())
+    names = {"test": "test", "val": "validation", "test_and_val": "both"}
+    assert tables.published_accuracies() == {
+        model: {ours: figures[f"accuracy_{theirs}"] for theirs, ours in names.items()}
+        for model, figures in reported.items()
+    }
+
+
+def test_written_tables_agree(folder):
+    text = tables.write_table(folder)
+    assert (folder / "accuracy.md").read_text() == text
+    written = pd.read_csv(folder / "accuracy.csv")
+    pd.testing.assert_frame_equal(written, tables.accuracy_table(folder), rtol=1e-5)
+
+
+def test_no_finished_run(tmp_path):
+    for read in (tables.accuracy_table, runs.folders_of_runs):
+        with pytest.raises(InputError, match="holds no finished run"):
+            read(tmp_path / "missing")
+
+
+# --- The README ---
+
+
+def test_readme_changes_between_its_marks_only(folder, tmp_path):
+    mark, end = "<!-- table: results/drawn/plain -->", "<!-- end of table -->"
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Before\n{mark}\nold figures\n{end}\nbetween\n{mark}\n{end}\nafter\n")
+    tables.update_readme(readme)
+    text = readme.read_text()
+    table = tables.table_markdown(folder)
+    assert text == (f"# Before\n{mark}\n{table}{end}\nbetween\n{mark}\n{table}{end}\nafter\n")
+    tables.update_readme(readme)
+    assert readme.read_text() == text
+
+
+def test_readme_that_names_no_runs(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table: nowhere -->\nold\n<!-- end of table -->\n")
+    with pytest.raises(InputError, match="nowhere holds no finished run"):
+        tables.update_readme(readme)
+    assert "old" in readme.read_text()
