@@ -28,6 +28,22 @@ th, td { text-align: left; padding: .2em 1em .2em 0; border-bottom: 1px solid #d
 .refused { background: #f4dede; padding: .6em 1em }
 """
 
+HEAD = f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head><meta charset="utf-8"><title>ECG pages, answered by ecg_lib</title>
+<style>{STYLE}</style></head>
+<body>
+<h1>ECG pages</h1>
+<p class="notice">{DISCLAIMER}</p>
+"""
+
+TAIL = f"""\
+<p class="notice">{DISCLAIMER}</p>
+</body>
+</html>
+"""
+
 
 @contextmanager
 def open_report(path, predictor):
@@ -48,24 +64,23 @@ def open_report(path, predictor):
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
     with file:
-        file.write(_head())
-        yield lambda answer: file.write(_section(answer, predictor))
-        file.write(_limits(predictor.run))
+        file.write(HEAD)
+        yield lambda answer: file.write(section(answer, predictor))
+        file.write(limits(predictor.run) + TAIL)
 
 
-def _head():
-    return f"""\
-<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>ECG pages, answered by ecg_lib</title>
-<style>{STYLE}</style></head>
-<body>
-<h1>ECG pages</h1>
-<p class="notice">{DISCLAIMER}</p>
-"""
+def whole(*parts):
+    """A report of parts that are there: of `section`s, and of `limits` at the end."""
+    return HEAD + "".join(parts) + TAIL
 
 
-def _section(answer, predictor):
+def section(answer, predictor):
+    """An answer as a part of a report.
+
+    Args:
+        answer: the `ecg_lib.serving.predict.Answer`; its file must still be there.
+        predictor: the `ecg_lib.serving.predict.Predictor` that gave it.
+    """
     parts = [f"<h2>{escape(answer.file.name)}</h2>"]
     if answer.refusal is not None:
         parts.append(f'<p class="refused">No answer: {escape(answer.refusal)}.</p>')
@@ -117,7 +132,8 @@ def _what_drove(answer, luma, predictor):
     )
 
 
-def _limits(run):
+def limits(run):
+    """What the network of a run is known to do, as a part of a report."""
     measured = measure(run)
     tables = "\n".join(
         table.to_html(index=False, border=0, justify="left")
@@ -129,9 +145,6 @@ def _limits(run):
 <p>{escape(measured.summary)}. Pages: {pages}. {INTERVALS}</p>
 {tables}
 <p>These figures hold for pages of the same source as the training pages. Elsewhere they do not.</p>
-<p class="notice">{DISCLAIMER}</p>
-</body>
-</html>
 """
 
 
