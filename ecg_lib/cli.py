@@ -7,7 +7,7 @@ be used; 1 if a training failed; 130 if interrupted.
 import argparse
 import json
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -69,6 +69,7 @@ def _parser():
     look.set_defaults(command=_look)
 
     _add_predict(commands)
+    _add_app(commands)
 
     audit = commands.add_parser(
         "audit",
@@ -97,6 +98,8 @@ def _parser():
     table.add_argument("--readme", type=Path, help="also put them into this README")
     table.set_defaults(command=_table)
 
+    _add_export(commands)
+
     card = commands.add_parser("card", help="write the model card of a finished run")
     card.add_argument("run", type=Path, help="a run folder, such as results/models/cnn_2d")
     card.set_defaults(command=_card)
@@ -117,6 +120,11 @@ def _add_predict(commands):
         "--model", type=Path, metavar="RUN", help="a run folder (default: the committed CNN 2D)"
     )
     predict.add_argument(
+        "--onnx",
+        action="store_true",
+        help="let ONNX Runtime answer with the run's model.onnx (see export), without TensorFlow",
+    )
+    predict.add_argument(
         "--json", dest="as_json", action="store_true", help="print JSON in place of text"
     )
     predict.add_argument("--csv", type=Path, metavar="FILE", help="also write a table")
@@ -127,6 +135,40 @@ def _add_predict(commands):
         help="also write one self-contained HTML page, with pictures and what drove each answer",
     )
     predict.set_defaults(command=_predict)
+
+
+def _add_export(commands):
+    export = commands.add_parser(
+        "export",
+        help="write the network of a finished run for ONNX Runtime or LiteRT",
+        description="Write the network of a finished run into its folder as model.onnx or "
+        "model.tflite, once it is checked against Keras, and model.json beside it, which tells "
+        "others how to use it.",
+    )
+    export.add_argument("run", type=Path, help="a run folder, such as results/models/cnn_2d")
+    export.add_argument(
+        "--format", dest="file_format", required=True, metavar="FORMAT", help="onnx or litert"
+    )
+    export.set_defaults(command=_export)
+
+
+def _add_app(commands):
+    app = commands.add_parser(
+        "app",
+        help="serve a small web page that answers for pages",
+        description="Serve a small web page: drop an ECG page, see the answer and what drove it. "
+        "Needs pip install .[app]. Research software, not a diagnosis.",
+    )
+    app.add_argument(
+        "--model", type=Path, metavar="RUN", help="a run folder (default: the committed CNN 2D)"
+    )
+    app.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: %(default)s, this machine alone)",
+    )
+    app.add_argument("--port", type=int, default=7860, help="(default: %(default)s)")
+    app.set_defaults(command=_app)
 
 
 def _add_signals(commands):
@@ -244,15 +286,14 @@ def _look(page, picture):
     print(f"{text}, confidence {found.confidence:.2f}; written to {picture}")
 
 
-def _predict(pages, model, as_json, csv, report):
+def _predict(pages, model, onnx, as_json, csv, report):
     from tqdm import tqdm
 
     from ecg_lib.serving import predict
     from ecg_lib.serving.card import DISCLAIMER, measure
-    from ecg_lib.serving.report import open_report
 
     files = predict.find_files(pages)
-    predictor = predict.Predictor(model)
+    predictor = predict.Predictor(model, onnx)
     records = []
     with ExitStack() as outputs:
         tell = []
@@ -260,6 +301,8 @@ def _predict(pages, model, as_json, csv, report):
             table = predict.open_table(csv, predictor.record["classes"])
             tell.append(outputs.enter_context(table))
         if report:
+            from ecg_lib.serving.report import open_report  # It imports TensorFlow.
+
             tell.append(outputs.enter_context(open_report(report, predictor)))
         if not as_json:
             tell.append(lambda answer: tqdm.write(predict.describe(answer)))
@@ -277,6 +320,33 @@ def _predict(pages, model, as_json, csv, report):
         print(f"{measured.summary}. {DISCLAIMER}")
     if not answered:
         raise InputError(f"no page could be answered for; the first: {records[0]['refusal']}")
+
+
+def _export(run, file_format):
+    from ecg_lib.serving.export import NOTES, export
+
+    path, difference = export(run, file_format)
+    print(f"largest difference of a logit from Keras: {difference:.1e}")
+    print(f"written to {path}, and how to use it to {run / NOTES}")
+
+
+def _app(model, host, port):
+    import signal
+    import threading
+
+    try:
+        from ecg_lib.serving.app import listen
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise InputError("the web page needs Gradio: pip install .[app]") from None
+    from ecg_lib.serving.predict import Predictor
+
+    # Whatever ends it, its folder of uploads is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), listen(Predictor(model), host, port) as address:
+        print(f"the web page is at {address}; Ctrl+C ends it", flush=True)
+        threading.Event().wait()
 
 
 def _card(run):

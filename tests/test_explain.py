@@ -31,7 +31,7 @@ each_explanation = pytest.mark.parametrize("explanation", ["occlusion", "gradien
 
 def by_crop(explanation, model, crops, class_index=None):
     if explanation == "occlusion":
-        return explain.lead_occlusion(model, crops, class_index)
+        return explain.lead_occlusion(model.predict_on_batch, crops, class_index)
     return explain.gradient_by_crop(model, crops, class_index)[1]
 
 
@@ -174,7 +174,7 @@ def test_every_network_can_be_explained(name, tiny):
     whole, without = explain.probabilities(model, both, temperature=0.3)[:, 2]
     assert maps.shape == crops.shape
     assert sums.sum() == pytest.approx(whole - without, abs=0.02)
-    occlusion = explain.lead_occlusion(model, crops, class_index=2)
+    occlusion = explain.lead_occlusion(model.predict_on_batch, crops, class_index=2)
     assert occlusion.shape == (13,)
     assert np.isfinite(occlusion).all()
 
@@ -220,7 +220,7 @@ def test_deletion_starts_at_the_whole_page_and_ends_without_ink(trained, crops):
     assert curves.shape == (2, 14)
     for curve in curves:
         assert curve[[0, -1]] == pytest.approx(ends, abs=1e-6)
-    occlusion = explain.lead_occlusion(trained, crops[0], class_index=1)
+    occlusion = explain.lead_occlusion(trained.predict_on_batch, crops[0], class_index=1)
     assert curves[:, 0] - curves[:, 1] == pytest.approx(occlusion[[0, 12]], abs=1e-6)
     alone = explain.deletion_curve(trained, crops[0], orders[1], class_index=1)
     assert alone == pytest.approx(curves[1], abs=1e-6)

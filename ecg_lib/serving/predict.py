@@ -22,13 +22,13 @@ from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import project_path
 from ecg_lib.experiment.judgement import PROBABILITY, temperature_of
-from ecg_lib.models import load
 from ecg_lib.pages.detect import Detection, detect, rectify
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.pages.preprocess import crop_leads, read_luma
 from ecg_lib.pages.refusal import PageRefused
 from ecg_lib.serving.card import read_predictions
 from ecg_lib.serving.familiarity import familiarity
+from ecg_lib.serving.runtimes import ONNX, keras_logits, onnx_logits
 
 DEFAULT_RUN = "results/models/cnn_2d"
 """The one run folder that is committed with its weights, seen from the project's folder."""
@@ -75,27 +75,34 @@ class Predictor:
 
     Args:
         run: the run folder, with its weights; by default the committed CNN 2D.
+        onnx: whether ONNX Runtime answers with the run's exported network, without TensorFlow and
+            without the weights.
 
     Attributes:
         run: the run folder, a `Path`.
         record: its record, a dict.
-        model: the `keras.Model`.
+        logits: the network, a function from crops `(pages, 13, height, width)`, 0 to 255, to
+            float32 logits `(pages, classes)`.
         temperature: what logits are divided by.
         familiarity: the run's `Familiarity`.
 
     Raises:
-        InputError: if the folder holds no finished run, no weights or others than the record
+        InputError: if the folder holds no finished run, no network or another than the record
             tells of, or if the network was trained with boxes that depend on the label.
     """
 
-    def __init__(self, run=None):
+    def __init__(self, run=None, onnx=False):
         self.run = _default_run() if run is None else Path(run)
         self.record = runs.read_record(self.run)
-        _check_usable(self.run, self.record)
+        _check_boxes(self.run, self.record)
         predictions = read_predictions(self.run)
         self.temperature = temperature_of(predictions)
         self.familiarity = familiarity(predictions)
-        self.model = load(self.run / runs.MODEL)
+        if onnx:
+            self.logits = onnx_logits(self.run / ONNX, self.record["model_sha256"])
+        else:
+            _check_weights(self.run, self.record)
+            self.logits = keras_logits(self.run / runs.MODEL)
 
     def answer(self, file):
         """Answer for a page.
@@ -112,7 +119,7 @@ class Predictor:
             )
         except InputError as error:
             return Answer(file, str(error))
-        logits = self.model.predict(crops[np.newaxis], verbose=0)
+        logits = self.logits(crops[np.newaxis])
         (strangeness,) = self.familiarity.strangeness(logits).tolist()
         refusal = probabilities = None
         if strangeness > self.familiarity.limit:
@@ -126,12 +133,13 @@ class Predictor:
         return Answer(file, refusal, found, crops, strangeness, probabilities)
 
 
-def predict(pages, model=None):
+def predict(pages, model=None, onnx=False):
     """Answer for pages with a trained network.
 
     Args:
         pages: a page's file, a folder of pages, a glob pattern, or a list of those.
         model: a run folder with its weights; by default the committed CNN 2D.
+        onnx: whether ONNX Runtime answers with the run's exported network, without TensorFlow.
 
     Returns:
         A list with an `Answer` a page. One that cannot be answered for says why.
@@ -145,7 +153,7 @@ def predict(pages, model=None):
         ('normal', 0.87)
     """
     files = find_files([pages] if isinstance(pages, str | Path) else pages)
-    predictor = Predictor(model)
+    predictor = Predictor(model, onnx)
     return [predictor.answer(file) for file in files]
 
 
@@ -260,13 +268,16 @@ def _default_run():
     return next((folder for folder in folders if folder.exists()), folders[0])
 
 
-def _check_usable(run, record):
+def _check_boxes(run, record):
     protocol = record["config"]["protocol"]
     if PROTOCOLS[protocol].boxes == "published":
         raise InputError(
             f"{run} was trained under the protocol {protocol} and cannot answer for a page: its "
             f"boxes depend on the label; expected a run of another protocol"
         )
+
+
+def _check_weights(run, record):
     weights = run / runs.MODEL
     if not weights.is_file():
         raise InputError(

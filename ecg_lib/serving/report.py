@@ -118,7 +118,7 @@ def _what_was_seen(answer, luma):
 
 
 def _what_drove(answer, luma, predictor):
-    drops = lead_occlusion(predictor.model, answer.crops, temperature=predictor.temperature)
+    drops = lead_occlusion(predictor.logits, answer.crops, temperature=predictor.temperature)
     boxes = answer.detection.boxes
     painted = paint(drops, boxes, luma.shape[::-1])
     unit = f"drop of the probability of {DISPLAY_NAMES[answer.label]}"

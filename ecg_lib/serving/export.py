@@ -1,0 +1,235 @@
+"""Trained networks as files that others can run, without Keras and without this package.
+
+Both formats take float32 crops, since an explanation asks for grey levels in between, and not every
+device that LiteRT runs on takes bytes. What has to be done to a page before, and to the logits
+after, is written beside the file, and into it where the format has room.
+"""
+
+import json
+import shutil
+import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import keras
+import numpy as np
+from keras import ops
+
+from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.errors import InputError, one_of
+from ecg_lib.experiment import runs
+from ecg_lib.models import load
+from ecg_lib.pages.detect import detect, rectify
+from ecg_lib.pages.drawing import draw_page
+from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.leads import CROPS
+from ecg_lib.pages.preprocess import crop_leads
+from ecg_lib.pages.synthetic import RATE, simulate
+from ecg_lib.serving.card import DISCLAIMER
+from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.runtimes import LITERT, ONNX, litert_logits, onnx_logits, optional
+
+FORMATS = {"onnx": ONNX, "litert": LITERT}
+"""The file of each format."""
+
+PAGES_AT_ONCE = {"onnx": None, "litert": 1}
+"""LiteRT's own operations include a loop over an LSTM's steps only where this is a number."""
+
+NOTES = "model.json"
+"""What there is to know to use the files."""
+
+TOLERANCE = 1e-4
+"""Largest difference of a logit from Keras' that is accepted."""
+
+
+def export(run, file_format):
+    """Write a trained network into its run folder in another format.
+
+    The file is kept only if it gives the same logits as Keras for drawn pages of every layout,
+    which are read as any page is. Beside it, `model.json` says how to use it, see `usage`.
+
+    Args:
+        run: the run folder, with its weights.
+        file_format: a key of `FORMATS`. An ONNX file takes any number of pages at once, a LiteRT
+            file one.
+
+    Returns:
+        The file's path, and the largest difference of a logit from Keras'.
+
+    Raises:
+        InputError: if the run cannot be used, if what the format needs is not installed, if the
+            logits differ by more than `TOLERANCE`, or if the folder cannot be written to.
+    """
+    run = Path(run)
+    path = run / FORMATS[one_of("format", file_format, FORMATS)]
+    predictor = Predictor(run)
+    notes = usage(predictor)
+    crops = drawn_crops(predictor.record["config"])
+    with TemporaryDirectory() as folder:
+        exported = Path(folder) / path.name
+        _convert(load(run / runs.MODEL), exported, file_format)
+        if file_format == "onnx":
+            _add_metadata(exported, notes)
+            logits = onnx_logits(exported, notes["model_sha256"])
+        else:
+            logits = litert_logits(exported)
+        difference = largest_difference(logits, predictor.logits, crops)
+        if not difference <= TOLERANCE:  # nor is NaN
+            raise InputError(
+                f"{path} was not written: its logits differ from Keras' by {difference:.1e}, "
+                f"expected at most {TOLERANCE:.0e}"
+            )
+        try:
+            with runs.replacing(path) as part:
+                shutil.copyfile(exported, part)
+            (run / NOTES).write_text(json.dumps(notes, indent=1) + "\n")
+        except OSError as error:
+            raise InputError(f"{run} cannot be written to: {error.strerror}") from None
+    return path, difference
+
+
+def usage(predictor):
+    """How an exported network is used: what it takes and gives, and all that it takes to do so.
+
+    Args:
+        predictor: the `ecg_lib.serving.predict.Predictor` of the run.
+
+    Returns:
+        dict for JSON: notice, network, data, protocol, model_sha256 (of the `.keras` file), input,
+        output, image_size, crops and classes (names in their order), temperature, usual_log_spread,
+        strangeness_limit, and steps, a list of sentences that tell what the others are for.
+    """
+    record, config = predictor.record, predictor.record["config"]
+    size, protocol = config["image_size"], config["protocol"]
+    known = predictor.familiarity
+    return {
+        "notice": DISCLAIMER,
+        "network": runs.MODEL_NAMES[config["model"]],
+        "data": record["data"],
+        "protocol": f"{protocol}: {PROTOCOLS[protocol].description}",
+        "model_sha256": record["model_sha256"],
+        "input": f"crops: float32 (pages, 13, {size}, {size}), grey levels 0 to 255, not scaled",
+        "output": f"logits: float32 (pages, {len(record['classes'])})",
+        "image_size": size,
+        "crops": list(CROPS),
+        "classes": record["classes"],
+        "temperature": predictor.temperature,
+        "usual_log_spread": known.usual,
+        "strangeness_limit": known.limit,
+        "steps": _steps(size, config["ink_only"]),
+    }
+
+
+def _steps(size, ink_only):
+    keep_ink = "Remove paper and grid: ecg_lib.pages.preprocess.keep_ink(luma)."
+    return [
+        "Decode the page to 8-bit grey levels, 0 black to 255 white, turned as its EXIF tag says, "
+        "transparent parts white, of a JPEG the luma alone. In Pillow: image.draft('L', "
+        "image.size), then ImageOps.exif_transpose(image).convert('L').",
+        "Find the boxes of the crops: ecg_lib.pages.detect.detect(luma), or python -m ecg_lib "
+        "predict PAGE --json, which gives boxes and homography for programs in other languages.",
+        "Where the homography is not the identity, bring the page into the boxes' frame: "
+        "ecg_lib.pages.detect.rectify(luma, detection), bilinear, edges repeated.",
+        *([keep_ink] if ink_only else []),
+        "Cut out each box: left, top, right, bottom in pixels, the last two exclusive; beyond the "
+        "page it is black. In Pillow: page.crop(box).",
+        "Invert the crop: 255 minus the level.",
+        "Dilate it with a 3x3 maximum. In Pillow: crop.filter(ImageFilter.MaxFilter(3)).",
+        f"Resize it to {size}x{size} pixels with Pillow's antialiased bicubic filter, to 8 bits: "
+        f"crop.resize(({size}, {size}), Image.BICUBIC).",
+        "Stack the crops in the order of `crops`, as float32 from 0 to 255, not scaled. "
+        f"{ONNX} takes any number of pages at once, {LITERT} one.",
+        "Do not answer where the natural logarithm of the standard deviation of the page's logits "
+        "is further than `strangeness_limit` from `usual_log_spread`: the page looks like nothing "
+        "that the network was trained on.",
+        "Divide the logits by `temperature`; their softmax is the calibrated probabilities of "
+        "`classes`.",
+    ]
+
+
+def drawn_crops(config):
+    """Crops of drawn pages, two of each layout, to compare networks on.
+
+    Args:
+        config: the configuration in a run's record, a dict.
+
+    Returns:
+        uint8 array `(pages, 13, height, width)`.
+    """
+    rng = np.random.default_rng(0)
+    pages = []
+    for layout, class_name in product(LAYOUTS, ("normal", "abnormal_heartbeat")):
+        drawn, _ = draw_page(simulate(class_name, rng), RATE, layout, rng)
+        luma = np.asarray(drawn.convert("L"))
+        found = detect(luma)
+        pages.append(
+            crop_leads(rectify(luma, found), found.boxes, config["image_size"], config["ink_only"])
+        )
+    return np.stack(pages)
+
+
+def largest_difference(logits, expected_logits, crops):
+    """The largest difference of a logit between two networks.
+
+    Args:
+        logits: a function from crops to logits, see `ecg_lib.serving.runtimes`.
+        expected_logits: another.
+        crops: uint8 array `(pages, 13, height, width)`.
+    """
+    return float(np.abs(logits(crops) - expected_logits(crops)).max())
+
+
+def _convert(model, path, file_format):
+    if file_format == "onnx":
+        optional("tf2onnx")
+    crops = keras.Input(
+        model.input_shape[1:], batch_size=PAGES_AT_ONCE[file_format], name=model.input.name
+    )
+    copy = keras.models.clone_model(model, crops, _layer_that_can_be_converted)
+    copy.set_weights(model.get_weights())
+    # A dict gives the output its name.
+    named = keras.Model(crops, {"logits": copy.output})
+    signature = [keras.InputSpec(shape=crops.shape, dtype="float32", name="crops")]
+    # The converters tell of their temporary files, and Keras trips over a name of NumPy 1.
+    with redirect_stdout(StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        named.export(str(path), format=file_format, input_signature=signature, verbose=False)
+
+
+def _layer_that_can_be_converted(layer):
+    """A new layer that does the same as a layer, weights aside."""
+    if isinstance(layer, keras.layers.Normalization):
+        # Its statistics would become two more inputs of the ONNX file.
+        scale = float(layer.input_variance) ** -0.5
+        offset = -float(layer.input_mean) * scale
+        return keras.layers.Rescaling(scale, offset, dtype="float32", name=layer.name)
+    kind = _MaxPooling3D if isinstance(layer, keras.layers.MaxPooling3D) else type(layer)
+    return kind.from_config(layer.get_config())
+
+
+class _MaxPooling3D(keras.layers.MaxPooling3D):
+    """The same in two steps, since LiteRT has no maximum over volumes of its own."""
+
+    def call(self, volumes):
+        depth, height, width, channels = volumes.shape[1:]
+        along_depth, *across = self.pool_size
+        maps = ops.reshape(volumes, (-1, height, width, channels))
+        maps = ops.max_pool(maps, across)
+        height, width = maps.shape[1:3]
+        columns = ops.reshape(maps, (-1, depth, height * width, channels))
+        columns = ops.max_pool(columns, (along_depth, 1))
+        return ops.reshape(columns, (-1, depth // along_depth, height, width, channels))
+
+
+def _add_metadata(path, notes):
+    """Write notes into an ONNX file, text as it is and all else as JSON."""
+    onnx = optional("onnx")
+    content = onnx.load(path)
+    texts = {
+        name: note if isinstance(note, str) else json.dumps(note) for name, note in notes.items()
+    }
+    onnx.helper.set_model_props(content, texts)
+    onnx.save(content, path)
