@@ -106,7 +106,8 @@ def resemble_ecg(ink, lines):
         return False
     top, bottom = round(lines.baselines[0] - height), round(lines.baselines[-1] + height)
     left, right = round(lines.starts[:, 0].min()), round(lines.ends.max())
-    share = np.mean(ink[max(top, 0) : bottom, left:right] > 127)
+    around = ink[max(top, 0) : bottom, left:right]
+    share = np.count_nonzero(around > 127) / around.size
     if not _INK_SHARE[0] <= share <= _INK_SHARE[1]:
         return False
     pictures = np.array([_picture(ink, foot, lines.pulses) for foot in lines.pulses.feet])
@@ -137,7 +138,7 @@ def _common_end(ink, pulses, first):
     reach = _BAND * pulses.height
     top, bottom = pulses.feet[0, 1] - reach, pulses.feet[-1, 1] + reach
     between = ink[max(round(top), 0) : round(bottom) + 1, first:]
-    blank = np.count_nonzero(between > 127, axis=0) < 2
+    blank = (between > 127).sum(axis=0, dtype=np.uint16) < 2
     pause = round(_BREAK * pulses.height)
     pauses = np.convolve(blank, np.ones(pause), "valid") == pause
     return first + int(np.append(np.flatnonzero(pauses), blank.size)[0])

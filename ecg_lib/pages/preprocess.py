@@ -21,6 +21,8 @@ MAX_PIXELS = 100_000_000
 MIN_STROKE = 5
 """Fewest dark pixels, hanging together, that are taken for ink; the dots of a grid have one."""
 
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
 
 def read_luma(path):
     """Read a page as grey levels.
@@ -47,7 +49,8 @@ def read_luma(path):
             with Image.open(path) as image:
                 _check_size(path, image)
                 image.draft("L", image.size)
-                return np.asarray(_to_grey(ImageOps.exif_transpose(image)))
+                ImageOps.exif_transpose(image, in_place=True)
+                return np.asarray(_to_grey(image))
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -75,7 +78,7 @@ def _to_grey(image):
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L")
+    return image if image.mode == "L" else image.convert("L")
 
 
 def crop_leads(luma, boxes, image_size=64, ink_only=False):
@@ -101,8 +104,7 @@ def crop_leads(luma, boxes, image_size=64, ink_only=False):
     """
     if ink_only:
         luma = keep_ink(luma)
-    page = Image.fromarray(luma)
-    crops = [_dilate(255 - np.asarray(page.crop(box))) for box in boxes]
+    crops = [cv2.dilate(255 - _cut(luma, box), _NEIGHBOURS) for box in boxes]
     size = (image_size, image_size)
     return np.stack(
         [np.asarray(Image.fromarray(crop).resize(size, Image.BICUBIC)) for crop in crops]
@@ -143,12 +145,10 @@ def _otsu(levels):
     return int(threshold)
 
 
-def _dilate(crop):
-    """A 3x3 maximum; separable, so it takes two passes of shifted maxima."""
-    rows = crop.copy()
-    np.maximum(rows[1:], crop[:-1], out=rows[1:])
-    np.maximum(rows[:-1], crop[1:], out=rows[:-1])
-    both = rows.copy()
-    np.maximum(both[:, 1:], rows[:, :-1], out=both[:, 1:])
-    np.maximum(both[:, :-1], rows[:, 1:], out=both[:, :-1])
-    return both
+def _cut(luma, box):
+    """What lies in a box: a view of the page, unless the box reaches over the page's edge."""
+    left, top, right, bottom = box
+    height, width = luma.shape
+    if min(left, top) >= 0 and right <= width and bottom <= height:
+        return luma[top:bottom, left:right]
+    return np.asarray(Image.fromarray(luma).crop(box))

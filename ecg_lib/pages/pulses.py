@@ -138,13 +138,26 @@ def _mean_over(values, left, top, width, height):
 def _candidates(score, height):
     """All peaks of the score, the highest first: rows of x, y, score."""
     window = np.ones((height // 2, height // 2), np.uint8)
+    high = score >= 255 * _LEAST_SCORE
+    # Most of the look has no part in what follows: it lies beyond the reach of all windows.
+    part = _part_around(high, len(window) // 2 + 6)
+    score, high = score[part], high[part]
     around = cv2.boxFilter(score, cv2.CV_32F, (7, 7), normalize=False)
     around = cv2.blur(around, (5, 5))  # plateaus become peaks
-    peaks = (around == cv2.dilate(around, window)) & (score >= 255 * _LEAST_SCORE)
-    rows, columns = np.unravel_index(np.flatnonzero(peaks), peaks.shape)
+    peaks = (around == cv2.dilate(around, window)) & high
+    rows, columns = np.nonzero(peaks)
     highest = cv2.dilate(score, np.ones((_TOLERANCE, _TOLERANCE), np.uint8))[rows, columns]
-    found = np.column_stack([columns, rows, highest]).astype(float)
+    found = np.column_stack([columns + part[1].start, rows + part[0].start, highest]).astype(float)
     return found[np.argsort(-found[:, 2])]
+
+
+def _part_around(high, reach):
+    """The part of a look that reaches this far around all pixels that are true."""
+    left, top, width, height = cv2.boundingRect(high.view(np.uint8))
+    return (
+        slice(max(top - reach, 0), top + height + reach),
+        slice(max(left - reach, 0), left + width + reach),
+    )
 
 
 def _strongest_column(found, height):

@@ -33,10 +33,10 @@ def read_rhythm_lead(ink, lines, layout, edges):
     reach = round(_REACH * lines.pulses.height)
     bands = [_band(ink, baseline, reach) for baseline in lines.baselines]
     agreement = {}
-    for row, band in zip(layout.rows, bands, strict=False):
-        for column, lead in enumerate(row):
-            part = slice(round(edges[column] / 2) + 2, round(edges[column + 1] / 2) - 2)
-            agreement[lead] = _agreement(band[:, part], bands[-1][:, part])
+    for number, leads in enumerate(zip(*layout.rows, strict=True)):
+        part = slice(round(edges[number] / 2) + 2, round(edges[number + 1] / 2) - 2)
+        *above, strip = [band[:, part] for band in bands]
+        agreement |= zip(leads, _agreements(above, strip), strict=True)
     best, second = sorted(agreement, key=agreement.get)[:-3:-1]
     clear = agreement[best] >= max(_ALIKE, agreement[second] + _CLEARLY)
     return best if clear else None
@@ -50,13 +50,15 @@ def _band(ink, baseline, reach):
     return cv2.resize(band, size, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _agreement(one, other):
-    """Correlation of two bands; baselines are known to two pixels."""
-    one = _standardised(one[1:-1])
-    rows = len(one)
-    return max(float(np.vdot(one, _standardised(other[top : top + rows]))) for top in range(3))
+def _agreements(bands, other):
+    """Correlation of each band with the other; baselines are known to two pixels."""
+    rows = len(other) - 2
+    shifted = _standardised([other[top : top + rows] for top in range(3)])
+    return (_standardised([band[1:-1] for band in bands]) @ shifted.T).max(axis=1).tolist()
 
 
-def _standardised(values):
-    centred = values - values.mean()
-    return centred / max(np.linalg.norm(centred), 1e-6)
+def _standardised(bands):
+    """A row a band, centred, of length 1."""
+    rows = np.reshape(bands, (len(bands), -1))
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
