@@ -23,15 +23,18 @@ h2 { margin-top: 2.5em; border-top: 1px solid #ccc; padding-top: 1em; overflow-w
 img { max-width: 100%; display: block; margin: 1em 0 }
 table { border-collapse: collapse; margin: 1em 0 }
 th, td { text-align: left; padding: .2em 1em .2em 0; border-bottom: 1px solid #ddd }
+.dataframe { display: block; overflow-x: auto }
+.share { width: 20em }
 .bar { display: inline-block; height: .8em; background: #b35806 }
-.notice { background: #fff3d6; padding: .6em 1em; font-weight: bold }
-.refused { background: #f4dede; padding: .6em 1em }
+.notice { background: #fff3d6; color: #222; padding: .6em 1em; font-weight: bold }
+.refused { background: #f4dede; color: #222; padding: .6em 1em }
 """
 
 HEAD = f"""\
 <!DOCTYPE html>
 <html lang="en">
-<head><meta charset="utf-8"><title>ECG pages, answered by ecg_lib</title>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>ECG pages, answered by ecg_lib</title>
 <style>{STYLE}</style></head>
 <body>
 <h1>ECG pages</h1>
@@ -97,7 +100,7 @@ def section(answer, predictor):
 def _probabilities(answer):
     rows = "".join(
         f"<tr><td>{DISPLAY_NAMES[name]}</td><td>{share:.2f}</td>"
-        f'<td><span class="bar" style="width: {20 * share:.2f}em"></span></td></tr>'
+        f'<td class="share"><span class="bar" style="width: {share:.1%}"></span></td></tr>'
         for name, share in sorted(answer.probabilities.items(), key=lambda item: -item[1])
     )
     return (
