@@ -82,5 +82,5 @@ def optional(module):
         return import_module(module)
     except ImportError:
         raise InputError(
-            f"{module} is not installed: expected what pip install ecg_lib[export] installs"
+            f"{module} is not installed: expected what pip install .[export] installs"
         ) from None
