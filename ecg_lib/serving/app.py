@@ -192,9 +192,9 @@ def _check_free(host, port):
         if port:
             socket.create_server((host, port)).close()
             return
-    except (OSError, OverflowError):
+    except (OSError, OverflowError, UnicodeError):
         pass
     raise InputError(
-        f"{host}, port {port}, cannot be listened on: expected an address of this machine and a "
-        "free port from 1 to 65535"
+        f"{host}, port {port}, cannot be listened on: expected an IPv4 address of this machine and "
+        "a free port from 1 to 65535"
     )

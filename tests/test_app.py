@@ -1,0 +1,429 @@
+"""The web page: what it answers, what it refuses, and that it keeps and fetches nothing."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from html import escape
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from ecg_lib import cli
+from ecg_lib.data.classes import DISPLAY_NAMES
+from ecg_lib.serving import app
+from ecg_lib.serving.card import DISCLAIMER, measure
+from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.report import limits
+
+LOCAL = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    """Of the committed run, as the command takes it."""
+    return Predictor()
+
+
+@pytest.fixture(scope="module")
+def known(predictor):
+    """Arguments that all responses take."""
+    return {"predictor": predictor, "limits": limits(predictor.run)}
+
+
+@pytest.fixture(scope="module")
+def page(pages_folder):
+    """A page that the committed network answers for; it is the one that is offered."""
+    class_name, _, number = app.EXAMPLE
+    return pages_folder / class_name / f"{class_name}_{number:04d}.jpg"
+
+
+@pytest.fixture
+def upload(tmp_path):
+    """A function that lays a file where Gradio would lay it, in a folder of its own."""
+
+    def lay(file):
+        folder = tmp_path / "uploads" / "a-hash"
+        folder.mkdir(parents=True)
+        return SimpleNamespace(path=str(shutil.copy(file, folder)))
+
+    return lay
+
+
+@pytest.fixture
+def garbage(tmp_path):
+    path = tmp_path / "not a page (1).jpg"
+    path.write_text("no picture")
+    return path
+
+
+@pytest.fixture(scope="module")
+def port():
+    with socket.socket() as free:
+        free.bind((LOCAL, 0))
+        return free.getsockname()[1]
+
+
+def files_in(folder):
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def report_in(html):
+    (data,) = re.findall('href="data:text/html;base64,([^"]+)"', html)
+    return base64.b64decode(data).decode()
+
+
+def refusal(capsys, *arguments):
+    """The one line that the command prints about what it cannot use."""
+    assert cli.main(["app", *map(str, arguments)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+# --- Answers ---
+
+
+def test_the_answer_and_the_same_as_a_report(known, predictor, page):
+    html = app.respond(page, **known)
+    answer = predictor.answer(page)
+    assert f"<b>{DISPLAY_NAMES[answer.label]}</b>" in html
+    assert html.count("<img") == 4
+    report = report_in(html)
+    assert report.startswith("<!DOCTYPE html>")
+    assert html.partition("</a>")[2] in report
+    assert known["limits"] in report
+    assert DISCLAIMER in report
+    assert f'download="{page.stem}_report.html"' in html
+
+
+def test_the_example_is_answered(known):
+    html = app.respond_to_example(**known)
+    assert app.EXAMPLE_NAME in html
+    assert html.count("<img") == 4
+    assert "No answer" not in html
+
+
+def test_a_bad_file_is_refused_as_by_the_command(known, garbage, upload, predictor, monkeypatch):
+    _, html = app.respond_to_upload(upload(garbage), **known)
+    monkeypatch.chdir(garbage.parent)
+    sentence = predictor.answer(Path(garbage.name)).refusal
+    assert f"No answer: {escape(sentence)}." in html
+    assert f"No answer: {escape(sentence)}." in report_in(html)
+    assert str(garbage.parent) not in html + report_in(html)
+
+
+def test_a_page_beyond_all_size_is_not_decoded(known, tmp_path, monkeypatch):
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (10_001, 10_000)).save(bomb)
+    assert bomb.stat().st_size < 100_000
+    monkeypatch.setattr(Image.Image, "load", None)
+    assert "bomb.png is 10001x10000 pixels: expected a page of at least" in app.respond(
+        bomb, **known
+    )
+
+
+def test_an_awkward_name_is_only_a_name(known, tmp_path):
+    file = tmp_path / '<img src=x>&".jpg'
+    file.write_text("no picture")
+    html = app.respond(file, **known)
+    assert "<img" not in html
+    assert 'download="&lt;img src=x&gt;&amp;&quot;_report.html"' in html
+
+
+# --- Nothing is kept ---
+
+
+@pytest.mark.parametrize("name", ["page", "garbage"])
+def test_an_upload_is_removed(known, upload, tmp_path, name, request):
+    given = upload(request.getfixturevalue(name))
+    emptied, _ = app.respond_to_upload(given, **known)
+    assert emptied is None
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_an_upload_is_removed_whatever_happens(known, upload, page, tmp_path, monkeypatch):
+    monkeypatch.setattr(app, "respond", None)
+    with pytest.raises(TypeError):
+        app.respond_to_upload(upload(page), **known)
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_nothing_comes_from_elsewhere_and_nothing_too_large(predictor, port, tmp_path, monkeypatch):
+    """Served in this process, whose every connection is noted."""
+    met = set()
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def note_connect(self, address):
+        met.add(address[0])
+        return connect(self, address)
+
+    def note_look_up(host, *args, **kwargs):
+        met.add(host)
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", note_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", note_look_up)
+    monkeypatch.setattr(app, "LARGEST_UPLOAD", "1kb")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "set by listen")
+    with app.listen(predictor, LOCAL, port) as address:
+        assert address == f"http://{LOCAL}:{port}/"
+        assert _upload(address, b"x" * 1000)[0] == 200
+        assert len(files_in(tmp_path)) == 1
+        status, text = _upload(address, b"x" * 2000)
+        assert (status, text) == (413, "File size exceeded maximum allowed size of 1024 bytes.")
+        assert len(files_in(tmp_path)) == 1
+        page = urllib.request.urlopen(address).read().decode()
+        assert not re.search(r'(src|href)="https?:', page)
+    assert list(tmp_path.iterdir()) == []
+    assert met <= {LOCAL, "localhost"}
+
+
+def _upload(address, data):
+    """Status and text of an upload that the web page itself would not have tried."""
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="page.jpg"\r\n\r\n'
+        + data
+        + b"\r\n--b--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    request = urllib.request.Request(address + "gradio_api/upload", body, headers)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+# --- The command ---
+
+
+def test_the_command_listens_locally_unless_told_otherwise(monkeypatch):
+    told = []
+    monkeypatch.setattr(cli, "_app", lambda **options: told.append(options))
+    assert cli.main(["app"]) == 0
+    assert cli.main(["app", "--host", "0.0.0.0", "--port", "80", "--model", "run"]) == 0
+    assert told == [
+        {"model": None, "host": LOCAL, "port": 7860},
+        {"model": Path("run"), "host": "0.0.0.0", "port": 80},
+    ]
+
+
+def test_without_gradio_the_command_says_how_to_get_it(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "ecg_lib.serving.app")
+    assert refusal(capsys) == "ecg_lib: the web page needs Gradio: pip install .[app]"
+
+
+@pytest.mark.parametrize(
+    ("host", "number"),
+    [(LOCAL, 0), (LOCAL, 65536), (LOCAL, -1), ("192.0.2.1", 7860), ("a..b", 7860)],
+)
+def test_an_address_that_is_none_is_refused(capsys, host, number):
+    assert refusal(capsys, "--host", host, "--port", number) == (
+        f"ecg_lib: {host}, port {number}, cannot be listened on: expected an IPv4 address of "
+        "this machine and a free port from 1 to 65535"
+    )
+
+
+def test_a_port_in_use_is_refused(capsys):
+    with socket.create_server((LOCAL, 0)) as taken:
+        number = taken.getsockname()[1]
+        assert f"port {number}, cannot be listened on" in refusal(capsys, "--port", number)
+
+
+# --- In a browser ---
+
+
+@pytest.fixture(scope="module")
+def temporary(tmp_path_factory):
+    """The folder in which the command under test keeps its temporary files."""
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def server(port, temporary):
+    """The command under test, ready to be asked."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ecg_lib", "app", "--port", str(port)],
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout.readline() == (
+            f"the web page is at http://{LOCAL}:{port}/; Ctrl+C ends it\n"
+        )
+        yield process
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Headless Chromium, with a fresh profile, whose downloads go to `browser.downloads`."""
+    from selenium import webdriver
+
+    driver = shutil.which("chromedriver")
+    if not (shutil.which("chromium") and driver):
+        pytest.skip("Chromium is not installed: apt-get install chromium chromium-driver")
+    downloads = tmp_path_factory.mktemp("downloads")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-dev-shm-usage",
+        "disable-quic",
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):
+        options.add_argument(f"--{argument}")
+    options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as browser:
+        browser.downloads = downloads
+        yield browser
+
+
+@pytest.fixture
+def web_page(server, browser, port):
+    """The web page, freshly loaded."""
+    browser.get(f"http://{LOCAL}:{port}/")
+    return WebPage(browser)
+
+
+class WebPage:
+    """What one sees and does on the web page."""
+
+    def __init__(self, browser):
+        self.browser = browser
+        self.wait_for("input[type=file]")
+
+    def wait_for(self, selector, text=""):
+        """The first element there with this text in it, once there is one."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.browser, 60, ignored_exceptions=_vanished()).until(
+            lambda browser: next(
+                (element for element in self.all(selector) if text in element.text), None
+            )
+        )
+
+    def all(self, selector):
+        return self.browser.find_elements("css selector", selector)
+
+    @property
+    def text(self):
+        return self.all("body")[0].text
+
+    def drop(self, file):
+        self.wait_for("input[type=file]").send_keys(str(file))
+
+
+def _vanished():
+    """What is raised of an element that the page has drawn anew."""
+    from selenium.common.exceptions import StaleElementReferenceException
+
+    return [StaleElementReferenceException]
+
+
+@pytest.mark.slow
+def test_browser_loads_it(web_page, predictor):
+    web_page.wait_for("h2", "What this network is known to do")
+    assert DISCLAIMER in web_page.text
+    assert measure(predictor.run).summary in web_page.text
+    assert "at most 20 MB" in web_page.text
+
+
+@pytest.mark.slow
+def test_browser_uploads_a_page_and_takes_the_report(web_page, browser, page, predictor, temporary):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    web_page.drop(page)
+    web_page.wait_for("h2", page.name)
+    answer = predictor.answer(page)
+    label = DISPLAY_NAMES[answer.label]
+    assert f"{label}, with a calibrated probability of {answer.confidence:.2f}" in web_page.text
+    assert "What drove the answer" in web_page.text
+    widths = browser.execute_script(
+        "return [...document.querySelectorAll('img[alt=\"\"]')].map(img => img.naturalWidth)"
+    )
+    assert len(widths) == 4
+    assert min(widths) > 500
+
+    web_page.wait_for("a.download").click()
+    report = browser.downloads / f"{page.stem}_report.html"
+    WebDriverWait(browser, 60).until(lambda _: report.exists())
+    browser.get(report.as_uri())
+    downloaded = browser.find_element("css selector", "body").text
+    assert f"{label}, with a calibrated probability" in downloaded
+    assert downloaded.count(DISCLAIMER) == 2
+    assert files_in(temporary) == []
+
+
+@pytest.mark.slow
+def test_browser_shows_why_garbage_is_refused(web_page, garbage, page, temporary):
+    web_page.drop(garbage)
+    refused = web_page.wait_for(".refused")
+    assert refused.text == (
+        f"No answer: {garbage.name} is not an image that can be read: expected a JPEG or PNG page."
+    )
+    assert files_in(temporary) == []
+    web_page.drop(page)
+    web_page.wait_for("h2", page.name)
+    assert web_page.all(".refused") == []
+
+
+@pytest.mark.slow
+def test_browser_refuses_what_is_too_large(web_page, tmp_path, temporary):
+    large = tmp_path / "large.jpg"
+    with large.open("wb") as file:
+        file.truncate(21 * 2**20)
+    web_page.drop(large)
+    toast = web_page.wait_for(".toast-body", "large.jpg")
+    assert "exceed the maximum allowed size of 20" in toast.text
+    assert files_in(temporary) == []
+
+
+@pytest.mark.slow
+def test_browser_shows_the_example(web_page, temporary):
+    web_page.wait_for("button", "Try an example").click()
+    web_page.wait_for("h2", app.EXAMPLE_NAME)
+    assert "What drove the answer" in web_page.text
+    assert files_in(temporary) == []
+
+
+@pytest.mark.slow
+def test_browser_fetches_nothing_from_elsewhere(web_page, browser, port):
+    web_page.wait_for("button", "Try an example").click()
+    web_page.wait_for("h2", app.EXAMPLE_NAME)
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = {
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    }
+    of_the_page = {url for url in sent if not url.startswith(("data:", "chrome:", "file:"))}
+    assert f"http://{LOCAL}:{port}/" in of_the_page
+    assert [url for url in of_the_page if not url.startswith(f"http://{LOCAL}:{port}/")] == []
+
+
+@pytest.mark.slow
+def test_when_it_is_stopped_its_folder_goes(server, temporary):
+    assert list(temporary.glob("ecg_lib_app_*")) != []
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(60) == 0
+    assert list(temporary.glob("ecg_lib_app_*")) == []
