@@ -7,7 +7,7 @@ be used; 1 if a training failed; 130 if interrupted.
 import argparse
 import json
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import fields
 from pathlib import Path
 
@@ -331,22 +331,15 @@ def _export(run, file_format):
 
 
 def _app(model, host, port):
-    import signal
-    import threading
+    from ecg_lib.serving.predict import Predictor
 
     try:
-        from ecg_lib.serving.app import listen
+        from ecg_lib.serving.app import serve
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
         raise InputError("the web page needs Gradio: pip install .[app]") from None
-    from ecg_lib.serving.predict import Predictor
-
-    # Whatever ends it, its folder of uploads is removed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), listen(Predictor(model), host, port) as address:
-        print(f"the web page is at {address}; Ctrl+C ends it", flush=True)
-        threading.Event().wait()
+    serve(Predictor(model), host, port)
 
 
 def _card(run):

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from html import escape
@@ -157,6 +158,16 @@ def test_an_upload_is_removed_whatever_happens(known, upload, page, tmp_path, mo
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
+def test_what_nobody_waits_for_is_removed(tmp_path):
+    half, waiting = tmp_path / "half", tmp_path / "a-hash" / "page.jpg"
+    waiting.parent.mkdir()
+    for file, age in ((half, app.FORGOTTEN + 60), (waiting, app.FORGOTTEN - 60)):
+        file.touch()
+        os.utime(file, (time.time() - age,) * 2)
+    app.remove_forgotten(tmp_path)
+    assert files_in(tmp_path) == [waiting]
+
+
 def test_nothing_comes_from_elsewhere_and_nothing_too_large(predictor, port, tmp_path, monkeypatch):
     """Served in this process, whose every connection is noted."""
     met = set()
@@ -175,7 +186,8 @@ def test_nothing_comes_from_elsewhere_and_nothing_too_large(predictor, port, tmp
     monkeypatch.setattr(app, "LARGEST_UPLOAD", "1kb")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("GRADIO_TEMP_DIR", "set by listen")
-    with app.listen(predictor, LOCAL, port) as address:
+    with app.listen(predictor, LOCAL, port) as (address, uploads):
+        assert uploads.parent == tmp_path
         assert address == f"http://{LOCAL}:{port}/"
         assert _upload(address, b"x" * 1000)[0] == 200
         assert len(files_in(tmp_path)) == 1

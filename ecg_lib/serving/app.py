@@ -2,12 +2,15 @@
 
 It is written for one machine and few people: pages are answered for one at a time. Nothing comes
 from elsewhere or goes there. What is uploaded is removed as soon as it is answered for; a report
-is never written to disk, it is part of the answer.
+is never written to disk, it is part of the answer. What is left behind, such as half an upload,
+goes after `FORGOTTEN` seconds, and with the end of the process at the latest.
 """
 
 import base64
 import os
+import signal
 import socket
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -25,8 +28,8 @@ from ecg_lib.serving.card import DISCLAIMER
 LARGEST_UPLOAD = "20mb"
 """Twenty times the largest of the published pages, and a colour scan of a sheet still fits."""
 
-FORGOTTEN = (60, 600)
-"""Every so many seconds uploads are removed that are so many old: nobody waited for an answer."""
+FORGOTTEN = 600
+"""Age of an upload, in seconds, at which nobody waits for its answer any more."""
 
 EXAMPLE = ("abnormal_heartbeat", 0, 2)
 """Class, seed and number of the drawn page that is offered."""
@@ -124,7 +127,7 @@ def build(predictor):
     known = {"predictor": predictor, "limits": limits}
     one_at_a_time = {"concurrency_limit": 1, "concurrency_id": "answers"}
     private = {"api_visibility": "private", "show_progress": "full"}
-    with gr.Blocks(title="ECG page", analytics_enabled=False, delete_cache=FORGOTTEN) as blocks:
+    with gr.Blocks(title="ECG page", analytics_enabled=False) as blocks:
         gr.Markdown(INTRODUCTION)
         drop = gr.File(label="ECG page: a JPEG or PNG of at most 20 MB", height=180)
         # Its own preparation leaves an empty file behind for every upload.
@@ -146,6 +149,24 @@ def build(predictor):
     return blocks
 
 
+def serve(predictor, host, port):
+    """Serve the web page until the process is interrupted or told to end.
+
+    Args:
+        predictor, host, port: as of `listen`.
+
+    Raises:
+        InputError: if the address and the port cannot be listened on.
+    """
+    # Whatever ends it, its folder of uploads is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), listen(predictor, host, port) as (address, uploads):
+        print(f"the web page is at {address}; Ctrl+C ends it", flush=True)
+        while True:
+            time.sleep(FORGOTTEN)
+            remove_forgotten(uploads)
+
+
 @contextmanager
 def listen(predictor, host, port):
     """Serve the web page while the context lasts.
@@ -156,7 +177,7 @@ def listen(predictor, host, port):
         port: the port, 1 to 65535.
 
     Yields:
-        The web page's address.
+        The web page's address, and the folder that uploads pass through.
 
     Raises:
         InputError: if the address and the port cannot be listened on.
@@ -182,9 +203,17 @@ def listen(predictor, host, port):
                 footer_links=[],
                 theme=THEME,
             )
-            yield address
+            yield address, Path(folder)
         finally:
             blocks.close(verbose=False)
+
+
+def remove_forgotten(uploads):
+    """Remove the files of a folder that are older than `FORGOTTEN` seconds."""
+    for file in uploads.rglob("*"):
+        with suppress(FileNotFoundError):  # It was answered for in this moment.
+            if file.is_file() and time.time() - file.stat().st_mtime > FORGOTTEN:
+                file.unlink()
 
 
 def _check_free(host, port):
