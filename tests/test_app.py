@@ -183,7 +183,7 @@ def test_nothing_comes_from_elsewhere_and_nothing_too_large(predictor, port, tmp
 
     monkeypatch.setattr(socket.socket, "connect", note_connect)
     monkeypatch.setattr(socket, "getaddrinfo", note_look_up)
-    monkeypatch.setattr(app, "LARGEST_UPLOAD", "1kb")
+    monkeypatch.setattr(app, "LARGEST_UPLOAD", 1024)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("GRADIO_TEMP_DIR", "set by listen")
     with app.listen(predictor, LOCAL, port) as (address, uploads):

@@ -25,8 +25,8 @@ from ecg_lib.pages.synthetic import draw_example
 from ecg_lib.serving import report
 from ecg_lib.serving.card import DISCLAIMER
 
-LARGEST_UPLOAD = "20mb"
-"""Twenty times the largest of the published pages, and a colour scan of a sheet still fits."""
+LARGEST_UPLOAD = 20 * 2**20
+"""In bytes: twenty times the largest published page, and a colour scan of a sheet still fits."""
 
 FORGOTTEN = 600
 """Age of an upload, in seconds, at which nobody waits for its answer any more."""
@@ -125,27 +125,24 @@ def build(predictor):
     """
     limits = report.limits(predictor.run)
     known = {"predictor": predictor, "limits": limits}
-    one_at_a_time = {"concurrency_limit": 1, "concurrency_id": "answers"}
-    private = {"api_visibility": "private", "show_progress": "full"}
     with gr.Blocks(title="ECG page", analytics_enabled=False) as blocks:
         gr.Markdown(INTRODUCTION)
-        drop = gr.File(label="ECG page: a JPEG or PNG of at most 20 MB", height=180)
+        drop = gr.File(
+            label=f"ECG page: a JPEG or PNG of at most {LARGEST_UPLOAD >> 20} MB", height=180
+        )
         # Its own preparation leaves an empty file behind for every upload.
         drop.preprocess = lambda upload: upload
         example = gr.Button("Try an example: a drawn page, not a patient's")
         answer = gr.HTML(css_template=STYLE, apply_default_css=False)
         gr.HTML(limits, css_template=STYLE, apply_default_css=False)
-        drop.upload(
-            partial(respond_to_upload, **known),
-            drop,
-            [drop, answer],
-            show_progress_on=answer,
-            **one_at_a_time,
-            **private,
-        )
-        example.click(
-            partial(respond_to_example, **known), None, answer, **one_at_a_time, **private
-        )
+        options = {
+            "show_progress_on": answer,
+            "concurrency_limit": 1,
+            "concurrency_id": "answers",
+            "api_visibility": "private",
+        }
+        drop.upload(partial(respond_to_upload, **known), drop, [drop, answer], **options)
+        example.click(partial(respond_to_example, **known), None, answer, **options)
     return blocks
 
 
@@ -218,12 +215,10 @@ def remove_forgotten(uploads):
 
 def _check_free(host, port):
     try:
-        if port:
-            socket.create_server((host, port)).close()
-            return
+        # Port 0 would stand for any.
+        socket.create_server((host, port or -1)).close()
     except (OSError, OverflowError, UnicodeError):
-        pass
-    raise InputError(
-        f"{host}, port {port}, cannot be listened on: expected an IPv4 address of this machine and "
-        "a free port from 1 to 65535"
-    )
+        raise InputError(
+            f"{host}, port {port}, cannot be listened on: expected an IPv4 address of this machine "
+            "and a free port from 1 to 65535"
+        ) from None
