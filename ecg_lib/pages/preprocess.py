@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ecg_lib.errors import InputError
+from ecg_lib.pages.resize import resize
 
 PREPROCESSING_VERSION = 1
 """Raised whenever the crops of some page change, so that prepared sets are built anew."""
@@ -105,10 +106,7 @@ def crop_leads(luma, boxes, image_size=64, ink_only=False):
     if ink_only:
         luma = keep_ink(luma)
     crops = [cv2.dilate(255 - _cut(luma, box), _NEIGHBOURS) for box in boxes]
-    size = (image_size, image_size)
-    return np.stack(
-        [np.asarray(Image.fromarray(crop).resize(size, Image.BICUBIC)) for crop in crops]
-    )
+    return resize(crops, image_size)
 
 
 def keep_ink(luma):

@@ -138,7 +138,7 @@ def _mean_over(values, left, top, width, height):
 def _candidates(score, height):
     """All peaks of the score, the highest first: rows of x, y, score."""
     window = np.ones((height // 2, height // 2), np.uint8)
-    high = score >= 255 * _LEAST_SCORE
+    high = score > int(255 * _LEAST_SCORE)
     # Most of the look has no part in what follows: it lies beyond the reach of all windows.
     part = _part_around(high, len(window) // 2 + 6)
     score, high = score[part], high[part]

@@ -183,7 +183,8 @@ class _Profiles:
         rows = max(height // reduction, 1)
         whole = ink[: rows * reduction]
         small = cv2.resize(whole, (_BLOCKS, rows), interpolation=cv2.INTER_AREA)
-        self.ink = small.astype(np.float32) / 255
+        # A row of paper above and below stands for all that lies beyond.
+        self.ink = np.pad(small.astype(np.float32) / 255, ((1, 1), (0, 0)))
         # How many rows a line has gone down in each block, where its slope is 1.
         middles = (np.arange(_BLOCKS) + 0.5) / _BLOCKS - 0.5
         self.down = (middles * width * rows / height).astype(np.float32)
@@ -196,10 +197,9 @@ class _Profiles:
         )
 
     def _sharpness(self, top, bottom):
-        rows = len(self.ink)
+        rows = len(self.ink) - 2
         slopes = np.linspace(top, bottom, rows, dtype=np.float32)[:, None]
         at = np.rint(np.arange(rows, dtype=np.float32)[:, None] + slopes * self.down)
-        inside = (at >= 0) & (at < rows)
-        at = np.clip(at, 0, rows - 1).astype(np.int32) * _BLOCKS + np.arange(_BLOCKS)
-        sums = (self.ink.ravel()[at] * inside).sum(axis=1)
+        at = np.clip(at, -1, rows).astype(np.intp) + 1
+        sums = self.ink.take(at * _BLOCKS + np.arange(_BLOCKS)).sum(axis=1)
         return float(sums @ sums)
