@@ -42,8 +42,11 @@ def onnx_logits(path, model_sha256):
             f"--format onnx"
         )
     onnxruntime = optional("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    # Its threads would keep the processor busy while the next page is read.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # Its errors have no class in common.
         raise InputError(f"{path} cannot be read: expected an exported network") from error
     if session.get_modelmeta().custom_metadata_map.get("model_sha256") != model_sha256:
