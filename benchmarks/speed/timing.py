@@ -8,6 +8,9 @@ import time
 
 import pandas as pd
 
+COLUMNS = ["what", "low", "median", "high", "unit", "at_most", "at_least"]
+"""What was measured, the quartiles of it, their unit, and the target, where there is one."""
+
 QUARTILES = {"low": 0.25, "median": 0.5, "high": 0.75}
 
 
@@ -55,6 +58,16 @@ def ratio(timings, name, base):
     """
     by_name = timings.pivot(index="repetition", columns="name", values="seconds")
     return spread(by_name[name] / by_name[base])
+
+
+def row(what, unit, quartiles, at_most=None, at_least=None):
+    """A row of a part's table, see `COLUMNS`."""
+    return {"what": what, **quartiles, "unit": unit, "at_most": at_most, "at_least": at_least}
+
+
+def table(rows):
+    """The table of a part, made of what `row` returned."""
+    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(COLUMNS[-2:], float))
 
 
 def spread(values):
