@@ -13,7 +13,10 @@ from ecg_lib import cli
 from ecg_lib.experiment.config import DEMO, RunConfig, knob_descriptions
 from ecg_lib.models import PUBLISHED
 
-COMMANDS = ("draw", "signals", "prepare", "look", "audit", "run", "table", "predict", "card")
+COMMANDS = (
+    *("draw", "signals", "prepare", "look", "audit", "run", "table"),
+    *("predict", "app", "export", "card"),
+)
 
 
 @pytest.fixture

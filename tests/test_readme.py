@@ -62,13 +62,15 @@ def test_the_command_line_does_what_the_readme_tells_it(tmp_path, monkeypatch, c
     """Every ecg_lib command, in the README's order, in a folder that has nothing yet."""
     from ecg_lib import cli
 
-    trained = []
+    trained, served = [], []
     monkeypatch.chdir(tmp_path)
     # Papermill and the training itself are test_notebooks' business.
     monkeypatch.setattr(
         "ecg_lib.experiment.batch.run_notebook", lambda *arguments: trained.append(arguments)
     )
     monkeypatch.setattr("ecg_lib.experiment.inputs.DEMO_PAGES_PER_CLASS", 3)
+    # Serving would never end.
+    monkeypatch.setattr("ecg_lib.serving.app.serve", lambda *arguments: served.append(arguments))
     write_recording(Path("path/to/recordings/recording.csv"))
     for command in ecg_lib_commands():
         arguments = command[command.index("ecg_lib") + 1 :]
@@ -83,6 +85,8 @@ def test_the_command_line_does_what_the_readme_tells_it(tmp_path, monkeypatch, c
     asked_for = [(str(call[2]["model"]), call[2]["epochs"]) for call in trained]
     assert [model for model, _ in asked_for] == [*PUBLISHED, "cnn_2d"]
     assert asked_for[-1] == ("cnn_2d", 5)
+    ((_, host, port),) = served
+    assert f"http://{host}:{port}" in README
 
 
 def test_the_command_for_the_real_pages_is_understood(capsys):
