@@ -204,7 +204,7 @@ def _only_process_in(folder):
 
 def _build(folder, pages_folder, pages, bad, options, jobs):
     try:
-        crops = _open_crops(folder / "crops.npy", len(pages), options["image_size"])
+        _make_crops(folder / "crops.npy", len(pages), options["image_size"])
         journal = (folder / "journal.jsonl").open("a+")
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
@@ -225,10 +225,11 @@ def _build(folder, pages_folder, pages, bad, options, jobs):
         counts = {"total": len(rows_of), "initial": len(done), "unit": "page"}
         for page_crops, entry in tqdm(results, desc="preparing", mininterval=1, **counts):
             if page_crops is not None:
-                crops[rows_of[entry["source"]]] = page_crops
+                # Opened for each page: what is written stays in memory as long as it is open.
+                _open_crops(folder / "crops.npy")[rows_of[entry["source"]]] = page_crops
             done[entry["source"]] = entry
             print(json.dumps(entry), file=journal, flush=True)
-    crops.flush()
+    _open_crops(folder / "crops.npy").flush()
     _write_tables(folder, pages, bad, done)
 
 
@@ -240,11 +241,14 @@ def _update_bad(folder, pages, bad):
         now.to_csv(folder / "bad_pages.csv", index=False)
 
 
-def _open_crops(path, rows, image_size):
-    shape = (rows, len(CROPS), image_size, image_size)
-    if path.exists():
-        return np.lib.format.open_memmap(path, "r+")
-    return np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+def _make_crops(path, rows, image_size):
+    if not path.exists():
+        shape = (rows, len(CROPS), image_size, image_size)
+        np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+
+
+def _open_crops(path):
+    return np.lib.format.open_memmap(path, "r+")
 
 
 def _read_journal(journal):
