@@ -116,6 +116,12 @@ def run(folder):
     return found
 
 
+@pytest.fixture
+def run_copy(finished_run, tmp_path):
+    """A run folder that may be written into."""
+    return shutil.copytree(finished_run.run_path, tmp_path / "run")
+
+
 @pytest.fixture(scope="session")
 def shared():
     """The folder of facts about the published experiment that lies beside the repository."""

@@ -28,12 +28,6 @@ from ecg_lib.serving.report import open_report
 each_format = pytest.mark.parametrize("file_format", export.FORMATS)
 
 
-@pytest.fixture
-def run_copy(finished_run, tmp_path):
-    """A run folder that may be written into."""
-    return shutil.copytree(finished_run.run_path, tmp_path / "run")
-
-
 @pytest.fixture(scope="module")
 def exported(finished_run, tmp_path_factory):
     """A run folder with its network in both formats."""

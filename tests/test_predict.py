@@ -37,12 +37,6 @@ def page(pages_folder):
 
 
 @pytest.fixture
-def run_copy(finished_run, tmp_path):
-    """A run folder that may be written into."""
-    return shutil.copytree(finished_run.run_path, tmp_path / "run")
-
-
-@pytest.fixture
 def mixed(page, tmp_path):
     """A folder with a page, a file that is none, and a picture that is no ECG."""
     folder = tmp_path / "mixed"
