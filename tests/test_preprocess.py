@@ -90,6 +90,11 @@ def write_half_a_page(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def write_postscript(path):
+    """A program, which Pillow would have another program run."""
+    Image.new("L", (400, 400)).save(path, "EPS")
+
+
 def write_thumbnail(path):
     Image.new("L", (64, 64)).save(path)
 
@@ -103,6 +108,7 @@ def write_giant(path):
     [
         (write_nothing, "the file is empty"),
         (write_text, "expected a JPEG or PNG page"),
+        (write_postscript, "expected a JPEG or PNG page"),
         (write_half_a_page, "cut off"),
         (write_thumbnail, "64x64 pixels"),
         (write_giant, "20000x6000 pixels"),

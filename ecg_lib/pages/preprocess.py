@@ -19,6 +19,10 @@ MIN_SIDE = 200
 MAX_PIXELS = 100_000_000
 """Largest page, in pixels: a sheet at 1,000 dots an inch. More is a mistake or an attack."""
 
+FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+"""Pillow's names of the formats that are read. It knows others which are programs, such as
+PostScript, and would run them."""
+
 MIN_STROKE = 5
 """Fewest dark pixels, hanging together, that are taken for ink; the dots of a grid have one."""
 
@@ -47,7 +51,7 @@ def read_luma(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image)
                 image.draft("L", image.size)
                 ImageOps.exif_transpose(image, in_place=True)
