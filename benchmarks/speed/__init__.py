@@ -1,1 +1,1 @@
-"""How fast the package is, next to the plain way of doing the same: `python -m benchmarks.speed`."""
+"""How fast the package is, next to plain ways of doing the same: `python -m benchmarks.speed`."""

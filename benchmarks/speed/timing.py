@@ -74,3 +74,8 @@ def spread(values):
     """Quartiles of some numbers: a dict of `low`, `median` and `high`."""
     values = pd.Series(values, dtype=float)
     return {name: float(values.quantile(share)) for name, share in QUARTILES.items()}
+
+
+def milliseconds(timings, name, parts=1):
+    """Quartiles of the times of one function, or of each of its equal parts, in milliseconds."""
+    return spread(1000 / parts * timings.loc[timings["name"] == name, "seconds"])

@@ -1,0 +1,133 @@
+"""How fast preparing, training, answering and the pipeline are, next to plain ways.
+
+    python -m benchmarks.speed --data PAGES [--parts prepare train answer pipeline]
+
+PAGES is a folder of real pages with one folder a class, such as version 1 of the published ones.
+For each part a table is printed and written as CSV; speed.md tells all of them, and on what they
+were measured; speed.png shows them against their targets. benchmarks/README.md says how to read
+them. Run it on a machine that does nothing else: it takes about half an hour on two cores, and, for
+a while, 12 GB of disk for copies of pages.
+"""
+
+import argparse
+import os
+import platform
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.speed import prepare
+from benchmarks.speed.plot import figure
+from ecg_lib.experiment.markdown import markdown
+
+LIBRARIES = ("tensorflow", "keras", "numpy", "PIL", "cv2")
+
+
+def main(arguments=None):
+    """Measure the chosen parts; write what came out."""
+    options = _options(arguments)
+    options.results.mkdir(parents=True, exist_ok=True)
+    tables = {}
+    for part in options.parts:
+        with tempfile.TemporaryDirectory() as work:
+            table = PARTS[part](options, Path(work))
+        if table is None:
+            continue
+        tables[part] = table
+        table.to_csv(options.results / f"{part}.csv", index=False, float_format="%.4g")
+        print(f"\n{part}\n{markdown(readable(table))}", flush=True)
+    (options.results / "speed.md").write_text(report(tables, options))
+    drawn = figure(tables)
+    if drawn:
+        drawn.savefig(options.results / "speed.png", dpi=120)
+
+
+def _options(arguments):
+    parser = argparse.ArgumentParser("python -m benchmarks.speed", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--data", type=Path, required=True, help="folder of pages")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--results", type=Path, default=Path("results/speed"))
+    parser.add_argument("--repetitions", type=int, default=9, help="timings of each")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1932, 20_000], help="pages")
+    parser.add_argument("--run", type=Path, default=Path("results/models/cnn_2d"))
+    return parser.parse_args(arguments)
+
+
+def _prepare(options, work):
+    return prepare.measure(options.data, work, options.repetitions, options.sizes)
+
+
+def _train(options, work):
+    try:
+        train = import_module("benchmarks.speed.train")
+    except ModuleNotFoundError as error:
+        print(f"\ntrain is left out: {error.name} is not installed, expected pip install torch")
+        return None
+    return train.measure(options.repetitions)
+
+
+def _answer(options, work):
+    from benchmarks.speed import answer
+
+    return answer.measure(options.data, work, options.repetitions, options.run)
+
+
+def _pipeline(options, work):
+    from benchmarks.speed import pipeline
+
+    return pipeline.measure(options.data, work, options.repetitions)
+
+
+PARTS = {"prepare": _prepare, "train": _train, "answer": _answer, "pipeline": _pipeline}
+
+
+def readable(table):
+    """A part's table with rounded figures, the target in words, and whether it was met."""
+    told = table[["what", "median"]].copy()
+    told["median"] = table["median"].map("{:.3g}".format)
+    told["quartiles"] = [f"{row.low:.3g} to {row.high:.3g}" for row in table.itertuples()]
+    told["unit"] = table["unit"]
+    told["target"] = [_target(row) for row in table.itertuples()]
+    met = (table["median"] <= table["at_most"]) | (table["median"] >= table["at_least"])
+    told["met"] = np.where(told["target"] == "", "", np.where(met, "yes", "no"))
+    return told
+
+
+def _target(row):
+    if not np.isnan(row.at_most):
+        return f"at most {row.at_most:g}"
+    return "" if np.isnan(row.at_least) else f"at least {row.at_least:g}"
+
+
+def report(tables, options):
+    """The tables with what they were measured on, as Markdown."""
+    pages = len(prepare.readable_files(options.data))
+    libraries = ", ".join(f"{name} {import_module(name).__version__}" for name in LIBRARIES)
+    told = [
+        "# Speed\n",
+        f"Measured by `python -m benchmarks.speed` with {pages:,} pages of {options.data.name} at "
+        f"hand, on {processor()}, {os.cpu_count()} cores and as many threads, Python "
+        f"{platform.python_version()}, {libraries}. Median and quartiles of "
+        f"{options.repetitions} repetitions; benchmarks/README.md says how to read them.\n",
+    ]
+    told += [
+        f"## {part.capitalize()}\n\n{markdown(readable(table))}" for part, table in tables.items()
+    ]
+    return "\n".join(told)
+
+
+def processor():
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.machine())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Answering for pages: from the start of the program, for one page more, and for a folder."""
+
+import shutil
+import subprocess
+import sys
+from itertools import cycle
+
+from benchmarks.speed.prepare import LUMA, luma_alone, ours, readable_files
+from benchmarks.speed.timing import milliseconds, ratio, row, side_by_side, table
+from ecg_lib.errors import InputError
+from ecg_lib.serving.export import export
+from ecg_lib.serving.predict import Predictor
+
+KERAS, ONNX = "Keras", "ONNX"
+READING, FOLDER = "reading alone", "answers for a folder"
+
+PAGES_OF_A_FOLDER = 32
+MOST_MILLISECONDS = 60
+
+
+def measure(pages_folder, work, repetitions, run):
+    """Times of answers.
+
+    Args:
+        pages_folder: real pages, a folder a class.
+        work: a `Path` where the network may be exported to.
+        repetitions: how often each is timed.
+        run: folder of the run whose network answers; a `Path`.
+
+    Returns:
+        The part's table, see `benchmarks.speed.timing.COLUMNS`.
+    """
+    files = readable_files(pages_folder)
+    runs = {KERAS: run} | _exported(run, work / "run")
+    predictors = {name: Predictor(folder, name == ONNX) for name, folder in runs.items()}
+    return table(
+        [
+            *_cold(files[0], runs, max(repetitions // 3, 1)),
+            *_warm(files, predictors, 5 * repetitions),
+            *_folder(files[:: max(len(files) // PAGES_OF_A_FOLDER, 1)], predictors, repetitions),
+        ]
+    )
+
+
+def _exported(run, folder):
+    """A copy of the run with its exported network; nothing where it cannot be exported."""
+    shutil.copytree(run, folder, dirs_exist_ok=True)
+    try:
+        export(folder, "onnx")
+    except InputError as error:
+        print(f"answers through ONNX are left out: {error}", flush=True)
+        return {}
+    return {ONNX: folder}
+
+
+def _cold(file, runs, repetitions):
+    def command(name, folder):
+        options = ["--onnx"] if name == ONNX else []
+        arguments = ["-m", "ecg_lib", "predict", file, "--model", folder, *options]
+        return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+    timings = side_by_side(
+        {name: command(name, folder) for name, folder in runs.items()}, repetitions
+    )
+    return [
+        row(f"{name}: one page, program started for it", "ms", milliseconds(timings, name))
+        for name in runs
+    ]
+
+
+def _warm(files, predictors, repetitions):
+    def next_page(answer):
+        pages = cycle(files)
+        return lambda: answer(next(pages))
+
+    ways = {name: predictor.answer for name, predictor in predictors.items()} | {LUMA: luma_alone}
+    timings = side_by_side({name: next_page(way) for name, way in ways.items()}, repetitions)
+    return [
+        *(
+            row(f"{name}: one more page", "ms", milliseconds(timings, name), MOST_MILLISECONDS)
+            for name in predictors
+        ),
+        row(f"{LUMA}: one more page", "ms", milliseconds(timings, LUMA)),
+    ]
+
+
+def _folder(files, predictors, repetitions):
+    def over_pages(way):
+        return lambda: [way(file) for file in files]
+
+    ways = {name: predictor.answer for name, predictor in predictors.items()}
+    ways |= {READING: ours, LUMA: luma_alone}
+    timings = side_by_side({name: over_pages(way) for name, way in ways.items()}, repetitions)
+    return [
+        row(f"{name}: a folder, to {base}", "times as long", ratio(timings, name, base))
+        for name in predictors
+        for base in (READING, LUMA)
+    ]

@@ -1,0 +1,46 @@
+"""The picture of what was measured: every figure that has a target, as a share of it."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+MET, MISSED = "tab:green", "tab:red"
+
+
+def figure(tables):
+    """Every figure with a target, with its quartiles, on one scale: at 1 the target is met.
+
+    Args:
+        tables: dict of the parts' tables by their names, see `benchmarks.speed.timing.COLUMNS`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, or None where nothing has a target.
+    """
+    used = [
+        (f"{part}: {row.what}", *used_of_target(row))
+        for part, table in tables.items()
+        for row in table.itertuples()
+        if not np.isnan([row.at_most, row.at_least]).all()
+    ]
+    if not used:
+        return None
+    drawn = Figure(figsize=(10, 1.2 + 0.32 * len(used)), layout="constrained")
+    axes = drawn.subplots()
+    for place, (_, low, median, high) in enumerate(used):
+        colour = MET if median <= 1 else MISSED
+        axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.4)
+        axes.plot(median, place, "o", color=colour)
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(used)), [name for name, *_ in used])
+    axes.invert_yaxis()
+    axes.set_xlabel("share of what the target allows: median and quartiles; left of 1 it is met")
+    axes.grid(axis="x", which="both", alpha=0.3)
+    return drawn
+
+
+def used_of_target(row):
+    """Low, median and high as shares of the target; what should be large, the other way round."""
+    values = np.array([row.low, row.median, row.high], float)
+    if np.isnan(row.at_least):
+        return tuple(values / row.at_most)
+    return tuple(row.at_least / values[::-1])

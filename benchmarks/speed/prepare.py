@@ -1,0 +1,178 @@
+"""Preparing pages: next to a plain pipeline, next to decoding alone, and in large numbers."""
+
+import json
+import re
+import subprocess
+import sys
+from itertools import cycle, islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from joblib import Parallel, delayed
+from PIL import Image, ImageFilter, ImageOps
+
+from benchmarks.speed.timing import ratio, row, seconds_of, side_by_side, spread, table
+from ecg_lib.data.catalogue import find_pages
+from ecg_lib.data.prepared import prepare
+from ecg_lib.pages.detect import detect, rectify
+from ecg_lib.pages.preprocess import crop_leads, read_luma
+
+SIDE = 64
+PAGES_A_TIMING = 48
+CORES = (1, 2)
+
+NOT_MORE = 1.2
+"""Largest growth of what should not grow: the time a page, and the memory, from one number of pages
+to the next."""
+
+OURS, PLAIN, LUMA = "ecg_lib", "plain Pillow", "luma alone"
+
+
+def measure(pages_folder, work, repetitions, sizes):
+    """Times and memory of preparing.
+
+    Args:
+        pages_folder: real pages, a folder a class.
+        work: a `Path` where copies of pages and prepared sets may be put.
+        repetitions: how often each is timed.
+        sizes: numbers of pages to prepare; the first page is copied where there are not so many.
+
+    Returns:
+        The part's table, see `benchmarks.speed.timing.COLUMNS`.
+    """
+    files = readable_files(pages_folder)
+    sample = files[:: max(len(files) // PAGES_A_TIMING, 1)][:PAGES_A_TIMING]
+    rows = []
+    for cores in CORES:
+        rows += _compared(sample, cores, repetitions)
+    return table(rows + _growth(files, work, sizes))
+
+
+def readable_files(pages_folder):
+    """The distinct pages of a folder that have thirteen leads, in the order of their names."""
+    pages, _ = find_pages(pages_folder)
+    pages = pages.drop_duplicates("sha256")
+    pages = pages[pages["layout"] != "three_lead_strip"]
+    return [Path(pages_folder, file) for file in pages["file"]]
+
+
+def ours(file, boxes=None):
+    """What `ecg_lib.data.prepared` does with a page."""
+    luma = read_luma(file)
+    found = detect(luma)
+    return crop_leads(rectify(luma, found), found.boxes, SIDE)
+
+
+def plain(file, boxes):
+    """The published experiment's steps, one after the other, in Pillow; the boxes are given."""
+    with Image.open(file) as page:
+        crops = [ImageOps.invert(page.crop(box).convert("L")) for box in boxes]
+    grown = [crop.filter(ImageFilter.MaxFilter(3)) for crop in crops]
+    return np.stack([np.asarray(crop.resize((SIDE, SIDE))) for crop in grown])
+
+
+def luma_alone(file, boxes=None):
+    """The least that any way to read a page has to do."""
+    with Image.open(file) as page:
+        page.draft("L", page.size)
+        return np.asarray(page.convert("L") if page.mode != "L" else page)
+
+
+WAYS = {OURS: ours, PLAIN: plain, LUMA: luma_alone}
+
+
+def _compared(files, cores, repetitions):
+    """Rows of the three ways on so many cores; workers are started before, as once a set."""
+    boxes = [detect(read_luma(file)).boxes for file in files]
+    parallel = Parallel(n_jobs=cores)
+
+    def over_pages(way):
+        return lambda: parallel(
+            delayed(_on_one_core)(way, file, of_page)
+            for file, of_page in zip(files, boxes, strict=True)
+        )
+
+    timings = side_by_side({name: over_pages(way) for name, way in WAYS.items()}, repetitions)
+    named = f"{cores} core{'s' if cores > 1 else ''}"
+    rates = [row(f"{name}, {named}", "pages/s", _rate(timings, name, len(files))) for name in WAYS]
+    return [
+        row(
+            f"{OURS} to {PLAIN}, {named}", "times as fast", ratio(timings, PLAIN, OURS), at_least=5
+        ),
+        row(f"{OURS} to {LUMA}, {named}", "times as long", ratio(timings, OURS, LUMA), at_most=2.5),
+        *rates,
+    ]
+
+
+def _rate(timings, name, pages):
+    return spread(pages / timings.loc[timings["name"] == name, "seconds"])
+
+
+def _on_one_core(way, file, boxes):
+    cv2.setNumThreads(1)
+    way(file, boxes)
+
+
+def _growth(files, work, sizes):
+    """Rows of whole preparations, catalogue and start of the workers included."""
+    rows, before = [], None
+    for size in sizes:
+        folder = work / f"{size} pages"
+        _fill(folder, files, size)
+        told = subprocess.run(
+            [sys.executable, "-m", __name__, folder, work / "prepared"],
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        used = json.loads(told) | {"pages": size}
+        used["milliseconds"] = 1000 * used["seconds"] / size
+        named = f"{size:,} pages prepared"
+        rows += [
+            row(f"{named}: time a page, {CORES[-1]} cores", "ms", spread([used["milliseconds"]])),
+            row(f"{named}: memory", "MB", spread([used["memory"]])),
+            row(f"{named}: memory of a worker", "MB", spread([used["worker_memory"]])),
+        ]
+        if before:
+            named = f"{size:,} to {before['pages']:,} pages"
+            for what in ("milliseconds", "memory"):
+                words = {"milliseconds": "time a page", "memory": "memory"}[what]
+                growth = spread([used[what] / before[what]])
+                rows.append(row(f"{words}, {named}", "times as much", growth, NOT_MORE))
+        before = used
+    return rows
+
+
+def _fill(folder, files, size):
+    """So many pages in a folder, no two alike in their bytes: a JPEG may be followed by anything.
+
+    Pages with the same bytes would be read only once. These are recognised by their pixels, which
+    takes some milliseconds more than for the published files.
+    """
+    for number, file in enumerate(islice(cycle(files), size)):
+        copy = folder / file.parent.name / f"{number}{file.suffix}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes() + str(number).encode())
+
+
+def _prepare_once(folder, prepared_folder):
+    """Print what it takes to prepare a folder; memory is that of this process, so let it be new."""
+    jobs = CORES[-1]
+    seconds = seconds_of(lambda: prepare(folder, prepared_folder, jobs=jobs))
+    # The workers that prepared still wait for more to do.
+    of_workers = Parallel(n_jobs=jobs)(delayed(_peak_memory)() for _ in range(4 * jobs))
+    told = {"seconds": seconds, "memory": _peak_memory(), "worker_memory": max(of_workers)}
+    print(json.dumps(told))
+
+
+def _peak_memory():
+    """Most memory that this process has had, in MB, as Linux tells it.
+
+    `resource.getrusage` counts that of the process that started this one as well.
+    """
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(line) / 1024
+
+
+if __name__ == "__main__":
+    _prepare_once(*sys.argv[1:])
