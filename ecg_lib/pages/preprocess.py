@@ -19,7 +19,7 @@ MIN_SIDE = 200
 MAX_PIXELS = 100_000_000
 """Largest page, in pixels: a sheet at 1,000 dots an inch. More is a mistake or an attack."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 """Pillow's names of the formats that are read. It knows others which are programs, such as
 PostScript, and would run them."""
 
