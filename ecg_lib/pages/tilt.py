@@ -199,7 +199,8 @@ class _Profiles:
     def _sharpness(self, top, bottom):
         rows = len(self.ink) - 2
         slopes = np.linspace(top, bottom, rows, dtype=np.float32)[:, None]
-        at = np.rint(np.arange(rows, dtype=np.float32)[:, None] + slopes * self.down)
-        at = np.clip(at, -1, rows).astype(np.intp) + 1
-        sums = self.ink.take(at * _BLOCKS + np.arange(_BLOCKS)).sum(axis=1)
+        at = np.arange(rows, dtype=np.float32)[:, None] + slopes * self.down
+        np.clip(np.rint(at, out=at), -1, rows, out=at)
+        at = at * _BLOCKS + np.arange(_BLOCKS, 2 * _BLOCKS, dtype=np.float32)
+        sums = self.ink.take(at.astype(np.intp)).sum(axis=1)
         return float(sums @ sums)
