@@ -154,8 +154,9 @@ def _resized(luma, scale):
 def _ink_extent(ink):
     """Left, top, right, bottom of all rows and columns with at least two pixels of ink."""
     inked = ink > 127
-    columns = np.flatnonzero(inked.sum(axis=0) > 1)
-    rows = np.flatnonzero(inked.sum(axis=1) > 1)
+    # Numbers as small as will do: numpy adds them several times as fast.
+    columns = np.flatnonzero(inked.sum(axis=0, dtype=np.uint16) > 1)
+    rows = np.flatnonzero(inked.sum(axis=1, dtype=np.uint16) > 1)
     if not columns.size or not rows.size:
         return None
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
