@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image, ImageFilter, ImageOps
+from threadpoolctl import threadpool_limits
 
 from benchmarks.speed.timing import ratio, row, seconds_of, side_by_side, spread, table
 from ecg_lib.data.catalogue import find_pages
@@ -93,7 +94,8 @@ def _compared(files, cores, repetitions):
             for file, of_page in zip(files, boxes, strict=True)
         )
 
-    timings = side_by_side({name: over_pages(way) for name, way in WAYS.items()}, repetitions)
+    with threadpool_limits(1):  # The workers have it already.
+        timings = side_by_side({name: over_pages(way) for name, way in WAYS.items()}, repetitions)
     named = f"{cores} core{'s' if cores > 1 else ''}"
     rates = [row(f"{name}, {named}", "pages/s", _rate(timings, name, len(files))) for name in WAYS]
     return [

@@ -17,9 +17,9 @@ two for weights beyond 1."""
 _SUPPORT = 2
 """A bicubic weight reaches this far, in pixels of the coarser of the two images."""
 
-_BLOCK = 4
-"""As many pixels a side are one product. With more, ever more weights are 0; and a page's products
-stay too small to be shared among threads, which would take longer."""
+_BLOCK = 8
+"""As many pixels of the result are one product. With more, ever more of the weights are 0; with
+fewer, there are ever more products."""
 
 
 def resize(crops, size):
@@ -35,25 +35,18 @@ def resize(crops, size):
     Reference:
         `Resample.c` of Pillow 11, `precompute_coeffs` and `normalize_coeffs_8bpc`.
     """
-    resized = np.empty((len(crops), size, size))
-    for crop, sums in zip(crops, resized, strict=True):
-        height, width = crop.shape
-        levels = crop.astype(float)
-        narrow = np.empty((height, size))
-        for block, reached, weights in _weights(width, size):
-            np.matmul(levels[:, reached], weights.T, out=narrow[:, block])
-        _round(narrow)
-        for block, reached, weights in _weights(height, size):
-            np.matmul(weights, narrow[reached], out=sums[block])
-    _round(resized)
-    return resized.astype(np.uint8)
+    return np.stack([_across(_across(crop, size).T, size).T for crop in crops]).astype(np.uint8)
 
 
-def _round(levels):
-    """To whole grey levels, in place; halves upwards."""
-    levels += 0.5
-    np.floor(levels, out=levels)
-    np.clip(levels, 0, 255, out=levels)
+def _across(levels, size):
+    """Resize rows: float64 array `(len(levels), size)` of whole grey levels."""
+    resized = np.empty((len(levels), size))
+    levels = levels.astype(float, copy=False)
+    for block, reached, weights in _weights(levels.shape[1], size):
+        np.matmul(levels[:, reached], weights, out=resized[:, block])
+    resized += 0.5  # Halves are rounded up.
+    np.floor(resized, out=resized)
+    return np.clip(resized, 0, 255, out=resized)
 
 
 @lru_cache(256)
@@ -62,7 +55,7 @@ def _weights(length, size):
 
     Returns:
         A list with, for each block of the result: the slice of its pixels, the slice of those that
-        have a part in them, and their weights, a float64 array of as many rows and columns.
+        have a part in them, and the weights, a float64 array with a column a pixel of the result.
     """
     scale = length / size
     stretch = max(scale, 1)
@@ -79,9 +72,9 @@ def _weights(length, size):
     np.put_along_axis(weights, at, shares, axis=1)
     blocks = [slice(start, start + _BLOCK) for start in range(0, size, _BLOCK)]
     reached = [slice(first[block].min(), end[block].max()) for block in blocks]
-    # Copies: a view would keep all the zeros in memory.
+    # Copies: a view would keep all the zeros in memory, and be slower to multiply with.
     return [
-        (block, of_block, np.copy(weights[block, of_block]))
+        (block, of_block, np.ascontiguousarray(weights[block, of_block].T))
         for block, of_block in zip(blocks, reached, strict=True)
     ]
 
