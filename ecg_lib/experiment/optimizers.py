@@ -24,7 +24,30 @@ class _SumFirst:
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class Adamax(_SumFirst, keras.optimizers.Adamax):
-    """Keras' Adamax, whose gradients are clipped after they were summed over the replicas."""
+    """Keras' Adamax, whose gradients are clipped after they were summed over the replicas.
+
+    Keras goes through all weights about fifteen times a step; TensorFlow's own operations of the
+    same formulas go through them a third as often, which for the networks with tens of millions of
+    weights is a tenth of a step.
+    """
+
+    def _clip_gradients(self, gradients):
+        return tf.clip_by_global_norm(gradients, self.global_clipnorm)[0]
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        steps = tf.cast(self.iterations + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdaMax(
+            var=variable.handle,
+            m=self._m[index].value.handle,
+            v=self._u[index].value.handle,
+            beta1_power=tf.pow(self.beta_1, steps),
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
 
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
