@@ -5,9 +5,11 @@ import inspect
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from ecg_lib.errors import InputError
-from ecg_lib.models import layers
+from ecg_lib.models import layers, lstm
+from ecg_lib.models.lstm import LSTM
 
 random = np.random.default_rng(0)
 
@@ -22,13 +24,17 @@ def softmax(scores):
 
 
 CUSTOM_LAYERS = {
+    layers.ConvPool2D: (normal(2, 9, 8, 4),),
     layers.FoldSteps: (normal(2, 3, 4, 5),),
     layers.UnfoldSteps: (normal(6, 4, 5),),
     layers.TemporalAttention: (normal(2, 7, 4), normal(2, 4)),
     layers.SpatialAttention: (normal(2, 6, 5, 4), normal(2, 1, 1, 4)),
     layers.WeightedSum: (normal(2, 6, 5, 4), normal(2, 6, 5)),
 }
-ARGUMENTS = {layers.UnfoldSteps: {"steps": 3}}
+ARGUMENTS = {
+    layers.ConvPool2D: {"filters": 6, "kernel_size": (3, 3)},
+    layers.UnfoldSteps: {"steps": 3},
+}
 
 
 def make(layer, **kwargs):
@@ -49,9 +55,12 @@ def test_every_custom_layer_is_tested():
 @pytest.mark.parametrize("layer", CUSTOM_LAYERS)
 def test_config_holds_every_argument(layer):
     inherited = {*inspect.signature(keras.layers.Layer.__init__).parameters, "kwargs"}
-    own = set(inspect.signature(layer.__init__).parameters) - inherited
+    defined_here = vars(layer).get("__init__", keras.layers.Layer.__init__)
+    own = set(inspect.signature(defined_here).parameters) - inherited
     config = make(layer).get_config()
-    assert {name: config[name] for name in own} == ARGUMENTS.get(layer, {})
+    expected = ARGUMENTS.get(layer, {})
+    assert own <= set(expected)
+    assert {name: config[name] for name in expected} == expected
     assert keras.saving.get_registered_object(f"ecg_lib>{layer.__name__}") is layer
 
 
@@ -68,6 +77,39 @@ def test_symbolic_shape_is_eager_shape(layer):
 def test_layer_follows_mixed_precision(layer):
     half = make(layer, dtype="mixed_float16")(*CUSTOM_LAYERS[layer])
     assert keras.backend.standardize_dtype(half.dtype) == "float16"
+
+
+def outputs_and_gradients(model, inputs):
+    """A model's outputs, and the gradients of a weighted sum of them to weights and inputs."""
+    inputs = tf.constant(inputs)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = model(inputs, training=True)
+        weighted = tf.reduce_sum(outputs * tf.cos(tf.range(outputs.shape[-1], dtype=tf.float32)))
+    return [outputs, *tape.gradient(weighted, [inputs, *model.trainable_weights])]
+
+
+def assert_same_outputs_and_gradients(model, plain, inputs):
+    plain.set_weights(model.get_weights())
+    for got, expected in zip(
+        outputs_and_gradients(model, inputs), outputs_and_gradients(plain, inputs), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_conv_pool_is_a_plain_conv_then_a_pool():
+    maps = normal(2, 9, 8, 4)
+    plain = keras.Sequential(
+        [
+            keras.layers.Conv2D(6, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(2),
+        ]
+    )
+    model = keras.Sequential([layers.ConvPool2D(6, 3, padding="same", activation="relu")])
+    plain.build(maps.shape)
+    model.build(maps.shape)
+    model.set_weights([weight + 0.3 * normal(*weight.shape) for weight in model.get_weights()])
+    assert_same_outputs_and_gradients(model, plain, maps)
 
 
 def test_temporal_attention_is_the_specified_one():
@@ -104,6 +146,41 @@ def test_unfolding_undoes_folding():
     folded = layers.FoldSteps()(sequence)
     np.testing.assert_array_equal(folded[1], sequence[0, 1])
     np.testing.assert_array_equal(layers.UnfoldSteps(3)(folded), sequence)
+
+
+@pytest.mark.parametrize("pages", [1, 5])
+def test_lstm_is_keras_lstm(pages):
+    sequence = normal(pages, 11, 3)
+    rows = keras.Input((11, 3))
+
+    def states_and_last_ones(lstm):
+        states, last_state, last_carry = lstm(4, return_sequences=True, return_state=True)(rows)
+        every = keras.layers.Concatenate()([keras.layers.Flatten()(states), last_state, last_carry])
+        return keras.Model(rows, every)
+
+    model = states_and_last_ones(LSTM)
+    model.set_weights([weight + 0.3 * normal(*weight.shape) for weight in model.get_weights()])
+    assert_same_outputs_and_gradients(model, states_and_last_ones(keras.layers.LSTM), sequence)
+    plain = states_and_last_ones(keras.layers.LSTM)
+    plain.set_weights(model.get_weights())
+    np.testing.assert_allclose(model(sequence), plain(sequence), rtol=1e-6)
+
+
+def test_lstm_takes_its_own_loop_only_to_train_in_float32_without_a_gpu(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("its own loop")
+
+    monkeypatch.setattr(lstm, "_recurrence", refuse)
+    sequence = normal(2, 7, 3)
+    with pytest.raises(AssertionError, match="its own loop"):
+        LSTM(4)(sequence, training=True)
+    LSTM(4)(sequence)
+    LSTM(4, dtype="mixed_bfloat16")(sequence, training=True)
+    LSTM(4, dropout=0.5)(sequence, training=True)
+    LSTM(4, go_backwards=True)(sequence, training=True)
+    layer = LSTM(4)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [kind])
+    assert not layer._is_for_cpu()
 
 
 def test_lstm_with_attention_is_the_specified_one():

@@ -59,10 +59,16 @@ def cnn_3d(
     crops, standardised = standardised_crops(input_shape, mean, variance)
     volume = keras.layers.Reshape((*input_shape, 1), name="crops_as_volume")(standardised)
     for number, (count, size) in enumerate(zip(filters, kernel_sizes, strict=True), start=1):
-        volume = keras.layers.ZeroPadding3D(1, name=f"block{number}_pad")(volume)
-        volume = keras.layers.Conv3D(count, size, activation="relu", name=f"block{number}_conv")(
-            volume
-        )
+        same = size == 3  # Then the conv pads by one itself, which is faster.
+        if not same:
+            volume = keras.layers.ZeroPadding3D(1, name=f"block{number}_pad")(volume)
+        volume = keras.layers.Conv3D(
+            count,
+            size,
+            padding="same" if same else "valid",
+            activation="relu",
+            name=f"block{number}_conv",
+        )(volume)
         # TensorFlow has no float16 pool of volumes for CPUs; a maximum is the same in both.
         volume = keras.layers.MaxPooling3D(2, dtype="float32", name=f"block{number}_pool")(volume)
     features = keras.layers.Flatten(name="flatten")(volume)
