@@ -5,7 +5,7 @@ import subprocess
 import sys
 from itertools import cycle
 
-from benchmarks.speed.prepare import LUMA, luma_alone, ours, readable_files
+from benchmarks.speed.prepare import LUMA, luma_alone, ours, some_files
 from benchmarks.speed.timing import milliseconds, ratio, row, side_by_side, table
 from ecg_lib.errors import InputError
 from ecg_lib.serving.export import export
@@ -14,7 +14,6 @@ from ecg_lib.serving.predict import Predictor
 KERAS, ONNX = "Keras", "ONNX"
 READING, FOLDER = "reading alone", "answers for a folder"
 
-PAGES_OF_A_FOLDER = 32
 MOST_MILLISECONDS = 60
 
 
@@ -30,14 +29,14 @@ def measure(pages_folder, work, repetitions, run):
     Returns:
         The part's table, see `benchmarks.speed.timing.COLUMNS`.
     """
-    files = readable_files(pages_folder)
+    files = some_files(pages_folder)
     runs = {KERAS: run} | _exported(run, work / "run")
     predictors = {name: Predictor(folder, name == ONNX) for name, folder in runs.items()}
     return table(
         [
             *_cold(files[0], runs, max(repetitions // 3, 1)),
             *_warm(files, predictors, 5 * repetitions),
-            *_folder(files[:: max(len(files) // PAGES_OF_A_FOLDER, 1)], predictors, repetitions),
+            *_folder(files, predictors, repetitions),
         ]
     )
 

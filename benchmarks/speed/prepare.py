@@ -1,6 +1,7 @@
 """Preparing pages: next to a plain pipeline, next to decoding alone, and in large numbers."""
 
 import json
+import random
 import re
 import subprocess
 import sys
@@ -42,8 +43,7 @@ def measure(pages_folder, work, repetitions, sizes):
     Returns:
         The part's table, see `benchmarks.speed.timing.COLUMNS`.
     """
-    files = readable_files(pages_folder)
-    sample = files[:: max(len(files) // PAGES_A_TIMING, 1)][:PAGES_A_TIMING]
+    files, sample = readable_files(pages_folder), some_files(pages_folder)
     rows = []
     for cores in CORES:
         rows += _compared(sample, cores, repetitions)
@@ -56,6 +56,12 @@ def readable_files(pages_folder):
     pages = pages.drop_duplicates("sha256")
     pages = pages[pages["layout"] != "three_lead_strip"]
     return [Path(pages_folder, file) for file in pages["file"]]
+
+
+def some_files(pages_folder):
+    """`PAGES_A_TIMING` of them at most, from all over the folder, in an order of their own."""
+    files = readable_files(pages_folder)
+    return random.Random(0).sample(files, min(len(files), PAGES_A_TIMING))
 
 
 def ours(file, boxes=None):

@@ -40,11 +40,6 @@ def seconds_of(function):
     return time.perf_counter() - begun
 
 
-def median_seconds(timings, name):
-    """Median of the timings of one function."""
-    return timings.loc[timings["name"] == name, "seconds"].median()
-
-
 def ratio(timings, name, base):
     """How long one function takes, in times of another: paired, repetition by repetition.
 
