@@ -30,11 +30,11 @@ def figure(tables):
         axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.4)
         axes.plot(median, place, "o", color=colour)
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_xscale("log")
+    axes.set_xlim(left=0)
     axes.set_yticks(range(len(used)), [name for name, *_ in used])
     axes.invert_yaxis()
     axes.set_xlabel("share of what the target allows: median and quartiles; left of 1 it is met")
-    axes.grid(axis="x", which="both", alpha=0.3)
+    axes.grid(axis="x", alpha=0.3)
     return drawn
 
 
