@@ -32,7 +32,13 @@ class Adamax(_SumFirst, keras.optimizers.Adamax):
     """
 
     def _clip_gradients(self, gradients):
-        return tf.clip_by_global_norm(gradients, self.global_clipnorm)[0]
+        norm = tf.linalg.global_norm(gradients)
+        # Most steps need no clipping, and then none of the gradients is copied.
+        return tf.cond(
+            norm > self.global_clipnorm,
+            lambda: [gradient * (self.global_clipnorm / norm) for gradient in gradients],
+            lambda: gradients,
+        )
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
