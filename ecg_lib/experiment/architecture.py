@@ -25,7 +25,7 @@ MARGIN = 0.15
 # What a box does, by the classes of layers it holds; the first that fits.
 COLOURS = {
     ("SpatialAttention", "TemporalAttention"): "#fde0c5",
-    ("Conv2D", "Conv3D"): "#d6e6f4",
+    ("Conv2D", "ConvPool2D", "Conv3D"): "#d6e6f4",
     ("LSTM",): "#e3dcf0",
     ("Dense",): "#dcefd9",
 }
@@ -239,7 +239,8 @@ def _describe(layer):
     elif kind.startswith("ZeroPadding"):
         words = "pad 1"
     activation = {"relu": ", ReLU", "tanh": ", tanh"}.get(config.get("activation"), "")
-    return words if kind == "LSTM" else words + activation
+    pool = ", max-pool 2" if kind == "ConvPool2D" else ""
+    return words if kind == "LSTM" else words + activation + pool
 
 
 def _shape(layer):
