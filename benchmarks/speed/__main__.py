@@ -14,6 +14,7 @@ import os
 import platform
 import tempfile
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from benchmarks.speed import prepare
 from benchmarks.speed.plot import figure
 from ecg_lib.experiment.markdown import markdown
 
-LIBRARIES = ("tensorflow", "keras", "numpy", "PIL", "cv2")
+LIBRARIES = ("tensorflow", "keras", "numpy", "PIL", "cv2", "torch", "onnxruntime")
 
 
 def main(arguments=None):
@@ -105,7 +106,8 @@ def _target(row):
 def report(tables, options):
     """The tables with what they were measured on, as Markdown."""
     pages = len(prepare.readable_files(options.data))
-    libraries = ", ".join(f"{name} {import_module(name).__version__}" for name in LIBRARIES)
+    installed = [import_module(name) for name in LIBRARIES if find_spec(name)]
+    libraries = ", ".join(f"{library.__name__} {library.__version__}" for library in installed)
     told = [
         "# Speed\n",
         f"Measured by `python -m benchmarks.speed` with {pages:,} pages of {options.data.name} at "
