@@ -61,6 +61,18 @@ def test_every_mode_reads_as_grey_levels(tmp_path, mode):
     assert luma[10, 10] > 250
 
 
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": "4:4:4"}])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_jpeg_s_luma_is_pillow_s(tmp_path, mode, options):
+    noise = np.random.default_rng(3).integers(0, 256, (301, 402, 3), dtype=np.uint8)
+    path = tmp_path / "page.jpg"
+    Image.fromarray(noise).convert(mode).save(path, quality=70, **options)
+    with Image.open(path) as image:
+        image.draft("L", image.size)
+        expected = np.asarray(image.convert("L"))
+    np.testing.assert_array_equal(read_luma(path), expected)
+
+
 def test_transparent_paper_is_white(tmp_path):
     path = tmp_path / "page.png"
     Image.new("RGBA", (300, 300), (0, 0, 0, 0)).save(path)

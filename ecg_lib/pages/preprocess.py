@@ -5,7 +5,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ecg_lib.errors import InputError
 from ecg_lib.pages.resize import resize
@@ -53,15 +53,29 @@ def read_luma(path):
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image)
-                image.draft("L", image.size)
-                ImageOps.exif_transpose(image, in_place=True)
-                return np.asarray(_to_grey(image))
+                luma = _upright_jpeg(path, image)
+                if luma is None:
+                    image.draft("L", image.size)
+                    ImageOps.exif_transpose(image, in_place=True)
+                    luma = np.asarray(_to_grey(image))
+                return luma
     except InputError:
         raise
     except UnidentifiedImageError:
         raise InputError(f"{path} is not an image that can be read: {_kind(path)}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} cannot be decoded, it may be cut off: {error}") from None
+
+
+def _upright_jpeg(path, image):
+    """The same levels as Pillow decodes, sooner, since OpenCV decodes into the array itself.
+
+    None where the file needs more than decoding, or is cut off, of which Pillow says more.
+    """
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    if image.format != "JPEG" or image.mode not in ("L", "RGB") or turned:
+        return None
+    return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
 
 
 def _kind(path):
