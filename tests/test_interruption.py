@@ -228,7 +228,14 @@ def start_batch(configure, tmp_path):
         with output.open("w") as file:
             command = [sys.executable, "-m", "ecg_lib", "run", *options]
             command += ["--models", "testing", "cnn_2d"]
-            return subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT), output
+            process = subprocess.Popen(
+                command,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                # A shell's background jobs, such as these tests may be, ignore interrupts.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+            return process, output
 
     return start_process
 
