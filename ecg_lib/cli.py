@@ -116,9 +116,7 @@ def _add_predict(commands):
     predict.add_argument(
         "pages", nargs="+", metavar="PAGE", help="an image file, a folder, or a glob pattern"
     )
-    predict.add_argument(
-        "--model", type=Path, metavar="RUN", help="a run folder (default: the committed CNN 2D)"
-    )
+    _add_model(predict)
     predict.add_argument(
         "--onnx",
         action="store_true",
@@ -135,6 +133,12 @@ def _add_predict(commands):
         help="also write one self-contained HTML page, with pictures and what drove each answer",
     )
     predict.set_defaults(command=_predict)
+
+
+def _add_model(parser):
+    parser.add_argument(
+        "--model", type=Path, metavar="RUN", help="a run folder (default: the committed CNN 2D)"
+    )
 
 
 def _add_export(commands):
@@ -159,9 +163,7 @@ def _add_app(commands):
         description="Serve a small web page: drop an ECG page, see the answer and what drove it. "
         "Needs pip install .[app]. Research software, not a diagnosis.",
     )
-    app.add_argument(
-        "--model", type=Path, metavar="RUN", help="a run folder (default: the committed CNN 2D)"
-    )
+    _add_model(app)
     app.add_argument(
         "--host",
         default="127.0.0.1",
