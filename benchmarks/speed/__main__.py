@@ -5,8 +5,8 @@
 PAGES is a folder of real pages with one folder a class, such as version 1 of the published ones.
 For each part a table is printed and written as CSV; speed.md tells all of them, and on what they
 were measured; speed.png shows them against their targets. benchmarks/README.md says how to read
-them. Run it on a machine that does nothing else: it takes about twenty minutes on two cores, and, for
-a while, 12 GB of disk for copies of pages.
+them. Run it on a machine that does nothing else: it takes about twenty minutes on two cores, and,
+for a while, 12 GB of disk for copies of pages.
 """
 
 import argparse
