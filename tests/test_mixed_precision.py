@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ecg_lib.experiment import runs, training
+from ecg_lib.experiment import recipes, runs, training
 from ecg_lib.experiment.evaluation import LOGIT
 from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.experiment.optimizers import LossScaleOptimizer
@@ -61,7 +61,9 @@ def test_mixed_precision_learns_as_float32_does(build_twice, tiny, crops, labels
     np.testing.assert_allclose(before_mixed, before, rtol=0.01, atol=0.005)
     losses = []
     for model in models:
-        training.compile_model(model, learning_rate=0.001, steps_per_epoch=2)
+        recipes.compile_model(
+            model, recipes.RECIPES["published"], learning_rate=0.001, steps_per_epoch=2, epochs=3
+        )
         history = model.fit(crops, labels, batch_size=4, epochs=3, shuffle=False, verbose=0)
         losses.append(history.history["loss"])
     assert isinstance(mixed.optimizer, LossScaleOptimizer)
@@ -75,9 +77,11 @@ def test_mixed_precision_learns_as_float32_does(build_twice, tiny, crops, labels
 def test_gradients_are_clipped_after_they_were_unscaled(
     build_twice, tiny, crops, labels, monkeypatch
 ):
-    monkeypatch.setattr(training, "GLOBAL_CLIPNORM", 0.01)
+    monkeypatch.setattr(recipes, "GLOBAL_CLIPNORM", 0.01)
     _, model = build_twice("cnn_2d", **tiny["cnn_2d"])
-    training.compile_model(model, learning_rate=0.001, steps_per_epoch=1)
+    recipes.compile_model(
+        model, recipes.RECIPES["published"], learning_rate=0.001, steps_per_epoch=1, epochs=1
+    )
     model.fit(crops, labels, epochs=1, verbose=0)
     momenta = [v.numpy() for v in model.optimizer.variables if v.name.endswith("_momentum")]
     norm = np.sqrt(sum(np.sum(momentum**2) for momentum in momenta))
@@ -86,7 +90,9 @@ def test_gradients_are_clipped_after_they_were_unscaled(
 
 def test_a_step_that_overflows_is_left_out(build_twice, tiny, crops, labels):
     _, model = build_twice("cnn_2d", **tiny["cnn_2d"])
-    training.compile_model(model, learning_rate=0.001, steps_per_epoch=1)
+    recipes.compile_model(
+        model, recipes.RECIPES["published"], learning_rate=0.001, steps_per_epoch=1, epochs=1
+    )
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     optimizer.dynamic_scale.assign(1e30)

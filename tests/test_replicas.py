@@ -42,7 +42,7 @@ def run_on_two_devices(code, *arguments):
 TRAIN_EACH = """
 import json
 
-from ecg_lib.experiment import training
+from ecg_lib.experiment import recipes
 from ecg_lib.experiment.devices import choose_strategy
 from ecg_lib.models import build
 
@@ -52,7 +52,7 @@ rng = np.random.default_rng(0)
 crops = rng.integers(0, 256, (steps * batch, 13, 32, 32), dtype=np.uint8)
 labels = rng.integers(0, 5, steps * batch)
 pages = tf.data.Dataset.from_tensor_slices((crops, labels)).batch(batch)
-training.GLOBAL_CLIPNORM = 0.01  # All gradients are clipped.
+recipes.GLOBAL_CLIPNORM = 0.01  # All gradients are clipped.
 
 
 def weights_and_logits(name, knobs, optimizer, strategy):
@@ -60,7 +60,7 @@ def weights_and_logits(name, knobs, optimizer, strategy):
     new_model = lambda: build(name, crops.shape[1:], 5, mean=127.5, variance=5461.0, **knobs)
     with choose_strategy(strategy).scope():
         model = new_model()
-        training.compile_model(model, learning_rate=0.001, steps_per_epoch=steps)
+        recipes.compile_model(model, recipes.RECIPES["published"], 0.001, steps, epochs=1)
         if optimizer == "sgd":
             model.compile(keras.optimizers.SGD(0.001), model.loss, jit_compile=False)
     before = {weight.path: weight.numpy() for weight in model.weights}

@@ -12,16 +12,10 @@ import pytest
 
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs, training
+from ecg_lib.experiment.augmentation import augment
 from ecg_lib.experiment.evaluation import LOGIT, metrics
 from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.training import (
-    batches,
-    compile_model,
-    moments,
-    page_order,
-    train,
-    whole,
-)
+from ecg_lib.experiment.training import batches, moments, page_order, train, whole
 from ecg_lib.models import load
 
 # --- The order of the pages ---
@@ -84,6 +78,18 @@ def test_batches_are_full_and_in_order(crops, labels):
     np.testing.assert_array_equal(np.concatenate([own for _, own in found]), labels[expected])
 
 
+def test_batches_that_were_trained_on_are_skipped(crops, labels):
+    order = page_order(12, 24, seed=1, reshuffle=True)
+    every, later = (
+        list(batches(crops, labels, np.arange(12), order, 4, augment=augment, seed=3, skip=skip))
+        for skip in (0, 2)
+    )
+    assert len(every) == 6
+    for (pixels, own), (expected, expected_own) in zip(later, every[2:], strict=True):
+        np.testing.assert_array_equal(pixels, expected)
+        np.testing.assert_array_equal(own, expected_own)
+
+
 def test_whole_takes_every_row_once(crops, labels, monkeypatch):
     monkeypatch.setattr(training, "PREDICT_BATCH", 4)
     rows = np.array([9, 1, 2, 3, 4, 8])
@@ -100,36 +106,6 @@ def test_whole_divides_among_replicas(crops, labels):
     np.testing.assert_allclose(weights, [1.2, 1.2, 1.2, 1.2, 1.2, 0])
     np.testing.assert_array_equal(pixels, crops[[9, 1, 2, 3, 4, 9]])
     np.testing.assert_array_equal(own, labels[[9, 1, 2, 3, 4, 9]])
-
-
-# --- The recipe ---
-
-
-def test_recipe_is_that_of_the_published_experiment():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    compile_model(model, learning_rate=0.001, steps_per_epoch=138)
-    optimizer = model.optimizer
-    assert isinstance(optimizer, keras.optimizers.Adamax)
-    assert optimizer.epsilon == 1e-8
-    assert optimizer.global_clipnorm == 10
-    assert (optimizer.beta_1, optimizer.beta_2) == (0.9, 0.999)
-    assert isinstance(model.loss, keras.losses.SparseCategoricalCrossentropy)
-    assert model.loss.get_config()["from_logits"] is True
-    assert model.jit_compile is False
-    rates = {}
-    for epoch in (1, 10, 11, 15, 16, 20):
-        # The rate of an epoch's first and last step; `iterations` counts the steps before.
-        for step in ((epoch - 1) * 138 + 1, epoch * 138 - 1):
-            optimizer.iterations.assign(step)
-            rates.setdefault(epoch, set()).add(round(float(optimizer.learning_rate), 9))
-    assert rates == {1: {1e-3}, 10: {1e-3}, 11: {5e-4}, 15: {5e-4}, 16: {2.5e-4}, 20: {2.5e-4}}
-
-
-def test_rate_of_the_first_step_after_an_epoch_is_halved():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    compile_model(model, learning_rate=0.001, steps_per_epoch=5)
-    model.optimizer.iterations.assign(10 * 5)
-    assert float(model.optimizer.learning_rate) == pytest.approx(0.0005)
 
 
 # --- A whole run ---

@@ -21,7 +21,8 @@ from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import RunConfig
 from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.experiment.notebooks import find_notebook, run_notebook
-from ecg_lib.experiment.training import batches, compile_model, moments, train
+from ecg_lib.experiment.recipes import RECIPES, compile_model
+from ecg_lib.experiment.training import batches, moments, train
 from ecg_lib.models import build
 from ecg_lib.pages.synthetic import draw_set
 
@@ -70,7 +71,7 @@ def _waiting(prepared, repetitions):
     pages = batches(prepared.crops, labels, rows, order, BATCH)
     mean, variance = moments(prepared.crops, rows)
     model = build(CHEAPEST, prepared.crops.shape[1:], len(CLASSES), mean=mean, variance=variance)
-    compile_model(model, RunConfig.learning_rate, steps)
+    compile_model(model, RECIPES[RunConfig.recipe], RunConfig.learning_rate, steps, epochs=1)
 
     def epoch_of(dataset):
         return lambda: model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0)

@@ -72,7 +72,8 @@ def _our_step(model):
     import tensorflow as tf
 
     from ecg_lib.experiment.devices import choose_strategy
-    from ecg_lib.experiment.training import batches, compile_model
+    from ecg_lib.experiment.recipes import RECIPES, compile_model
+    from ecg_lib.experiment.training import batches
     from ecg_lib.models import build
 
     tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count())
@@ -81,7 +82,7 @@ def _our_step(model):
     strategy = choose_strategy("auto")
     with strategy.scope():
         network = build(model, mean=MEAN, variance=VARIANCE)
-        compile_model(network, LEARNING_RATE, steps_per_epoch=100)
+        compile_model(network, RECIPES["published"], LEARNING_RATE, steps_per_epoch=100, epochs=20)
     _check_size(model, sum(int(np.prod(weight.shape)) for weight in network.trainable_weights))
     order = np.arange(BATCH)
     fed = batches(crops, pd.Series(labels), order, order, BATCH).repeat()

@@ -10,6 +10,8 @@ from ecg_lib.errors import InputError, one_of
 from ecg_lib.experiment.workers import worker_name
 from ecg_lib.models import MODELS
 
+RECIPES = ("published", "augmented")
+
 STRATEGIES = ("auto", "single", "mirrored")
 
 DEFAULT_IMAGE_SIZE = 64
@@ -26,7 +28,9 @@ class RunConfig:
         image_size: height and width of a crop, in pixels.
         epochs: number of times the training pages are gone through.
         batch_size: pages a training step, over all replicas together.
-        learning_rate: of Adamax; halved after epochs 10 and 15, as in the published experiment.
+        learning_rate: the highest one; the recipe says how it falls.
+        recipe: how the network is trained: "published" (Adamax, halved after epochs 10 and 15) or
+            "augmented" (AdamW along a cosine, on pages that are changed at random).
         seed: random seed of weights, data order, and the split where the protocol draws one.
         fold: which fold is tested on, from 0, where the protocol has several.
         ink_only: whether paper and grid are removed, so that only the trace is left.
@@ -49,6 +53,7 @@ class RunConfig:
     epochs: int = 20
     batch_size: int = 16
     learning_rate: float = 0.001
+    recipe: str = "published"
     seed: int = 1
     fold: int = 0
     ink_only: bool = False
@@ -69,6 +74,7 @@ class RunConfig:
                 )
         one_of("protocol", self.protocol, PROTOCOLS)
         one_of("model", self.model, MODELS)
+        one_of("recipe", self.recipe, RECIPES)
         one_of("strategy", self.strategy, STRATEGIES)
         for name in ("image_size", "epochs", "batch_size", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
@@ -93,9 +99,10 @@ class RunConfig:
         """Name of the run's folder: model, variant, random seed, fold."""
         size = "" if self.image_size == DEFAULT_IMAGE_SIZE else f"-{self.image_size}px"
         ink = "-ink" if self.ink_only else ""
+        recipe = "" if self.recipe == "published" else f"-{self.recipe}"
         precision = "-fp16" if self.mixed_precision else ""
         fold = f"-f{self.fold}" if self.folds > 1 else ""
-        return f"{self.model}{size}{ink}{precision}-s{self.seed}{fold}"
+        return f"{self.model}{size}{ink}{recipe}{precision}-s{self.seed}{fold}"
 
     @property
     def data_path(self):

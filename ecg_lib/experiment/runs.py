@@ -49,7 +49,7 @@ def is_finished(folder, identity):
         folder: the run folder.
         identity: dict with config, data_hash and split_hash.
     """
-    record = _read_json(folder / RECORD)
+    record = _read(folder)
     return (
         _same_run(record, identity)
         and "metrics" in record
@@ -61,10 +61,7 @@ def is_finished(folder, identity):
 def _same_run(record, identity):
     if record is None:
         return False
-    # A record may be older than a knob, which then had the effect of its default.
-    knobs = {name: getattr(RunConfig, name) for name in identity["config"]}
-    record = record | {"config": knobs | record.get("config", {})}
-    return all(record.get(key) == identity[key] for key in identity)
+    return all(record.get(key) == value for key, value in _completed(identity).items())
 
 
 def open_run(folder, identity):
@@ -76,7 +73,7 @@ def open_run(folder, identity):
     Raises:
         InputError: if the folder cannot be written to.
     """
-    record = _read_json(folder / RECORD)
+    record = _read(folder)
     try:
         if (folder / RECORD).exists() and not _same_run(record, identity):
             folder.rename(_free_name(folder))
@@ -118,7 +115,7 @@ def _free_name(folder):
 
 def note_resumed(folder, epoch):
     """Add to the record of an unfinished run that it was gone on with after an epoch, from 1."""
-    record = _read_json(folder / RECORD)
+    record = _read(folder)
     record.setdefault("resumed_after", []).append(epoch)
     _write_json(folder / RECORD, record)
 
@@ -126,7 +123,7 @@ def note_resumed(folder, epoch):
 def write_record(folder, record):
     """Add to `run.json` all that its identity, written before training, does not say."""
     record = (
-        _read_json(folder / RECORD)
+        _read(folder)
         | record
         | {
             "code_version": code_version(),
@@ -150,7 +147,7 @@ def code_version():
 
 def read_record(folder):
     """The record of a finished run, as a dict."""
-    record = _read_json(folder / RECORD)
+    record = _read(folder)
     if record is None or "metrics" not in record:
         raise InputError(f"{folder} holds no finished run: expected a folder with {RECORD}")
     return record
@@ -188,7 +185,7 @@ def read_predictions(folder):
 
 def finished_runs(folder):
     """The finished run folders in a folder of runs, in the order of the models' registry."""
-    records = {path.parent: _read_json(path) for path in Path(folder).glob(f"*/{RECORD}")}
+    records = {path.parent: _read(path.parent) for path in Path(folder).glob(f"*/{RECORD}")}
     finished = [
         run
         for run, record in records.items()
@@ -213,13 +210,18 @@ def folders_of_runs(results):
     return found
 
 
-def _read_json(path):
-    """The content of a JSON file, a dict, or None if there is none or it is broken."""
+def _read(folder):
+    """The record of a run, finished or not; None if there is none or it is broken."""
     try:
-        content = json.loads(path.read_text())
+        record = json.loads((folder / RECORD).read_text())
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    return _completed(record) if isinstance(record, dict) else None
+
+
+def _completed(record):
+    """A record may be older than a knob, which then had the effect of its default."""
+    return record | {"config": RunConfig().what_counts() | record.get("config", {})}
 
 
 @contextmanager

@@ -17,15 +17,9 @@ from ecg_lib.experiment import runs
 from ecg_lib.experiment.checkpoints import Checkpoints
 from ecg_lib.experiment.devices import choose_strategy, device_name, wait_for_workers
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
-from ecg_lib.experiment.optimizers import Adamax, LossScaleOptimizer
+from ecg_lib.experiment.recipes import RECIPES, compile_model
 from ecg_lib.experiment.workers import is_chief, worker_count
 from ecg_lib.models import build, load
-
-HALVE_AFTER = (10, 15)
-"""Epochs after which the published experiment halves its learning rate."""
-
-GLOBAL_CLIPNORM = 10.0
-"""Greatest norm over all gradients together, as in the published experiment."""
 
 PREDICT_BATCH = 64
 
@@ -111,7 +105,7 @@ def _judge(inputs, fitted, rows, classes, folder):
 
 def _fit(config, strategy, crops, labels, rows, classes, folder):
     """Train, save `model.keras` and `history.csv`; return what the record says about it."""
-    protocol = PROTOCOLS[config.protocol]
+    protocol, recipe = PROTOCOLS[config.protocol], RECIPES[config.recipe]
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise InputError(
@@ -126,7 +120,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
     checkpoints = Checkpoints(folder, protocol.keep_best, read_only=not is_chief())
     with strategy.scope(), precision(config.mixed_precision):
         model = new_model()
-        compile_model(model, config.learning_rate, steps)
+        compile_model(model, recipe, config.learning_rate, steps, config.epochs)
         done = checkpoints.restore(model)
     if done:
         print(f"{config.run_name}: going on after epoch {done} of {config.epochs}", flush=True)
@@ -137,10 +131,19 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         config.epochs * steps * config.batch_size,
         config.seed,
         protocol.reshuffle,
-    )[done * steps * config.batch_size :]
+    )
     if done < config.epochs:
         model.fit(
-            batches(crops, labels, rows["train"], order, config.batch_size),
+            batches(
+                crops,
+                labels,
+                rows["train"],
+                order,
+                config.batch_size,
+                augment=recipe.augment,
+                seed=config.seed,
+                skip=done * steps,
+            ),
             steps_per_epoch=steps,
             initial_epoch=done,
             epochs=config.epochs,
@@ -188,34 +191,6 @@ def precision(mixed):
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def compile_model(model, learning_rate, steps_per_epoch):
-    """Compile a model as the published experiment trains it.
-
-    Cross-entropy on the logits; Adamax, its rate halved after epochs 10 and 15, epsilon 1e-8 as in
-    PyTorch; the norm over all gradients clipped at 10.
-
-    Args:
-        model: a Keras model that puts out logits. If it computes in float16, the loss is scaled.
-        learning_rate: before the first halving.
-        steps_per_epoch: training steps an epoch.
-    """
-    schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
-        # Keras changes the rate one step after the boundary.
-        [epoch * steps_per_epoch - 1 for epoch in HALVE_AFTER],
-        [learning_rate, learning_rate / 2, learning_rate / 4],
-    )
-    optimizer = Adamax(schedule, epsilon=1e-8, global_clipnorm=GLOBAL_CLIPNORM)
-    if model.dtype_policy.name == "mixed_float16":
-        optimizer = LossScaleOptimizer(optimizer)
-    model.compile(
-        optimizer,
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        weighted_metrics=["accuracy"],
-        # XLA fails under MirroredStrategy, and one setting serves one device and many.
-        jit_compile=False,
-    )
 
 
 class EpochSeconds(keras.callbacks.Callback):
@@ -270,15 +245,35 @@ def page_order(pages, length, seed, reshuffle):
     return np.concatenate(orders)[:length]
 
 
-def batches(crops, labels, rows, order, batch_size):
-    """A `tf.data.Dataset` of full batches of `(crops, labels)` of `rows`, taken in `order`."""
+def batches(crops, labels, rows, order, batch_size, *, augment=None, seed=0, skip=0):
+    """A `tf.data.Dataset` of full batches of `(crops, labels)` of `rows`, taken in `order`.
+
+    Args:
+        crops: uint8 array `(pages, 13, height, width)`.
+        labels: Series of class numbers, its index the rows of `crops`.
+        rows: rows to take.
+        order: places in `rows`, one after the other.
+        batch_size: pages a batch.
+        augment: what is done to each batch's crops, see `ecg_lib.experiment.recipes.Recipe`.
+        seed: random seed of what `augment` does; a batch's number counts as well.
+        skip: number of batches to leave out, those that were trained on before.
+    """
     with tf.device("CPU"):
         all_crops = tf.constant(crops[rows])
         all_labels = tf.constant(labels.loc[rows].to_numpy())
+
+    def take(number, places):
+        taken = tf.gather(all_crops, places)
+        if augment:
+            taken = augment(taken, [seed, number])
+        return taken, tf.gather(all_labels, places)
+
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(batch_size, drop_remainder=True)
-        .map(lambda places: (tf.gather(all_crops, places), tf.gather(all_labels, places)))
+        .enumerate()
+        .skip(skip)
+        .map(take)
         .prefetch(tf.data.AUTOTUNE)
         .with_options(_SHARE_BATCHES)
     )
