@@ -81,7 +81,7 @@ def test_layer_follows_mixed_precision(layer):
 
 def outputs_and_gradients(model, inputs):
     """A model's outputs, and the gradients of a weighted sum of them to weights and inputs."""
-    inputs = tf.constant(inputs)
+    inputs = tf.convert_to_tensor(inputs)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = model(inputs, training=True)
@@ -90,11 +90,12 @@ def outputs_and_gradients(model, inputs):
 
 
 def assert_same_outputs_and_gradients(model, plain, inputs):
+    """Also in a compiled function, where TensorFlow makes one operation of several."""
     plain.set_weights(model.get_weights())
-    for got, expected in zip(
-        outputs_and_gradients(model, inputs), outputs_and_gradients(plain, inputs), strict=True
-    ):
-        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    expected = outputs_and_gradients(plain, inputs)
+    for run in (outputs_and_gradients, tf.function(outputs_and_gradients)):
+        for got, value in zip(run(model, inputs), expected, strict=True):
+            np.testing.assert_allclose(got, value, rtol=1e-4, atol=1e-5)
 
 
 def test_conv_pool_is_a_plain_conv_then_a_pool():
@@ -105,7 +106,7 @@ def test_conv_pool_is_a_plain_conv_then_a_pool():
             keras.layers.MaxPooling2D(2),
         ]
     )
-    model = keras.Sequential([layers.ConvPool2D(6, 3, padding="same", activation="relu")])
+    model = keras.Sequential([layers.ConvPool2D(6, 3, padding="same")])
     plain.build(maps.shape)
     model.build(maps.shape)
     model.set_weights([weight + 0.3 * normal(*weight.shape) for weight in model.get_weights()])

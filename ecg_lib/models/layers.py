@@ -3,6 +3,7 @@
 import math
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from ecg_lib.errors import InputError
@@ -81,9 +82,7 @@ def conv_blocks(maps, filters):
         Symbolic tensor with height and width halved, rounding down, once a block.
     """
     for number, count in enumerate(filters, start=1):
-        maps = ConvPool2D(count, 3, padding="same", activation="relu", name=f"block{number}_conv")(
-            maps
-        )
+        maps = ConvPool2D(count, 3, padding="same", name=f"block{number}_conv")(maps)
     return maps
 
 
@@ -113,14 +112,12 @@ def lstm_with_attention(rows, units):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class ConvPool2D(keras.layers.Conv2D):
-    """A `Conv2D` and the max-pool by 2 of what it puts out, in a cheaper order.
-
-    The pool comes before the bias and the activation. A maximum stays the maximum when the same is
-    added to all values, and under an activation that does not fall, such as ReLU: the outputs and
-    the gradients are those of the usual order, at a quarter of the values to add to and activate.
+    """A `Conv2D` with ReLU, and the max-pool by 2 of what it puts out.
 
     Args:
-        **kwargs: those of `keras.layers.Conv2D`.
+        filters: number of filters.
+        kernel_size: height and width of the kernel.
+        **kwargs: the others of `keras.layers.Conv2D`.
 
     Input shape:
         `(batch, height, width, channels)`.
@@ -133,13 +130,42 @@ class ConvPool2D(keras.layers.Conv2D):
         TensorShape([2, 4, 4, 6])
     """
 
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(filters, kernel_size, **{**kwargs, "activation": "relu"})
+
     def call(self, maps):
-        pooled = ops.max_pool(self.convolution_op(maps, self.kernel), 2)
-        return self.activation(ops.add(pooled, self.bias))
+        convolved = self.convolution_op(maps, self.kernel)
+        return _bias_relu_pool(convolved, tf.convert_to_tensor(self.bias))
 
     def compute_output_shape(self, maps_shape):
         batch, height, width, filters = super().compute_output_shape(maps_shape)
         return batch, height // 2, width // 2, filters
+
+
+@tf.custom_gradient
+def _bias_relu_pool(maps, bias):
+    """Add the bias, apply ReLU, and max-pool by 2.
+
+    TensorFlow makes bias and ReLU part of the convolution before. On the way back it would apply
+    ReLU's gradient to all values. Here it comes after the pool's: a maximum is positive where the
+    pooled value is, so the gradients are the same, at a quarter of the values.
+    """
+    activated = tf.nn.relu(tf.nn.bias_add(maps, bias))
+    pooled = tf.nn.max_pool2d(activated, 2, 2, "VALID")
+
+    def gradient(upstream):
+        upstream = tf.raw_ops.ReluGrad(gradients=upstream, features=pooled)
+        to_maps = tf.raw_ops.MaxPoolGrad(
+            orig_input=activated,
+            orig_output=pooled,
+            grad=upstream,
+            ksize=(1, 2, 2, 1),
+            strides=(1, 2, 2, 1),
+            padding="VALID",
+        )
+        return to_maps, tf.raw_ops.BiasAddGrad(out_backprop=upstream)
+
+    return pooled, gradient
 
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
