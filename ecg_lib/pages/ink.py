@@ -119,16 +119,16 @@ def soft_ink(luma):
     """
     window = (_PAPER_WINDOW, _PAPER_WINDOW)
     paper = cv2.blur(cv2.dilate(_half(_half(luma)), np.ones(window, np.uint8)), window)
-    darkness = 255 - cv2.divide(luma, cv2.resize(paper, luma.shape[::-1]), scale=255)
-    sample = darkness[::2, ::2]
+    light = cv2.divide(luma, cv2.resize(paper, luma.shape[::-1]), scale=255)
+    sample = light[::2, ::2]
     least = 255 * _LEAST_DARKNESS
     # The paper, nearly all of a page, would take ten times as long to count, for nothing.
-    dark = sample[sample > int(least)]
+    dark = 255 - sample[sample < 255 - int(least)]
     darker = np.cumsum(np.bincount(dark, minlength=256)[::-1])[::-1]
     full = np.flatnonzero(darker >= _DARKEST_SHARE * sample.size).max(initial=0)
-    shares = np.arange(256) / max(full, least)
+    shares = (255 - np.arange(256)) / max(full, least)
     ramp = np.clip((shares - _FAINTEST) / (_FULL - _FAINTEST), 0, 1)
-    return cv2.LUT(darkness, np.round(255 * ramp).astype(np.uint8))
+    return cv2.LUT(light, np.round(255 * ramp).astype(np.uint8))
 
 
 def _half(luma):

@@ -123,7 +123,8 @@ def crop_leads(luma, boxes, image_size=64, ink_only=False):
     """
     if ink_only:
         luma = keep_ink(luma)
-    crops = [cv2.dilate(255 - _cut(luma, box), _NEIGHBOURS) for box in boxes]
+    # Eroding and then inverting is inverting and then dilating, with one copy less.
+    crops = [255 - cv2.erode(_cut(luma, box), _NEIGHBOURS) for box in boxes]
     return resize(crops, image_size)
 
 

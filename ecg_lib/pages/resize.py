@@ -46,7 +46,8 @@ def _across(levels, size):
         np.matmul(levels[:, reached], weights, out=resized[:, block])
     resized += 0.5  # Halves are rounded up.
     np.floor(resized, out=resized)
-    return np.clip(resized, 0, 255, out=resized)
+    np.maximum(resized, 0, out=resized)  # np.clip takes three times as long.
+    return np.minimum(resized, 255, out=resized)
 
 
 @lru_cache(256)

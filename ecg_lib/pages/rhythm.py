@@ -44,8 +44,9 @@ def read_rhythm_lead(ink, lines, layout, edges):
 
 def _band(ink, baseline, reach):
     """The surroundings of a line, at half the size."""
-    padded = cv2.copyMakeBorder(ink, reach, reach, 0, 0, cv2.BORDER_CONSTANT)
-    band = padded[round(baseline) : round(baseline) + 2 * reach]
+    top, bottom = round(baseline) - reach, round(baseline) + reach
+    above, below = max(-top, 0), max(bottom - len(ink), 0)
+    band = cv2.copyMakeBorder(ink[max(top, 0) : bottom], above, below, 0, 0, cv2.BORDER_CONSTANT)
     size = (ink.shape[1] // 2, reach)
     return cv2.resize(band, size, interpolation=cv2.INTER_AREA).astype(np.float32)
 
@@ -53,8 +54,9 @@ def _band(ink, baseline, reach):
 def _agreements(bands, other):
     """Correlation of each band with the other; baselines are known to two pixels."""
     rows = len(other) - 2
-    shifted = _standardised([other[top : top + rows] for top in range(3)])
-    return (_standardised([band[1:-1] for band in bands]) @ shifted.T).max(axis=1).tolist()
+    shifted = [other[top : top + rows] for top in range(3)]
+    standardised = _standardised([*(band[1:-1] for band in bands), *shifted])
+    return (standardised[:-3] @ standardised[-3:].T).max(axis=1).tolist()
 
 
 def _standardised(bands):

@@ -183,11 +183,13 @@ class _Profiles:
         rows = max(height // reduction, 1)
         whole = ink[: rows * reduction]
         small = cv2.resize(whole, (_BLOCKS, rows), interpolation=cv2.INTER_AREA)
-        # A row of paper above and below stands for all that lies beyond.
-        self.ink = np.pad(small.astype(np.float32) / 255, ((1, 1), (0, 0)))
+        # Lying on its side, so that what is done to all rows is done to long ones.
+        self.ink = np.ascontiguousarray(small.T)
+        self.rows = np.arange(rows, dtype=np.float32)
+        self.blocks = np.repeat(np.arange(_BLOCKS, dtype=np.float32)[:, None], rows, axis=1)
         # How many rows a line has gone down in each block, where its slope is 1.
         middles = (np.arange(_BLOCKS) + 0.5) / _BLOCKS - 0.5
-        self.down = (middles * width * rows / height).astype(np.float32)
+        self.down = (middles * width * rows / height).astype(np.float32)[:, None]
 
     def sharpest(self, tops, bottoms):
         """The slopes at top and bottom, of those given, along which the sums differ most."""
@@ -197,10 +199,9 @@ class _Profiles:
         )
 
     def _sharpness(self, top, bottom):
-        rows = len(self.ink) - 2
-        slopes = np.linspace(top, bottom, rows, dtype=np.float32)[:, None]
-        at = np.arange(rows, dtype=np.float32)[:, None] + slopes * self.down
-        np.clip(np.rint(at, out=at), -1, rows, out=at)
-        at = at * _BLOCKS + np.arange(_BLOCKS, 2 * _BLOCKS, dtype=np.float32)
-        sums = self.ink.take(at.astype(np.intp)).sum(axis=1)
+        slopes = np.linspace(top, bottom, self.rows.size, dtype=np.float32)
+        at = self.rows + slopes * self.down
+        # Beyond the look there is paper only: no ink.
+        along = cv2.remap(self.ink, at, self.blocks, cv2.INTER_NEAREST)
+        sums = along.sum(axis=0, dtype=np.float32)
         return float(sums @ sums)
