@@ -85,6 +85,7 @@ def tiny():
         "hybrid": {"filters": (4, 8), "units": 8, "dense_units": 8},
         "attention_vgg": {"filters": (4, 4, 8, 8)},
         "time_distributed_cnn": {"filters": (4, 8), "dense_units": 8},
+        "lead_attention": {"filters": (4, 8, 8), "units": 8, "heads": 2, "dense_units": 8},
     }
 
 

@@ -18,7 +18,7 @@ from ecg_lib import cli
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.explain import lead_occlusion
-from ecg_lib.models import DISPLAY_NAMES, PUBLISHED, build
+from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.preprocess import crop_leads, read_luma
 from ecg_lib.serving import export
@@ -92,7 +92,7 @@ def test_it_answers_as_keras_does(exported, in_keras, prepared_set, file_format)
 
 @pytest.mark.slow
 @each_format
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", (*PUBLISHED, *OURS))
 def test_every_network_can_be_exported(run_copy, tiny, name, file_format):
     keras.utils.set_random_seed(1)
     model = build(name, (13, 32, 32), mean=20.0, variance=2500.0, **tiny[name])
@@ -107,7 +107,7 @@ def test_every_network_can_be_exported(run_copy, tiny, name, file_format):
 
 
 def test_every_network_is_exported_in_a_test():
-    assert {*PUBLISHED, "testing"} == set(DISPLAY_NAMES)
+    assert {*PUBLISHED, *OURS, "testing"} == set(DISPLAY_NAMES)
 
 
 def test_a_file_that_differs_is_not_kept(run_copy, monkeypatch):

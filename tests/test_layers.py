@@ -27,6 +27,7 @@ CUSTOM_LAYERS = {
     layers.ConvPool2D: (normal(2, 9, 8, 4),),
     layers.FoldSteps: (normal(2, 3, 4, 5),),
     layers.UnfoldSteps: (normal(6, 4, 5),),
+    layers.StepEmbedding: (normal(2, 3, 4),),
     layers.TemporalAttention: (normal(2, 7, 4), normal(2, 4)),
     layers.SpatialAttention: (normal(2, 6, 5, 4), normal(2, 1, 1, 4)),
     layers.WeightedSum: (normal(2, 6, 5, 4), normal(2, 6, 5)),
@@ -147,6 +148,15 @@ def test_unfolding_undoes_folding():
     folded = layers.FoldSteps()(sequence)
     np.testing.assert_array_equal(folded[1], sequence[0, 1])
     np.testing.assert_array_equal(layers.UnfoldSteps(3)(folded), sequence)
+
+
+def test_each_step_gets_its_own_embedding():
+    sequence = normal(2, 3, 4)
+    layer = layers.StepEmbedding()
+    layer.build(sequence.shape)
+    own = normal(3, 4)
+    layer.set_weights([own])
+    np.testing.assert_allclose(layer(sequence), sequence + own, rtol=1e-6)
 
 
 @pytest.mark.parametrize("pages", [1, 5])

@@ -8,7 +8,7 @@ from ecg_lib.experiment import recipes, runs, training
 from ecg_lib.experiment.evaluation import LOGIT
 from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.experiment.optimizers import LossScaleOptimizer
-from ecg_lib.models import PUBLISHED, build, load
+from ecg_lib.models import OURS, PUBLISHED, build, load
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def build_twice():
     assert keras.config.dtype_policy().name == "float32"
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", (*PUBLISHED, *OURS))
 def test_mixed_precision_learns_as_float32_does(build_twice, tiny, crops, labels, name):
     keras.utils.set_random_seed(1)
     models = build_twice(name, **tiny[name])

@@ -17,11 +17,12 @@ PARAMETERS = {
     "hybrid": 206_154,
     "attention_vgg": 20_634_693,
     "time_distributed_cnn": 27_337_861,
+    "lead_attention": 278_037,
     "testing": 497,
 }
 """Trainable parameters at full size, five classes."""
 
-NOT_TRAINABLE = {"attention_vgg": 10_496}
+NOT_TRAINABLE = {"attention_vgg": 10_496, "lead_attention": 384}
 """The moving statistics of batch normalisation."""
 
 SMALL = {
@@ -31,6 +32,7 @@ SMALL = {
     "hybrid": {"filters": (3, 4), "units": 4, "dense_units": 8},
     "attention_vgg": {"filters": (4, 4, 4, 8)},
     "time_distributed_cnn": {"filters": (4, 6), "dense_units": 8},
+    "lead_attention": {"filters": (4, 6, 8), "units": 8, "heads": 2, "dense_units": 8},
     "testing": {},
 }
 SIDE = 32
@@ -57,7 +59,7 @@ def outputs_of(model, *layers):
 
 def test_every_registered_model_is_pinned_and_tested():
     assert set(models.MODELS) == set(PARAMETERS) == set(SMALL) == set(models.DISPLAY_NAMES)
-    assert set(models.PUBLISHED) == set(models.MODELS) - {"testing"}
+    assert {*models.PUBLISHED, *models.OURS, "testing"} == set(models.MODELS)
 
 
 def test_listing_the_models_imports_no_tensorflow():
@@ -178,6 +180,7 @@ DEAD_BRANCH = {
         ("attention_vgg", (13, 64, 0), "height and width that are multiples of 32"),
         ("time_distributed_cnn", (13, 60, 64), "multiple of 8"),
         ("time_distributed_cnn", (13, 64, 3), "width of at least 4"),
+        ("lead_attention", (13, 15, 64), "height and width of at least 16"),
         ("testing", (13, 1, 64), "height and width of at least 2"),
     ],
 )
@@ -195,6 +198,7 @@ def test_impossible_image_size_is_refused(name, input_shape, valid):
         ("hybrid", (13, 5, 4)),
         ("attention_vgg", (13, 32, 64)),
         ("time_distributed_cnn", (13, 8, 4)),
+        ("lead_attention", (13, 8, 20)),
         ("testing", (13, 2, 2)),
     ],
 )

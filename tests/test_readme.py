@@ -16,7 +16,7 @@ from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.experiment import tables
 from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS
 from ecg_lib.experiment.notebooks import parameters_of
-from ecg_lib.models import DISPLAY_NAMES, PUBLISHED, build
+from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
 from ecg_lib.pages.leads import LEADS
 from ecg_lib.pages.synthetic import RATE, simulate
 
@@ -128,7 +128,7 @@ def test_its_tables_are_those_of_the_committed_predictions(tmp_path):
     assert len(re.findall("<!-- table: ", README)) >= 2
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", (*PUBLISHED, *OURS))
 def test_its_parameter_counts_are_those_of_the_networks(name):
     model = build(name)
     trainable = sum(int(weight.numpy().size) for weight in model.trainable_weights)

@@ -14,7 +14,7 @@ from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import RunConfig
 from ecg_lib.experiment.evaluation import LOGIT
 from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.models import PUBLISHED, load
+from ecg_lib.models import OURS, PUBLISHED, load
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +108,7 @@ def compared(trained):
     return pairs
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", (*PUBLISHED, *OURS))
 def test_two_replicas_descend_as_one(compared, name):
     pairs = compared(name, "sgd")
     moved = 0
@@ -119,7 +119,7 @@ def test_two_replicas_descend_as_one(compared, name):
     assert moved > 1e-4
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", (*PUBLISHED, *OURS))
 def test_two_replicas_answer_as_one_after_adamax(compared, name):
     pairs = compared(name, "adamax")
     for what in ("loss", "logits"):

@@ -9,7 +9,7 @@ import pytest
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs, tables
 from ecg_lib.experiment.evaluation import LOGIT, accuracy, parts
-from ecg_lib.models import DISPLAY_NAMES, MODELS, PUBLISHED
+from ecg_lib.models import DISPLAY_NAMES, PUBLISHED
 
 
 def change_record(run, **changes):
@@ -50,11 +50,22 @@ def test_table_is_computed_from_the_predictions(folder, run, right):
     assert f"| {right / 10:.4f} |" in tables.table_markdown(folder)
 
 
+def test_our_networks_stand_below_the_others_under_their_heading(folder, run):
+    without = tables.table_markdown(folder)
+    add_run(run, "lead_attention")
+    rows = tables.table_markdown(folder).splitlines()
+    names = [row.split(" | ")[0] for row in rows if row.startswith("| ")]
+    assert names == ["| model", "| ---", "| Testing", "| **ours**", "| Lead attention"]
+    assert without.splitlines()[:3] == rows[:3]
+    assert rows[4].count("|") == rows[2].count("|")
+    assert rows[4].split(" | ")[1:] == rows[2].split(" | ")[1:]
+
+
 def test_rows_come_in_the_order_of_the_registry(folder, run):
     for model in sorted(PUBLISHED):
         add_run(run, model)
     table = tables.accuracy_table(folder)
-    assert list(table["model"]) == [DISPLAY_NAMES[name] for name in MODELS]
+    assert list(table["model"]) == [DISPLAY_NAMES[name] for name in (*PUBLISHED, "testing")]
     rows = [line for line in tables.table_markdown(folder).splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [f"| {name}" for name in table["model"]]
     assert len({row.count(" |") for row in rows}) == 1

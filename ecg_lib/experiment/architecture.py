@@ -11,7 +11,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from ecg_lib.models import DISPLAY_NAMES, PUBLISHED, build
+from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
 
 # All lengths are in inches, so that text of one size fits whatever the network.
 FONT_POINTS = 8
@@ -24,7 +24,7 @@ MARGIN = 0.15
 
 # What a box does, by the classes of layers it holds; the first that fits.
 COLOURS = {
-    ("SpatialAttention", "TemporalAttention"): "#fde0c5",
+    ("SpatialAttention", "TemporalAttention", "MultiHeadAttention"): "#fde0c5",
     ("Conv2D", "ConvPool2D", "Conv3D"): "#d6e6f4",
     ("LSTM",): "#e3dcf0",
     ("Dense",): "#dcefd9",
@@ -231,9 +231,16 @@ def _describe(layer):
         "FoldSteps": "steps into the batch",
         "UnfoldSteps": "steps out of the batch",
         "GlobalAveragePooling2D": "average over positions",
+        "GlobalMaxPooling2D": "highest over positions",
+        "StepEmbedding": "plus what is learnt of the place",
+        "LayerNormalization": "layer norm",
     }.get(kind, kind.lower())
     if kind.startswith("Conv"):
         words = f"conv {'×'.join(map(str, config['kernel_size']))}, {config['filters']}"
+        if config["strides"][0] > 1:
+            words += f", stride {config['strides'][0]}"
+    elif kind == "MultiHeadAttention":
+        words = f"self-attention, {config['num_heads']} heads"
     elif kind.startswith("MaxPooling"):
         words = f"max-pool {config['pool_size'][0]}"
     elif kind.startswith("ZeroPadding"):
@@ -346,9 +353,9 @@ def _draw_arrow(axes, points, colour):
 
 
 def write_pictures(folder):
-    """Write the picture of each published network as `<folder>/<model>.png`."""
+    """Write the picture of each network as `<folder>/<model>.png`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in PUBLISHED:
+    for name in (*PUBLISHED, *OURS):
         architecture_figure(build(name)).savefig(folder / f"{name}.png")
 
 

@@ -13,9 +13,9 @@ import pandas as pd
 from ecg_lib.data.classes import DISPLAY_NAMES as CLASS_NAMES
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.experiment import judgement, runs
-from ecg_lib.experiment.config import DEFAULT_IMAGE_SIZE
-from ecg_lib.experiment.markdown import markdown
-from ecg_lib.experiment.naive import NAIVE
+from ecg_lib.experiment.config import RunConfig
+from ecg_lib.experiment.markdown import markdown, ours_below
+from ecg_lib.models import PUBLISHED
 
 ENSEMBLE = "ensemble"
 
@@ -105,7 +105,7 @@ def side_by_side(folder):
     )
     described = "; ".join(f"{name}: {PROTOCOLS[name].description}" for name in protocols)
     return (
-        f"{markdown(rows.reset_index(names='model'))}\n"
+        f"{markdown(ours_below(rows.reset_index(names='model')))}\n"
         f"Data: {folder.name}. Test pages only, in brackets the {_PERCENT} % interval by bootstrap "
         f"over exams. {described[0].upper()}{described[1:]}. Epochs, seeds and devices stand in "
         f"each protocol's own table. Computed from each run's {runs.PREDICTIONS}.\n"
@@ -170,12 +170,11 @@ def _one_seed_each(models):
 
 
 def _ensemble_members(members):
-    """One run a network: as published but for the protocol, at the first seed that there is."""
+    """One run a published network, as published but for the protocol, at its first seed."""
     configs = {name: _record(of_fold)["config"] for name, of_fold in members.items()}
     chosen = {}
     for name, config in sorted(configs.items(), key=lambda item: item[1]["seed"]):
-        plain = config["image_size"] == DEFAULT_IMAGE_SIZE and not config["ink_only"]
-        if plain and config["model"] not in NAIVE:
+        if config["model"] in PUBLISHED and not _variant(config):
             chosen.setdefault(config["model"], name)
     return list(chosen.values())
 
@@ -189,17 +188,24 @@ def _describe(name, members, folds):
         return {"model": "Ensemble (mean probability)", "run": ENSEMBLE}
     records = [runs.read_record(members[name][fold]) for fold in folds]
     config = records[0]["config"]
-    variant = ", only ink" if config["ink_only"] else ""
-    if config["image_size"] != DEFAULT_IMAGE_SIZE:
-        variant += f", {config['image_size']}x{config['image_size']}"
     return {
-        "model": runs.MODEL_NAMES[config["model"]] + variant,
+        "model": ", ".join([runs.MODEL_NAMES[config["model"]], *_variant(config)]),
         "run": name,
         "epochs": max(record["epochs_done"] for record in records),
         "seed": config["seed"],
         "device": " + ".join(sorted({name for record in records for name in record["devices"]})),
         "minutes": sum(record["wall_seconds"] for record in records) / 60,
     }
+
+
+def _variant(config):
+    """What a run's config has other than the published experiment, in words."""
+    words = [config["recipe"]] if config["recipe"] != RunConfig.recipe else []
+    if config["ink_only"]:
+        words.append("only ink")
+    if config["image_size"] != RunConfig.image_size:
+        words.append(f"{config['image_size']}x{config['image_size']}")
+    return words
 
 
 def _figures(scored):
@@ -230,7 +236,7 @@ def _table_markdown(folder, table):
             "device": table["device"],
         }
     )
-    return f"{markdown(shown)}\n{_caption(folder)}\n"
+    return f"{markdown(ours_below(shown))}\n{_caption(folder)}\n"
 
 
 def _caption(folder):
@@ -257,7 +263,8 @@ def _classes_markdown(table):
             f"{row[f'sensitivity_{name}_high']:.2f}), {row[f'specificity_{name}']:.2f}"
             for _, row in table.iterrows()
         ]
-    return f"Sensitivity with its interval, and specificity:\n\n{markdown(pd.DataFrame(shown))}"
+    shown = ours_below(pd.DataFrame(shown))
+    return f"Sensitivity with its interval, and specificity:\n\n{markdown(shown)}"
 
 
 def _pairs_markdown(pairs):

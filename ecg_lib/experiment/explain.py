@@ -252,6 +252,36 @@ def attention_maps(model, crops):
     return np.stack([cv2.resize(weights[0] * weights[0].size, size) for weights in found])
 
 
+def attention_between_leads(model, crops):
+    """How much each lead looks at each other one, in a Lead attention network.
+
+    It is the same for every class, and says where the network looked, not whether it mattered:
+    `deletion_table` puts that to the test.
+
+    Args:
+        model: a Lead attention network.
+        crops: array `(13, height, width)`, 0 to 255.
+
+    Returns:
+        Float array `(13, 13)`, mean over the heads: each row is a lead that looks, and adds up to 1
+        over the leads that it looks at. The mean over the rows says how much a lead is looked at.
+
+    Raises:
+        InputError: if the model has no attention between leads.
+    """
+    if not looks_between_leads(model):
+        raise InputError(f"{model.name} has no attention between leads: expected a lead_attention")
+    described = keras.Model(model.input, model.get_layer("which_lead").output)
+    leads = described(crops[np.newaxis], training=False)
+    _, scores = model.get_layer("attention")(leads, leads, return_attention_scores=True)
+    return np.asarray(scores)[0].mean(axis=0)
+
+
+def looks_between_leads(model):
+    """Whether a model's layer `attention` is one between leads."""
+    return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in model.layers)
+
+
 def paint(values, boxes, page_size):
     """Put what belongs to the crops back on the page.
 
@@ -318,20 +348,24 @@ def deletion_table(model, pages, temperature=1.0):
 
     Returns:
         DataFrame of the mean probability over the pages with 0 to 13 crops taken away (its rows):
-        occlusion, gradient, and random, the mean of `RANDOM_ORDERS` random orders. The lower
-        a column's mean, the better the order.
+        occlusion, gradient, attention if the model looks between leads, and random, the mean of
+        `RANDOM_ORDERS` random orders. The lower a column's mean, the better the order.
     """
     rng = np.random.default_rng(0)
-    total = np.zeros((3, pages.shape[1] + 1))
+    tables = []
     for crops in pages:
-        occlusion = lead_occlusion(model.predict_on_batch, crops, temperature=temperature)
-        _, gradient = gradient_by_crop(model, crops, temperature=temperature)
+        weights = {
+            "occlusion": lead_occlusion(model.predict_on_batch, crops, temperature=temperature),
+            "gradient": gradient_by_crop(model, crops, temperature=temperature)[1],
+        }
+        if looks_between_leads(model):
+            weights["attention"] = attention_between_leads(model, crops).mean(axis=0)
         by_chance = [rng.permutation(len(crops)) for _ in range(RANDOM_ORDERS)]
-        orders = [np.argsort(-occlusion), np.argsort(-gradient), *by_chance]
+        orders = [*(np.argsort(-of_crop) for of_crop in weights.values()), *by_chance]
         curves = deletion_curve(model, crops, orders, temperature=temperature)
-        total += [*curves[:2], curves[2:].mean(axis=0)]
-    table = pd.DataFrame(total.T / len(pages), columns=["occlusion", "gradient", "random"])
-    return table.rename_axis("crops taken away")
+        named = dict(zip(weights, curves, strict=False))
+        tables.append(pd.DataFrame(named | {"random": curves[len(weights) :].mean(axis=0)}))
+    return (sum(tables) / len(tables)).rename_axis("crops taken away")
 
 
 def _blanked(crops, gone):

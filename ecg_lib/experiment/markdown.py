@@ -1,5 +1,11 @@
 """Tables as Markdown."""
 
+import pandas as pd
+
+from ecg_lib.models import DISPLAY_NAMES, OURS
+
+_OUR_NAMES = tuple(DISPLAY_NAMES[name] for name in OURS)
+
 
 def markdown(table):
     """A DataFrame, without its index, as a Markdown table."""
@@ -7,3 +13,18 @@ def markdown(table):
     cells = table.astype(object).where(table.notna(), "").astype(str)
     rows = [heads, ["---"] * len(heads), *cells.to_numpy().tolist()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def ours_below(table):
+    """A table with the rows of our own networks at its end, under a heading of their own.
+
+    Args:
+        table: DataFrame with a column `model` that holds display names, with or without a variant.
+    """
+    ours = table["model"].str.startswith(_OUR_NAMES)
+    if not ours.any():
+        return table
+    heading = pd.DataFrame({"model": ["**ours**"]}, columns=table.columns)
+    # As objects: whole numbers stay whole beside the heading's empty cells.
+    parts = [part.astype(object) for part in (table[~ours], heading, table[ours])]
+    return pd.concat(parts, ignore_index=True)

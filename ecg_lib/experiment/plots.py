@@ -215,7 +215,8 @@ def deletion_figure(table, title):
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    for (name, curve), style in zip(table.items(), ("o-", "s-", "k:"), strict=True):
+    for (name, curve), marker in zip(table.items(), "osd^", strict=False):
+        style = "k:" if name == "random" else f"{marker}-"
         axes.plot(curve, style, label=f"{name}: mean {curve.mean():.3f}")
     axes.set(xlabel=table.index.name, ylabel="probability", ylim=(0, 1), title=title)
     axes.legend()

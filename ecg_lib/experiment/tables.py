@@ -13,7 +13,7 @@ from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import benchmark
 from ecg_lib.experiment.evaluation import SCORED_SPLITS, accuracy, parts
-from ecg_lib.experiment.markdown import markdown
+from ecg_lib.experiment.markdown import markdown, ours_below
 from ecg_lib.experiment.runs import (
     MODEL_NAMES,
     PREDICTIONS,
@@ -115,7 +115,7 @@ def table_markdown(folder):
         resumed=table["resumed"].map({True: "yes", False: "no"}),
         **{name: table[name].map("{:.4f}".format, na_action="ignore") for name in shares},
     )
-    return f"{markdown(shown)}\n{table_caption(folder)}\n"
+    return f"{markdown(ours_below(shown))}\n{table_caption(folder)}\n"
 
 
 _SHARES = {f"{prefix}{name}" for prefix in ("", "published_") for name in (*SCORED_SPLITS, "both")}

@@ -314,3 +314,30 @@ class UnfoldSteps(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "steps": self.steps}
+
+
+@keras.saving.register_keras_serializable(package="ecg_lib")
+class StepEmbedding(keras.layers.Layer):
+    """Adds to each step of a sequence what was learnt of its place.
+
+    Input shape:
+        `(batch, steps, values)`.
+
+    Output shape:
+        The same.
+
+    Example:
+        >>> StepEmbedding()(np.ones((2, 13, 6))).shape
+        TensorShape([2, 13, 6])
+    """
+
+    def build(self, sequence_shape):
+        self.embedding = self.add_weight(
+            shape=sequence_shape[1:], initializer="random_normal", name="embedding"
+        )
+
+    def call(self, sequence):
+        return ops.add(sequence, self.embedding)
+
+    def compute_output_shape(self, sequence_shape):
+        return sequence_shape

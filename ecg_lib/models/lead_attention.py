@@ -1,0 +1,118 @@
+"""Lead attention: every lead is read with the same eyes, then the leads look at each other."""
+
+import keras
+
+from ecg_lib.models.layers import (
+    FoldSteps,
+    StepEmbedding,
+    UnfoldSteps,
+    check_image_size,
+    logits,
+    standardised_crops,
+)
+
+
+def lead_attention(
+    input_shape=(13, 64, 64),
+    num_classes=5,
+    *,
+    mean=0.0,
+    variance=1.0,
+    filters=(16, 32, 48, 96),
+    units=96,
+    heads=4,
+    dense_units=128,
+    dropout=0.4,
+    name="lead_attention",
+):
+    """One convolutional encoder for all leads, self-attention between them, a dense layer.
+
+    Made for this project: the published networks mix the crops as channels or read them as one
+    sequence, so that what was learnt of a wave in one lead serves no other. Here 13 times as many
+    examples teach one small encoder, and only then the leads are compared. A crop's lead is known
+    by an embedding of its place. After the first conv, a quarter of the pixels are left: the trace
+    was dilated before, and the time of a step goes with the first maps.
+
+    Args:
+        input_shape: `(crops, height, width)`.
+        num_classes: number of classes.
+        mean: mean of the training split's pixels, in grey levels.
+        variance: variance of the training split's pixels, in grey levels squared.
+        filters: filters of each of the encoder's convs: the first one 5x5 with a stride of 2, the
+            others 3x3; all but the last are max-pooled by 2.
+        units: values that describe a lead, a multiple of `heads`.
+        heads: heads of the self-attention.
+        dense_units: units of the hidden dense layer.
+        dropout: share of values left out before and after the hidden dense layer.
+        name: the model's name.
+
+    Returns:
+        A functional `keras.Model`. The scores of its layer `attention` are
+        `(batch, heads, leads, leads)`, see `ecg_lib.experiment.explain`.
+
+    Input shape:
+        `(batch, crops, height, width)`, uint8 or float, 0 to 255.
+
+    Output shape:
+        `(batch, num_classes)`, float32 logits.
+
+    Raises:
+        InputError: if the image is too small to be halved once a conv.
+
+    Reference:
+        Vaswani et al., Attention Is All You Need, NeurIPS 2017, arXiv 1706.03762.
+
+    Example:
+        >>> lead_attention().count_params()
+        278421
+    """
+    leads = input_shape[0]
+    smallest = 2 ** len(filters)
+    check_image_size(
+        name,
+        input_shape,
+        min(input_shape[1:]) >= smallest,
+        f"a height and width of at least {smallest}",
+    )
+
+    # --- Functional model ---
+    crops, standardised = standardised_crops(input_shape, mean, variance)
+    maps = keras.layers.Reshape((*input_shape, 1), name="one_channel")(standardised)
+    maps = _encoder(FoldSteps(name="leads_apart")(maps), filters)
+    found = [
+        keras.layers.GlobalMaxPooling2D(name="block5_highest")(maps),
+        keras.layers.GlobalAveragePooling2D(name="block5_average")(maps),
+    ]
+    read = keras.layers.Concatenate(name="block5_both")(found)
+    read = keras.layers.Dense(units, activation="relu", name="lead")(read)
+    read = UnfoldSteps(leads, name="leads")(read)
+    read = StepEmbedding(name="which_lead")(read)
+    seen = keras.layers.MultiHeadAttention(heads, units // heads, use_bias=False, name="attention")(
+        read, read
+    )
+    both = keras.layers.Add(name="lead_and_others")([read, seen])
+    both = keras.layers.LayerNormalization(name="attention_norm")(both)
+    features = keras.layers.Flatten(name="flatten")(both)
+    features = keras.layers.Dropout(dropout, name="dropout1")(features)
+    features = keras.layers.Dense(dense_units, activation="relu", name="dense")(features)
+    features = keras.layers.Dropout(dropout, name="dropout2")(features)
+    return keras.Model(crops, logits(features, num_classes), name=name)
+
+
+def _encoder(maps, filters):
+    """Convs with batch norm and ReLU, from `(batch, height, width, 1)` to small maps."""
+    for number, count in enumerate(filters, start=1):
+        first, last = number == 1, number == len(filters)
+        maps = keras.layers.Conv2D(
+            count,
+            5 if first else 3,
+            strides=2 if first else 1,
+            padding="same",
+            use_bias=False,
+            name=f"block{number}_conv",
+        )(maps)
+        maps = keras.layers.BatchNormalization(synchronized=True, name=f"block{number}_norm")(maps)
+        maps = keras.layers.ReLU(name=f"block{number}_relu")(maps)
+        if not last:
+            maps = keras.layers.MaxPooling2D(2, name=f"block{number}_pool")(maps)
+    return maps
