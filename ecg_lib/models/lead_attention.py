@@ -111,7 +111,10 @@ def _encoder(maps, filters):
             use_bias=False,
             name=f"block{number}_conv",
         )(maps)
-        maps = keras.layers.BatchNormalization(synchronized=True, name=f"block{number}_norm")(maps)
+        # Keras' momentum of 0.99 would lag behind by several epochs of so few pages.
+        maps = keras.layers.BatchNormalization(
+            momentum=0.9, synchronized=True, name=f"block{number}_norm"
+        )(maps)
         maps = keras.layers.ReLU(name=f"block{number}_relu")(maps)
         if not last:
             maps = keras.layers.MaxPooling2D(2, name=f"block{number}_pool")(maps)
