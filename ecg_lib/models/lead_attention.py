@@ -6,7 +6,7 @@ from ecg_lib.models.layers import (
     FoldSteps,
     StepEmbedding,
     UnfoldSteps,
-    check_image_size,
+    check_can_be_halved,
     logits,
     standardised_crops,
 )
@@ -66,14 +66,8 @@ def lead_attention(
         >>> lead_attention().count_params()
         278421
     """
+    check_can_be_halved(name, input_shape, times=len(filters))
     leads = input_shape[0]
-    smallest = 2 ** len(filters)
-    check_image_size(
-        name,
-        input_shape,
-        min(input_shape[1:]) >= smallest,
-        f"a height and width of at least {smallest}",
-    )
 
     # --- Functional model ---
     crops, standardised = standardised_crops(input_shape, mean, variance)
