@@ -98,6 +98,14 @@ def test_a_planted_conflict_is_found_and_left_out(pages):
     assert splits[planted["page_id"] == page_id].isna().all()
 
 
+def test_seven_exams_a_class_are_enough(pages):
+    distinct = pages.drop_duplicates("page_id").drop_duplicates(["class", "group"])
+    few = distinct.groupby("class").head(7)
+    counts = split_pages("clean", few, 1).groupby(few["class"]).value_counts().unstack()
+    assert (counts.sum(axis="columns") == 7).all()
+    assert counts.notna().all(axis=None)
+
+
 def test_pages_of_two_exams_cannot_be_folded(pages):
     two = pages[pages["class"] == "normal"].drop_duplicates("group").head(2)
     with pytest.raises(InputError, match="class normal has pages of 2 exams: expected at least 7"):

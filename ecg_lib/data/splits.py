@@ -117,7 +117,9 @@ def _clean(pages, seed, fold):
     distinct = distinct.sort_values("page_id")
     _check_groups(distinct)
     rest, test = _part_groups(distinct, FOLDS, fold)
-    train, validation = _part_groups(rest, VALIDATION_PARTS, 0)
+    # More parts than the rarest class has pages would leave it out of some.
+    parts = min(VALIDATION_PARTS, rest["class"].value_counts().min())
+    train, validation = _part_groups(rest, parts, 0)
     split_of = pages["file"].map(lambda file: None)
     for name, part in zip(SPLITS, (train, validation, test), strict=True):
         split_of[part.index] = name
