@@ -101,6 +101,11 @@ def test_parts_and_metrics(predictions):
         assert found[name]["classes"] == class_table(part).to_dict("index")
 
 
+def test_a_part_without_pages_has_no_metrics(predictions):
+    validation = predictions[predictions["split"] == "validation"]
+    assert list(metrics(validation, "clean")) == ["validation"]
+
+
 @pytest.mark.parametrize("protocol", ["clean", "clean-3x4"])
 def test_pages_that_chose_the_epoch_are_never_pooled_with_test_pages(predictions, protocol):
     assert list(parts(predictions, protocol)) == ["test", "validation"]

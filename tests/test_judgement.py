@@ -35,11 +35,12 @@ def scored():
     return judgement.score(predictions(signal=2.0))
 
 
-def test_only_test_pages_are_scored():
+@pytest.mark.parametrize(("asked", "split"), [((), "test"), (("validation",), "validation")])
+def test_pages_of_one_split_are_scored(asked, split):
     table = predictions()
-    scored = judgement.score(table)
-    assert list(scored["file"]) == list(table.loc[table["split"] == "test", "file"])
-    assert list(scored["label"]) == list(table.loc[table["split"] == "test", "label"])
+    scored = judgement.score(table, *asked)
+    assert list(scored["file"]) == list(table.loc[table["split"] == split, "file"])
+    assert list(scored["label"]) == list(table.loc[table["split"] == split, "label"])
     np.testing.assert_allclose(judgement.probabilities_of(scored).sum(axis=1), 1)
 
 

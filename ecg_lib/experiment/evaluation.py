@@ -72,7 +72,7 @@ def class_table(predictions):
 
 
 def metrics(predictions, protocol):
-    """All figures of a run as plain numbers, for `run.json`: `{part: {...}}`."""
+    """All figures of a run as plain numbers, for `run.json`: `{part: {...}}`, those with pages."""
     return {
         name: {
             "pages": len(part),
@@ -81,4 +81,5 @@ def metrics(predictions, protocol):
             "classes": class_table(part).to_dict("index"),
         }
         for name, part in parts(predictions, protocol).items()
+        if len(part)
     }

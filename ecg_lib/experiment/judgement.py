@@ -31,27 +31,28 @@ TEMPERATURES = (0.05, 20.0)
 """Where the temperature is looked for."""
 
 
-def score(predictions):
+def score(predictions, split="test"):
     """The test pages of a run with their probabilities, before and after temperature scaling.
 
     Args:
         predictions: DataFrame of one run's predictions, its validation pages included.
+        split: "validation" for these instead, to choose by them.
 
     Returns:
-        DataFrame with a row a test page: file, page_id, group, label, and for each class its
+        DataFrame with a row a page: file, page_id, group, label, and for each class its
         probability in the columns `p_<class>` and `calibrated_<class>`.
     """
-    test = predictions[predictions["split"] == "test"]
-    logits = _logits(test)
+    pages = predictions[predictions["split"] == split]
+    logits = _logits(pages)
     tables = [
         pd.DataFrame(
             softmax(logits / temperature, axis=1),
-            index=test.index,
+            index=pages.index,
             columns=[prefix + name for name in classes_of(predictions)],
         )
         for prefix, temperature in ((PROBABILITY, 1), (CALIBRATED, temperature_of(predictions)))
     ]
-    scored = test[["file", "page_id", "group", "label"]]
+    scored = pages[["file", "page_id", "group", "label"]]
     return pd.concat([scored, *tables], axis="columns").reset_index(drop=True)
 
 
