@@ -1,10 +1,11 @@
 """The recipes: optimisers, and the learning rate over time."""
 
 import keras
+import numpy as np
 import pytest
 
 from ecg_lib.experiment import config
-from ecg_lib.experiment.recipes import RECIPES, compile_model
+from ecg_lib.experiment.recipes import RECIPES, class_weights, compile_model
 
 
 def compiled(recipe, steps_per_epoch, epochs):
@@ -67,3 +68,16 @@ def test_augmented_recipe_warms_up_and_falls_to_nothing():
 def test_short_trainings_have_a_learning_rate_too(epochs):
     optimizer = compiled("augmented", steps_per_epoch=10, epochs=epochs).optimizer
     assert rate_at(optimizer, 10 * epochs - 5) > 0.0004
+
+
+def test_published_recipe_weights_no_class():
+    assert class_weights(np.array([0, 0, 1]), RECIPES["published"].balance) is None
+
+
+@pytest.mark.parametrize("balance", [0.5, 1.0])
+def test_rare_classes_count_more_and_the_whole_as_before(balance):
+    labels = np.repeat([0, 1, 2], [16, 4, 1])
+    weights = class_weights(labels, balance)
+    assert weights[1] / weights[0] == pytest.approx(4**balance)
+    assert weights[2] / weights[0] == pytest.approx(16**balance)
+    assert np.mean([weights[label] for label in labels]) == pytest.approx(1)

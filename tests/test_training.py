@@ -15,6 +15,7 @@ from ecg_lib.experiment import runs, training
 from ecg_lib.experiment.augmentation import augment
 from ecg_lib.experiment.evaluation import LOGIT, metrics
 from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.experiment.recipes import RECIPES, class_weights
 from ecg_lib.experiment.training import batches, moments, page_order, train, whole
 from ecg_lib.models import load
 
@@ -148,12 +149,28 @@ def test_run_folder_is_complete_and_true(finished_run):
     assert inputs.identity.items() <= record.items()
     assert record["metrics"] == json.loads(json.dumps(metrics(predictions, finished_run.protocol)))
     assert record["pages"] == {"train": 15, "validation": 5, "test": 5}
+    assert record["recipe"] == RECIPES["published"].choice
     assert record["resumed"] is False
     assert record["epochs_done"] == record["epoch_kept"] == 2
     assert (record["replicas"], record["batch_per_replica"]) == (1, 4)
     assert record["trainable_parameters"] == 497
     assert record["libraries"]["keras"] == keras.__version__
     assert list(runs.read_history(folder)["epoch"]) == [0, 1]
+
+
+def test_classes_count_as_the_recipe_says(run, monkeypatch):
+    given = []
+    fit = keras.Model.fit
+
+    def noted(model, *args, class_weight, **kwargs):
+        given.append(class_weight)
+        return fit(model, *args, class_weight=class_weight, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", noted)
+    for recipe in RECIPES:
+        run(epochs=1, recipe=recipe)
+    evenly = class_weights(np.repeat(np.arange(5), 3), RECIPES["augmented"].balance)
+    assert given == [None, evenly]
 
 
 def test_what_is_finished_is_not_trained_again(finished_run, monkeypatch):

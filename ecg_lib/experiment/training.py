@@ -17,7 +17,7 @@ from ecg_lib.experiment import runs
 from ecg_lib.experiment.checkpoints import Checkpoints
 from ecg_lib.experiment.devices import choose_strategy, device_name, wait_for_workers
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
-from ecg_lib.experiment.recipes import RECIPES, compile_model
+from ecg_lib.experiment.recipes import RECIPES, class_weights, compile_model
 from ecg_lib.experiment.workers import is_chief, worker_count
 from ecg_lib.models import build, load
 
@@ -147,6 +147,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
             steps_per_epoch=steps,
             initial_epoch=done,
             epochs=config.epochs,
+            class_weight=class_weights(labels.loc[rows["train"]], recipe.balance),
             validation_data=whole(crops, labels, rows["validation"], replicas),
             shuffle=False,
             verbose=2,
@@ -170,6 +171,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         to_save.save(folder / runs.MODEL)
     return {
         "data": config.data_name,
+        "recipe": recipe.choice,
         "epochs_done": len(history),
         "epoch_kept": checkpoints.epoch_kept,
         "resumed": done > 0,
