@@ -17,12 +17,12 @@ PARAMETERS = {
     "hybrid": 206_154,
     "attention_vgg": 20_634_693,
     "time_distributed_cnn": 27_337_861,
-    "lead_attention": 278_037,
+    "lead_attention": 278_021,
     "testing": 497,
 }
 """Trainable parameters at full size, five classes."""
 
-NOT_TRAINABLE = {"attention_vgg": 10_496, "lead_attention": 384}
+NOT_TRAINABLE = {"attention_vgg": 10_496, "lead_attention": 352}
 """The moving statistics of batch normalisation."""
 
 SMALL = {

@@ -23,6 +23,8 @@ def lead_attention(
     heads=4,
     dense_units=128,
     dropout=0.4,
+    shared_encoder=True,
+    attention=True,
     name="lead_attention",
 ):
     """One convolutional encoder for all leads, self-attention between them, a dense layer.
@@ -44,6 +46,9 @@ def lead_attention(
         heads: heads of the self-attention.
         dense_units: units of the hidden dense layer.
         dropout: share of values left out before and after the hidden dense layer.
+        shared_encoder: whether one encoder reads each lead by itself; otherwise it reads all of
+            them at once, as channels of one image, and nothing is left to look at each other.
+        attention: whether the leads look at each other before the dense layer.
         name: the model's name.
 
     Returns:
@@ -64,37 +69,50 @@ def lead_attention(
 
     Example:
         >>> lead_attention().count_params()
-        278421
+        278373
     """
     check_can_be_halved(name, input_shape, times=len(filters))
-    leads = input_shape[0]
 
     # --- Functional model ---
     crops, standardised = standardised_crops(input_shape, mean, variance)
-    maps = keras.layers.Reshape((*input_shape, 1), name="one_channel")(standardised)
-    maps = _encoder(FoldSteps(name="leads_apart")(maps), filters)
-    found = [
-        keras.layers.GlobalMaxPooling2D(name="block5_highest")(maps),
-        keras.layers.GlobalAveragePooling2D(name="block5_average")(maps),
-    ]
-    read = keras.layers.Concatenate(name="block5_both")(found)
-    read = keras.layers.Dense(units, activation="relu", name="lead")(read)
-    read = UnfoldSteps(leads, name="leads")(read)
-    read = StepEmbedding(name="which_lead")(read)
-    seen = keras.layers.MultiHeadAttention(heads, units // heads, use_bias=False, name="attention")(
-        read, read
-    )
-    both = keras.layers.Add(name="lead_and_others")([read, seen])
-    both = keras.layers.LayerNormalization(name="attention_norm")(both)
-    features = keras.layers.Flatten(name="flatten")(both)
+    if shared_encoder:
+        maps = keras.layers.Reshape((*input_shape, 1), name="one_channel")(standardised)
+        read = _described(FoldSteps(name="leads_apart")(maps), filters, units)
+        read = UnfoldSteps(input_shape[0], name="leads")(read)
+        read = StepEmbedding(name="which_lead")(read)
+        read = _looked_around(read, heads) if attention else read
+        features = keras.layers.Flatten(name="flatten")(read)
+    else:
+        maps = keras.layers.Permute((2, 3, 1), name="leads_as_channels")(standardised)
+        features = _described(maps, filters, units)
     features = keras.layers.Dropout(dropout, name="dropout1")(features)
     features = keras.layers.Dense(dense_units, activation="relu", name="dense")(features)
     features = keras.layers.Dropout(dropout, name="dropout2")(features)
     return keras.Model(crops, logits(features, num_classes), name=name)
 
 
+def _described(maps, filters, units):
+    """What is in each image `(batch, height, width, channels)`, as `(batch, units)`."""
+    maps = _encoder(maps, filters)
+    found = [
+        keras.layers.GlobalMaxPooling2D(name="highest")(maps),
+        keras.layers.GlobalAveragePooling2D(name="average")(maps),
+    ]
+    both = keras.layers.Concatenate(name="highest_and_average")(found)
+    return keras.layers.Dense(units, activation="relu", name="lead")(both)
+
+
+def _looked_around(leads, heads):
+    """Each lead and what it sees in the others; `(batch, leads, units)` as before."""
+    seen = keras.layers.MultiHeadAttention(
+        heads, leads.shape[-1] // heads, use_bias=False, name="attention"
+    )(leads, leads)
+    both = keras.layers.Add(name="lead_and_others")([leads, seen])
+    return keras.layers.LayerNormalization(name="attention_norm")(both)
+
+
 def _encoder(maps, filters):
-    """Convs with batch norm and ReLU, from `(batch, height, width, 1)` to small maps."""
+    """Convs with ReLU, from `(batch, height, width, channels)` to small maps."""
     for number, count in enumerate(filters, start=1):
         first, last = number == 1, number == len(filters)
         maps = keras.layers.Conv2D(
@@ -102,13 +120,15 @@ def _encoder(maps, filters):
             5 if first else 3,
             strides=2 if first else 1,
             padding="same",
-            use_bias=False,
+            use_bias=first,
             name=f"block{number}_conv",
         )(maps)
-        # Keras' momentum of 0.99 would lag behind by several epochs of so few pages.
-        maps = keras.layers.BatchNormalization(
-            momentum=0.9, synchronized=True, name=f"block{number}_norm"
-        )(maps)
+        if not first:
+            # The first maps are the largest, and normalising them takes a fourth of a step. Keras'
+            # momentum of 0.99 would lag behind by several epochs of so few pages.
+            maps = keras.layers.BatchNormalization(
+                momentum=0.9, synchronized=True, name=f"block{number}_norm"
+            )(maps)
         maps = keras.layers.ReLU(name=f"block{number}_relu")(maps)
         if not last:
             maps = keras.layers.MaxPooling2D(2, name=f"block{number}_pool")(maps)
