@@ -1,0 +1,183 @@
+"""What each part of Lead attention is worth, judged on validation pages alone.
+
+    python -m benchmarks.ablation PAGES_FOLDER [--variants no_attention ...] [--results FOLDER]
+
+PAGES_FOLDER holds the published pages. Each of `VARIANTS` changes one thing of the network or of
+its training, and is trained on `FOLDS` of the protocol `clean`; the test pages are left out before,
+so that no choice can be made by them. A training that is finished is not done again. Then the table
+`ablation.md` is computed from the predictions of all variants that are finished on all folds. A
+training takes some minutes on two cores.
+"""
+
+import argparse
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+
+from ecg_lib.experiment import judgement, runs
+from ecg_lib.experiment.config import RunConfig
+from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.experiment.markdown import markdown
+from ecg_lib.experiment.recipes import RECIPES
+from ecg_lib.experiment.training import train
+from ecg_lib.models import MODELS
+
+FOLDS = (0, 1)
+
+EPOCHS = 40
+
+SHOWN = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "sensitivity_myocardial_infarction": "sensitivity, infarction",
+    "sensitivity_history_of_mi": "sensitivity, history of infarction",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is changed, in words, and as arguments of the network, the recipe and the run."""
+
+    title: str
+    network: dict = field(default_factory=dict)
+    recipe: dict = field(default_factory=dict)
+    config: dict = field(default_factory=dict)
+
+
+VARIANTS = {
+    "lead_attention": Variant("Lead attention"),
+    "no_shared_encoder": Variant(
+        "no shared encoder: leads as channels", network={"shared_encoder": False}
+    ),
+    "no_attention": Variant("no attention between leads", network={"attention": False}),
+    "no_augmentation": Variant("no augmentation", recipe={"augment": None}),
+    "no_class_weights": Variant("no class weights", recipe={"balance": 0.0}),
+    "crops_32px": Variant("crops of 32x32", config={"image_size": 32}),
+    "crops_96px": Variant("crops of 96x96", config={"image_size": 96}),
+    "cnn_2d": Variant("CNN 2D, trained like Lead attention", config={"model": "cnn_2d"}),
+    "cnn_2d_published": Variant(
+        "CNN 2D, trained as published",
+        config={"model": "cnn_2d", "recipe": "published", "epochs": 20},
+    ),
+}
+"""The first one is what the others change."""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pages_folder", type=Path)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--prepared", default=RunConfig.prepared)
+    parser.add_argument("--results", type=Path, default=Path("results/ablation"))
+    options = parser.parse_args()
+    for name in options.variants:
+        for fold in FOLDS:
+            train_variant(
+                config_of(name, fold, options.results, options.pages_folder, options.prepared),
+                VARIANTS[name],
+            )
+    text = table_markdown(ablation_table(options.results))
+    (options.results / "ablation.md").write_text(text)
+    print(text)
+
+
+def config_of(name, fold, results, pages_folder=RunConfig.data, prepared=RunConfig.prepared):
+    """The `RunConfig` of a variant on a fold."""
+    changed = {"model": "lead_attention", "recipe": "augmented", "epochs": EPOCHS}
+    return RunConfig(
+        data=str(Path(pages_folder).absolute()),
+        protocol="clean",
+        fold=fold,
+        prepared=str(prepared),
+        results=str((results / name).absolute()),
+        **changed | VARIANTS[name].config,
+    )
+
+
+def train_variant(config, variant):
+    """Train a variant and predict its validation pages; the test pages are left out."""
+    inputs = open_inputs(config)
+    inputs = replace(inputs, splits=inputs.splits.where(inputs.splits != "test"))
+    network = partial(MODELS[config.model], **variant.network)
+    recipe = replace(RECIPES[config.recipe], **variant.recipe)
+    with (
+        mock.patch.dict(MODELS, {config.model: network}),
+        mock.patch.dict(RECIPES, {config.recipe: recipe}),
+    ):
+        train(config, inputs)
+
+
+def ablation_table(results):
+    """What all variants that are finished on every fold are worth, computed from predictions.
+
+    Returns:
+        DataFrame with a row a variant, in the order of `VARIANTS`: title, parameters, epochs,
+        seed, device, pages (those in the validation parts of several folds count in each),
+        log_loss (mean negative log probability of the right class), and each figure of
+        `judgement.figures` with its `_low` and `_high`.
+    """
+    rows = []
+    for name, variant in VARIANTS.items():
+        folders = runs.finished_runs(config_of(name, FOLDS[0], results).table_path)
+        if len(folders) < len(FOLDS):
+            continue
+        scored = pd.concat(
+            [judgement.score(runs.read_predictions(run), "validation") for run in folders],
+            ignore_index=True,
+        )
+        record = runs.read_record(folders[0])
+        row = {
+            "title": variant.title,
+            "parameters": record["trainable_parameters"],
+            "epochs": record["epochs_done"],
+            "seed": record["config"]["seed"],
+            "device": " + ".join(record["devices"]),
+            "pages": len(scored),
+            "log_loss": log_loss(scored),
+        }
+        for figure, found in judgement.figures(scored).iterrows():
+            row |= {figure: found["value"], f"{figure}_low": found["low"]}
+            row[f"{figure}_high"] = found["high"]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def log_loss(scored):
+    """Mean negative log probability of the right class."""
+    classes = judgement.scored_classes(scored)
+    places = scored["label"].map(classes.index).to_numpy()
+    right = judgement.probabilities_of(scored)[np.arange(len(scored)), places]
+    return float(-np.log(right).mean())
+
+
+def table_markdown(table):
+    """The table with its caption."""
+    shown = pd.DataFrame(
+        {
+            "variant": table["title"],
+            "trainable parameters": table["parameters"].map("{:,}".format),
+            "epochs": table["epochs"],
+            "log loss": table["log_loss"].map("{:.3f}".format),
+        }
+    )
+    for figure, title in SHOWN.items():
+        cells = table[[figure, f"{figure}_low", f"{figure}_high"]].to_numpy()
+        shown[title] = [judgement.with_interval(*cell) for cell in cells]
+    first = table.iloc[0]
+    return (
+        f"{markdown(shown)}\n"
+        f"Data: khan2021. Protocol: clean, the {first['pages']} validation pages of folds "
+        f"{' and '.join(map(str, FOLDS))}; no test page was predicted. Each row changes one thing "
+        f"of the first. Seed {first['seed']}, {first['device']}. The weights of the epoch of least "
+        f"log loss count, which the same pages choose, so all figures are a little too good, and "
+        f"alike so. In brackets: 95 % intervals, bootstrap over exams. Computed from each run's "
+        f"{runs.PREDICTIONS}.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The ablation trains what it says it trains, and sees no test page."""
+
+import sys
+from dataclasses import replace
+from functools import partial
+
+import pandas as pd
+import pytest
+import sklearn.metrics
+from scipy.special import softmax
+
+from benchmarks import ablation
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.experiment import runs
+from ecg_lib.experiment.evaluation import LOGIT, accuracy
+from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.experiment.recipes import RECIPES
+from ecg_lib.models import MODELS
+from ecg_lib.pages.synthetic import draw_set
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """A function from a variant's name and a fold to its config, on a few drawn pages."""
+    folder = tmp_path_factory.mktemp("ablation")
+    draw_set(folder / "drawn", 7)
+    return partial(
+        ablation.config_of,
+        results=folder / "ablation",
+        pages_folder=folder / "drawn",
+        prepared=folder / "prepared",
+    )
+
+
+@pytest.fixture
+def small(monkeypatch, tiny):
+    """Two variants of a narrow network, trained for one epoch."""
+    narrow = tiny["lead_attention"]
+    variants = {
+        "lead_attention": ablation.Variant("Lead attention", network=narrow),
+        "no_attention": ablation.Variant("no attention", network=narrow | {"attention": False}),
+        "crops_32px": ablation.Variant("crops of 32x32", narrow, config={"image_size": 32}),
+    }
+    monkeypatch.setattr(ablation, "VARIANTS", variants)
+    monkeypatch.setattr(ablation, "EPOCHS", 1)
+    return variants
+
+
+def test_no_test_page_is_predicted(config, small):
+    without = config("no_attention", 0)
+    ablation.train_variant(without, small["no_attention"])
+    splits = open_inputs(without).splits
+    predictions = runs.read_predictions(without.run_path)
+    assert (splits == "test").any()
+    assert set(predictions["split"]) == {"validation"}
+    assert len(predictions) == (splits == "validation").sum()
+    assert runs.read_record(without.run_path)["pages"]["test"] == 0
+
+
+@pytest.mark.parametrize("name", ablation.VARIANTS)
+def test_a_variant_trains_what_it_says(config, monkeypatch, name):
+    variant, trained = ablation.VARIANTS[name], []
+
+    def note(config, inputs):
+        network = MODELS[config.model]((13, config.image_size, config.image_size))
+        trained.append((config, network, RECIPES[config.recipe]))
+
+    monkeypatch.setattr(ablation, "train", note)
+    recipes = dict(RECIPES)
+    ablation.train_variant(config(name, 1), variant)
+    assert recipes == RECIPES
+    ((ran, network, recipe),) = trained
+    assert (ran.protocol, ran.fold) == ("clean", 1)
+    assert {knob: getattr(ran, knob) for knob in variant.config} == variant.config
+    assert recipe == replace(RECIPES[ran.recipe], **variant.recipe)
+    layers = {layer.name for layer in network.layers}
+    assert ("attention" in layers) == (
+        ran.model == "lead_attention" and name not in ("no_shared_encoder", "no_attention")
+    )
+    assert ("which_lead" in layers) == (
+        ran.model == "lead_attention" and name != "no_shared_encoder"
+    )
+
+
+def test_table_has_every_variant_that_is_finished(config, small, monkeypatch, capsys):
+    first = config("lead_attention", 0)
+    results, pages = first.results_path.parent, first.data
+    arguments = ["ablation", pages, "--prepared", first.prepared, "--results", str(results)]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--variants", "lead_attention", "crops_32px"])
+    ablation.main()
+    text = (results / "ablation.md").read_text()
+    assert text in capsys.readouterr().out
+    rows = [row.split(" | ")[0] for row in text.splitlines() if row.startswith("| ")]
+    assert rows == ["| variant", "| ---", "| Lead attention", "| crops of 32x32"]
+
+    table = ablation.ablation_table(results).set_index("title")
+    both = pd.concat(
+        runs.read_predictions(config("crops_32px", fold).run_path) for fold in ablation.FOLDS
+    )
+    row = table.loc["crops of 32x32"]
+    assert row["pages"] == len(both)
+    assert row["accuracy"] == pytest.approx(accuracy(both))
+    logits = both[[name for name in both if name.startswith(LOGIT)]]
+    expected = sklearn.metrics.log_loss(
+        both["label"].map(CLASSES.index), softmax(logits, axis=1), labels=range(len(CLASSES))
+    )
+    assert row["log_loss"] == pytest.approx(expected)
