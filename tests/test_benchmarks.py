@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from benchmarks.speed import prepare
+from benchmarks.speed import cost, prepare
 from benchmarks.speed.__main__ import main, readable
 from benchmarks.speed.plot import figure, used_of_target
 from benchmarks.speed.timing import COLUMNS, milliseconds, ratio, row, side_by_side, spread, table
@@ -138,12 +138,14 @@ def test_one_command_measures_and_writes_parts(few, tmp_path, monkeypatch, capsy
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "benchmarks.speed.train", raising=False)
     monkeypatch.chdir(ROOT)
-    parts = ("train", "answer", "pipeline")
+    monkeypatch.setattr(cost, "LARGEST", "cnn_2d")
+    parts = ("train", "answer", "pipeline", "cost")
     main(["--data", str(few), "--results", str(tmp_path), "--parts", *parts, *ARGUMENTS])
     said = capsys.readouterr().out
     assert "train is left out: " in said
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "answer.csv",
+        "cost.csv",
         "pipeline.csv",
         "speed.md",
         "speed.png",
@@ -153,5 +155,9 @@ def test_one_command_measures_and_writes_parts(few, tmp_path, monkeypatch, capsy
     pipeline = pd.read_csv(tmp_path / "pipeline.csv").set_index("what")
     assert pipeline.loc["input alone, cnn_2d", "at_most"] == 0.03
     assert pipeline.loc["start: python", "median"] > 0
+    costs = pd.read_csv(tmp_path / "cost.csv").set_index("what")
+    assert costs.loc["step: Lead attention / CNN 2D", "at_most"] == 0.05
+    assert costs.loc["ONNX: one more page, one core", "at_most"] == 25
+    assert costs.loc["weights", "median"] < costs.loc["weights", "at_most"] == 4
     told = Path(tmp_path, "speed.md").read_text()
     assert "## Answer" in told and "## Pipeline" in told and "tensorflow" in told

@@ -1,6 +1,6 @@
 """How fast preparing, training, answering and the pipeline are, next to plain ways.
 
-    python -m benchmarks.speed --data PAGES [--parts prepare train answer pipeline]
+    python -m benchmarks.speed --data PAGES [--parts prepare train answer pipeline cost]
 
 PAGES is a folder of real pages with one folder a class, such as version 1 of the published ones.
 For each part a table is printed and written as CSV; speed.md tells all of them, and on what they
@@ -53,7 +53,7 @@ def _options(arguments):
     parser.add_argument("--results", type=Path, default=Path("results/speed"))
     parser.add_argument("--repetitions", type=int, default=9, help="timings of each")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1932, 20_000], help="pages")
-    parser.add_argument("--run", type=Path, default=Path("results/models/cnn_2d"))
+    parser.add_argument("--run", type=Path, default=Path("results/models/lead_attention"))
     return parser.parse_args(arguments)
 
 
@@ -82,7 +82,19 @@ def _pipeline(options, work):
     return pipeline.measure(options.data, work, options.repetitions)
 
 
-PARTS = {"prepare": _prepare, "train": _train, "answer": _answer, "pipeline": _pipeline}
+def _cost(options, work):
+    from benchmarks.speed import cost
+
+    return cost.measure(options.data, work, options.repetitions, options.run)
+
+
+PARTS = {
+    "prepare": _prepare,
+    "train": _train,
+    "answer": _answer,
+    "pipeline": _pipeline,
+    "cost": _cost,
+}
 
 
 def readable(table):

@@ -30,7 +30,7 @@ def measure(pages_folder, work, repetitions, run):
         The part's table, see `benchmarks.speed.timing.COLUMNS`.
     """
     files = some_files(pages_folder)
-    runs = {KERAS: run} | _exported(run, work / "run")
+    runs = {KERAS: run} | exported(run, work / "run")
     predictors = {name: Predictor(folder, name == ONNX) for name, folder in runs.items()}
     return table(
         [
@@ -41,7 +41,7 @@ def measure(pages_folder, work, repetitions, run):
     )
 
 
-def _exported(run, folder):
+def exported(run, folder):
     """A copy of the run with its exported network; nothing where it cannot be exported."""
     shutil.copytree(run, folder, dirs_exist_ok=True)
     try:

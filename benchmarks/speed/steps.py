@@ -1,0 +1,43 @@
+"""Training steps of our networks, ready to be timed."""
+
+import os
+
+import numpy as np
+
+BATCH = 16
+LEARNING_RATE = 1e-3
+MEAN, VARIANCE = 127.5, 5400.0
+"""About those of `batch`."""
+
+
+def our_step(model, recipe="published"):
+    """A network, and one step of what `fit` runs: the compiled function, fed by the same kind of
+    pipeline, which changes the pages at random where the recipe does."""
+    import pandas as pd
+    import tensorflow as tf
+
+    from ecg_lib.experiment.devices import choose_strategy
+    from ecg_lib.experiment.recipes import RECIPES, compile_model
+    from ecg_lib.experiment.training import batches
+    from ecg_lib.models import build
+
+    tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count())
+    tf.config.threading.set_inter_op_parallelism_threads(os.cpu_count())
+    crops, labels = batch()
+    strategy = choose_strategy("auto")
+    with strategy.scope():
+        network = build(model, mean=MEAN, variance=VARIANCE)
+        compile_model(network, RECIPES[recipe], LEARNING_RATE, steps_per_epoch=100, epochs=20)
+    order = np.arange(BATCH)
+    augment = RECIPES[recipe].augment
+    fed = batches(crops, pd.Series(labels), order, order, BATCH, augment=augment).repeat()
+    source = iter(strategy.experimental_distribute_dataset(fed))
+    network.make_train_function()
+    return network, lambda: float(network.train_function(source)["loss"])
+
+
+def batch():
+    """A batch of noise: crops as they are prepared, and labels."""
+    random = np.random.default_rng(0)
+    crops = random.integers(0, 256, (BATCH, 13, 64, 64), dtype=np.uint8)
+    return crops, random.integers(0, 5, BATCH)
