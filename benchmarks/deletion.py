@@ -1,6 +1,6 @@
 """Whether explanations name the crops that count, on pages that a model never saw.
 
-    python benchmarks/deletion.py PAGES_FOLDER [--run results/models/cnn_2d]
+    python benchmarks/deletion.py PAGES_FOLDER [--run results/models/lead_attention]
 
 PAGES_FOLDER holds the published pages. `PAGES` of the run's test pages are explained, and their
 crops taken away in the order of the explanations and at random. The mean probability of the most
@@ -21,7 +21,7 @@ PAGES = 100
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages_folder", type=Path)
-    parser.add_argument("--run", type=Path, default=Path("results/models/cnn_2d"))
+    parser.add_argument("--run", type=Path, default=Path("results/models/lead_attention"))
     options = parser.parse_args()
     predictions = runs.read_predictions(options.run)
     tested = predictions[predictions["split"] == "test"].sample(PAGES, random_state=0)

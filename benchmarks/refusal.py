@@ -1,6 +1,6 @@
 """Which foreign pages are refused: by reading alone, by four measures of familiarity, and by both.
 
-    python benchmarks/refusal.py PAGES_FOLDER RECORDINGS [--run results/models/cnn_2d]
+    python benchmarks/refusal.py PAGES_FOLDER RECORDINGS [--run results/models/lead_attention]
 
 PAGES_FOLDER holds the published pages, RECORDINGS a sample of PTB-XL. The table goes to refusal.csv
 in the run folder, from which the run's model card takes it. It takes about ten minutes on two free
@@ -158,7 +158,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pages_folder", type=Path)
     parser.add_argument("recordings", type=Path)
-    parser.add_argument("--run", type=Path, default=Path("results/models/cnn_2d"))
+    parser.add_argument("--run", type=Path, default=Path("results/models/lead_attention"))
     parser.add_argument("--prepared", type=Path, default=Path("prepared/khan2021"))
     options = parser.parse_args()
     table = refusal_table(options.pages_folder, options.recordings, options.run, options.prepared)

@@ -101,7 +101,7 @@ def _parser():
     _add_export(commands)
 
     card = commands.add_parser("card", help="write the model card of a finished run")
-    card.add_argument("run", type=Path, help="a run folder, such as results/models/cnn_2d")
+    card.add_argument("run", type=Path, help="a run folder, such as results/models/lead_attention")
     card.set_defaults(command=_card)
     return parser
 
@@ -137,7 +137,10 @@ def _add_predict(commands):
 
 def _add_model(parser):
     parser.add_argument(
-        "--model", type=Path, metavar="RUN", help="a run folder (default: the committed CNN 2D)"
+        "--model",
+        type=Path,
+        metavar="RUN",
+        help="a run folder (default: the committed network)",
     )
 
 
@@ -149,7 +152,9 @@ def _add_export(commands):
         "model.tflite, once it is checked against Keras, and model.json beside it, which tells "
         "others how to use it.",
     )
-    export.add_argument("run", type=Path, help="a run folder, such as results/models/cnn_2d")
+    export.add_argument(
+        "run", type=Path, help="a run folder, such as results/models/lead_attention"
+    )
     export.add_argument(
         "--format", dest="file_format", required=True, metavar="FORMAT", help="onnx or litert"
     )

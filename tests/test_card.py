@@ -13,7 +13,7 @@ from ecg_lib.experiment.evaluation import accuracy
 from ecg_lib.serving import card
 
 ROOT = Path(__file__).parents[1]
-COMMITTED = ROOT / "results" / "models" / "cnn_2d"
+COMMITTED = ROOT / "results" / "models" / "lead_attention"
 
 
 @pytest.fixture(scope="module")

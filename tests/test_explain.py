@@ -24,7 +24,7 @@ from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
 from ecg_lib.pages.preprocess import crop_leads, read_luma
 
-COMMITTED = "results/models/cnn_2d"
+COMMITTED = "results/models/lead_attention"
 
 each_crop = pytest.mark.parametrize("place", range(13), ids=CROPS)
 each_explanation = pytest.mark.parametrize("explanation", ["occlusion", "gradient"])

@@ -123,5 +123,5 @@ def test_unusable_labels(tmp_path, finished_run, text, words):
 def test_the_committed_table_follows_from_the_committed_predictions():
     results = ROOT / "results"
     predictions = pd.read_csv(results / "external" / runs.PREDICTIONS, keep_default_na=False)
-    text = external.table_markdown(predictions, results / "models" / "cnn_2d", faults=[])
+    text = external.table_markdown(predictions, results / "models" / "lead_attention", faults=[])
     assert (results / "external" / "table.md").read_text() == text

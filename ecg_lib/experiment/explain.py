@@ -80,7 +80,7 @@ def open_question(run, page):
     """Read a page the way the model of a run was trained to see pages.
 
     Args:
-        run: a run folder with its `model.keras`, such as `results/models/cnn_2d`.
+        run: a run folder with its `model.keras`, such as `results/models/lead_attention`.
         page: the page's image file. A page of the default synthetic set is drawn if missing.
 
     Returns:

@@ -2,9 +2,9 @@
 
     python -m ecg_lib.experiment.external RUN RECORDINGS RESULTS
 
-RUN is a run folder with its weights, such as `results/models/cnn_2d`; RECORDINGS a folder of
-recordings with a `labels.csv` (record, patient_id, label: NORM or MI, infarction_stadium1); RESULTS
-the folder that gets
+RUN is a run folder with its weights, such as `results/models/lead_attention`; RECORDINGS a folder
+of recordings with a `labels.csv` (record, patient_id, label: NORM or MI, infarction_stadium1);
+RESULTS the folder that gets
 
     predictions.csv   a row a recording: record, patient, stage, label, one logit a class
     table.csv         the figures with their intervals, beside those on the run's own pages

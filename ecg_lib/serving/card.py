@@ -230,12 +230,12 @@ confidence.
 
 - The test pages are of the same source as the training pages. What holds on pages of another
   recorder, country or drawing is not in these figures; `python -m ecg_lib.experiment.external`
-  measures it, for the committed CNN 2D in `results/external/table.md`.
+  measures it, for the committed network in `results/external/table.md`.
 - A class with few test pages has a wide interval: read the interval, not the figure.
 - Where a class comes on a layout or paper of its own, part of what is measured is layout or paper;
   `audit.md` beside the tables of results says how much such shortcuts give.
-- Probabilities are those of the classes as frequent as in the training pages, which is not how
-  frequent they are among people.
+- Probabilities are those of the classes as frequent as in the validation pages, which set the
+  temperature; that is not how frequent they are among people.
 """
 
 
@@ -259,8 +259,9 @@ def _model_text(measured):
         "input": f"13 crops of {size}x{size} pixels, "
         f"{'only the ink' if config['ink_only'] else 'with paper and grid'}",
         "output": f"a logit a class: {', '.join(record['classes'])}",
-        "training": f"{record['epochs_done']} epochs, {_kept(record)}random seed "
-        f"{config['seed']}, batch {config['batch_size']}, {' + '.join(record['devices'])}",
+        "training": f"recipe {config['recipe']}, {record['epochs_done']} epochs, {_kept(record)}"
+        f"random seed {config['seed']}, batch {config['batch_size']}, "
+        f"{' + '.join(record['devices'])}",
         "code": f"ecg_lib {record['code_version']}, "
         + ", ".join(f"{name} {version}" for name, version in record["libraries"].items()),
         "weights": f"{runs.MODEL}, SHA-256 {record['model_sha256']}",

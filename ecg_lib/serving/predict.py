@@ -30,7 +30,7 @@ from ecg_lib.serving.card import read_predictions
 from ecg_lib.serving.familiarity import familiarity
 from ecg_lib.serving.runtimes import ONNX, keras_logits, onnx_logits
 
-DEFAULT_RUN = "results/models/cnn_2d"
+DEFAULT_RUN = "results/models/lead_attention"
 """The one run folder that is committed with its weights, seen from the project's folder."""
 
 
@@ -74,7 +74,7 @@ class Predictor:
     """A trained network that answers for pages.
 
     Args:
-        run: the run folder, with its weights; by default the committed CNN 2D.
+        run: the run folder, with its weights; by default the committed network.
         onnx: whether ONNX Runtime answers with the run's exported network, without TensorFlow and
             without the weights.
 
@@ -138,7 +138,7 @@ def predict(pages, model=None, onnx=False):
 
     Args:
         pages: a page's file, a folder of pages, a glob pattern, or a list of those.
-        model: a run folder with its weights; by default the committed CNN 2D.
+        model: a run folder with its weights; by default the committed network.
         onnx: whether ONNX Runtime answers with the run's exported network, without TensorFlow.
 
     Returns:
