@@ -95,10 +95,10 @@ def _described(maps, filters, units):
     """What is in each image `(batch, height, width, channels)`, as `(batch, units)`."""
     maps = _encoder(maps, filters)
     found = [
-        keras.layers.GlobalMaxPooling2D(name="highest")(maps),
-        keras.layers.GlobalAveragePooling2D(name="average")(maps),
+        keras.layers.GlobalMaxPooling2D(name="block5_highest")(maps),
+        keras.layers.GlobalAveragePooling2D(name="block5_average")(maps),
     ]
-    both = keras.layers.Concatenate(name="highest_and_average")(found)
+    both = keras.layers.Concatenate(name="block5_both")(found)
     return keras.layers.Dense(units, activation="relu", name="lead")(both)
 
 
