@@ -5,8 +5,8 @@
 PAGES_FOLDER holds the published pages. Each of `VARIANTS` changes one thing of the network or of
 its training, and is trained on `FOLDS` of the protocol `clean`; the test pages are left out before,
 so that no choice can be made by them. A training that is finished is not done again. Then the table
-`ablation.md` is computed from the predictions of all variants that are finished on all folds. A
-training takes some minutes on two cores.
+`ablation.md` is computed from the predictions of all variants that are finished on all folds;
+`--variants` without a name does nothing else. A training takes some minutes on two cores.
 """
 
 import argparse
@@ -57,7 +57,7 @@ VARIANTS = {
     "no_augmentation": Variant("no augmentation", recipe={"augment": None}),
     "no_class_weights": Variant("no class weights", recipe={"balance": 0.0}),
     "crops_32px": Variant("crops of 32x32", config={"image_size": 32}),
-    "crops_96px": Variant("crops of 96x96", config={"image_size": 96}),
+    "crops_48px": Variant("crops of 48x48", config={"image_size": 48}),
     "cnn_2d": Variant("CNN 2D, trained like Lead attention", config={"model": "cnn_2d"}),
     "cnn_2d_published": Variant(
         "CNN 2D, trained as published",
@@ -70,7 +70,7 @@ VARIANTS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages_folder", type=Path)
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--prepared", default=RunConfig.prepared)
     parser.add_argument("--results", type=Path, default=Path("results/ablation"))
     options = parser.parse_args()
@@ -171,11 +171,11 @@ def table_markdown(table):
     return (
         f"{markdown(shown)}\n"
         f"Data: khan2021. Protocol: clean, the {first['pages']} validation pages of folds "
-        f"{' and '.join(map(str, FOLDS))}; no test page was predicted. Each row changes one thing "
-        f"of the first. Seed {first['seed']}, {first['device']}. The weights of the epoch of least "
-        f"log loss count, which the same pages choose, so all figures are a little too good, and "
-        f"alike so. In brackets: 95 % intervals, bootstrap over exams. Computed from each run's "
-        f"{runs.PREDICTIONS}.\n"
+        f"{' and '.join(map(str, FOLDS))}, those of both twice; no test page was predicted. Each "
+        f"row changes one thing of the first. Seed {first['seed']}, {first['device']}. The weights "
+        f"of the epoch of least log loss count, which the same pages choose, so all figures are a "
+        f"little too good, and alike so. In brackets: 95 % intervals, bootstrap over exams. "
+        f"Computed from each run's {runs.PREDICTIONS}.\n"
     )
 
 
