@@ -57,12 +57,7 @@ VARIANTS = {
     "no_augmentation": Variant("no augmentation", recipe={"augment": None}),
     "no_class_weights": Variant("no class weights", recipe={"balance": 0.0}),
     "crops_32px": Variant("crops of 32x32", config={"image_size": 32}),
-    "crops_48px": Variant("crops of 48x48", config={"image_size": 48}),
     "cnn_2d": Variant("CNN 2D, trained like Lead attention", config={"model": "cnn_2d"}),
-    "cnn_2d_published": Variant(
-        "CNN 2D, trained as published",
-        config={"model": "cnn_2d", "recipe": "published", "epochs": 20},
-    ),
 }
 """The first one is what the others change."""
 
