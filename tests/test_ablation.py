@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 import pytest
 import sklearn.metrics
+from conftest import ROOT
 from scipy.special import softmax
 
 from benchmarks import ablation
@@ -105,3 +106,9 @@ def test_table_has_every_variant_that_is_finished(config, small, monkeypatch, ca
         both["label"].map(CLASSES.index), softmax(logits, axis=1), labels=range(len(CLASSES))
     )
     assert row["log_loss"] == pytest.approx(expected)
+
+
+def test_the_committed_table_follows_from_the_committed_predictions():
+    results = ROOT / "results" / "ablation"
+    text = ablation.table_markdown(ablation.ablation_table(results))
+    assert (results / "ablation.md").read_text() == text
