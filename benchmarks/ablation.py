@@ -98,7 +98,8 @@ def train_variant(config, variant):
     inputs = open_inputs(config)
     inputs = replace(inputs, splits=inputs.splits.where(inputs.splits != "test"))
     network = partial(MODELS[config.model], **variant.network)
-    recipe = replace(RECIPES[config.recipe], **variant.recipe)
+    usual = RECIPES[config.recipe]
+    recipe = replace(usual, choice=f"{usual.choice}; here: {variant.title}", **variant.recipe)
     with (
         mock.patch.dict(MODELS, {config.model: network}),
         mock.patch.dict(RECIPES, {config.recipe: recipe}),

@@ -73,7 +73,8 @@ def test_a_variant_trains_what_it_says(config, monkeypatch, name):
     ((ran, network, recipe),) = trained
     assert (ran.protocol, ran.fold) == ("clean", 1)
     assert {knob: getattr(ran, knob) for knob in variant.config} == variant.config
-    assert recipe == replace(RECIPES[ran.recipe], **variant.recipe)
+    assert recipe.choice.endswith(variant.title)
+    assert recipe == replace(RECIPES[ran.recipe], choice=recipe.choice, **variant.recipe)
     layers = {layer.name for layer in network.layers}
     assert ("attention" in layers) == (
         ran.model == "lead_attention" and name not in ("no_shared_encoder", "no_attention")

@@ -234,8 +234,8 @@ confidence.
 - A class with few test pages has a wide interval: read the interval, not the figure.
 - Where a class comes on a layout or paper of its own, part of what is measured is layout or paper;
   `audit.md` beside the tables of results says how much such shortcuts give.
-- Probabilities are those of the classes as frequent as in the validation pages, which set the
-  temperature; that is not how frequent they are among people.
+- Probabilities lean on how frequent the classes are among the training pages, and on how the
+  recipe weights them, which is not how frequent they are among people.
 """
 
 
