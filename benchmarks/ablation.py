@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
 import pandas as pd
+from sklearn.metrics import log_loss
 
 from ecg_lib.experiment import judgement, runs
 from ecg_lib.experiment.config import RunConfig
@@ -133,21 +133,18 @@ def ablation_table(results):
             "seed": record["config"]["seed"],
             "device": " + ".join(record["devices"]),
             "pages": len(scored),
-            "log_loss": log_loss(scored),
+            "log_loss": _log_loss(scored),
         }
-        for figure, found in judgement.figures(scored).iterrows():
-            row |= {figure: found["value"], f"{figure}_low": found["low"]}
-            row[f"{figure}_high"] = found["high"]
-        rows.append(row)
+        rows.append(row | judgement.figures_in_a_row(scored))
     return pd.DataFrame(rows)
 
 
-def log_loss(scored):
+def _log_loss(scored):
     """Mean negative log probability of the right class."""
     classes = judgement.scored_classes(scored)
-    places = scored["label"].map(classes.index).to_numpy()
-    right = judgement.probabilities_of(scored)[np.arange(len(scored)), places]
-    return float(-np.log(right).mean())
+    places = scored["label"].map(classes.index)
+    probabilities = judgement.probabilities_of(scored)
+    return log_loss(places, probabilities, labels=range(len(classes)))
 
 
 def table_markdown(table):
@@ -161,8 +158,7 @@ def table_markdown(table):
         }
     )
     for figure, title in SHOWN.items():
-        cells = table[[figure, f"{figure}_low", f"{figure}_high"]].to_numpy()
-        shown[title] = [judgement.with_interval(*cell) for cell in cells]
+        shown[title] = judgement.intervals_in_a_table(table, figure)
     first = table.iloc[0]
     return (
         f"{markdown(shown)}\n"

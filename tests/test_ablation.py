@@ -35,7 +35,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch, tiny):
-    """Two variants of a narrow network, trained for one epoch."""
+    """Three variants of a narrow network, to be trained for one epoch."""
     narrow = tiny["lead_attention"]
     variants = {
         "lead_attention": ablation.Variant("Lead attention", network=narrow),

@@ -98,8 +98,8 @@ def side_by_side(folder):
         table = table[table["run"] != ENSEMBLE].drop_duplicates("model").set_index("model")
         part = table["folds"] != _range(range(PROTOCOLS[protocol].folds))
         folds = (", fold " + table["folds"]).where(part, "")
-        columns[f"{protocol}: accuracy"] = _with_interval(table, "accuracy") + folds
-        columns[f"{protocol}: macro F1"] = _with_interval(table, "macro_f1") + folds
+        columns[f"{protocol}: accuracy"] = judgement.intervals_in_a_table(table, "accuracy") + folds
+        columns[f"{protocol}: macro F1"] = judgement.intervals_in_a_table(table, "macro_f1") + folds
     rows = pd.DataFrame(columns).reindex(
         sorted({name for column in columns.values() for name in column.index}, key=_rank)
     )
@@ -209,9 +209,7 @@ def _variant(config):
 
 
 def _figures(scored):
-    found = {"pages": len(scored)}
-    for name, row in judgement.figures(scored).iterrows():
-        found |= {name: row["value"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
+    found = {"pages": len(scored)} | judgement.figures_in_a_row(scored)
     for suffix, prefix in (
         ("", judgement.PROBABILITY),
         ("_calibrated", judgement.CALIBRATED),
@@ -229,7 +227,9 @@ def _table_markdown(folder, table):
             "seed": _whole(table["seed"]),
             "epochs": _whole(table["epochs"]),
             "pages": table["pages"].map("{:,}".format),
-            **{title: _with_interval(table, name) for name, title in _SHOWN.items()},
+            **{
+                title: judgement.intervals_in_a_table(table, name) for name, title in _SHOWN.items()
+            },
             "ECE, calibrated": _before_after(table, "ece"),
             "Brier, calibrated": _before_after(table, "brier"),
             "minutes": table["minutes"].map("{:.0f}".format, na_action="ignore"),
@@ -278,14 +278,6 @@ def _pairs_markdown(pairs):
         square = square.iloc[1:, :-1].rename(index=lambda name: name.replace("_", " "))
         text.append(markdown(square.reset_index(names=f"folds {folds}")))
     return "\n".join(text)
-
-
-def _with_interval(table, name):
-    cells = [
-        judgement.with_interval(*figure)
-        for figure in table[[name, f"{name}_low", f"{name}_high"]].to_numpy()
-    ]
-    return pd.Series(cells, index=table.index)
 
 
 def _before_after(table, name):

@@ -129,6 +129,24 @@ def figures(scored, resamples=RESAMPLES, seed=0):
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
 
 
+def figures_in_a_row(scored):
+    """The same as one row of a table: `{name: value, name_low: ..., name_high: ...}`."""
+    row = {}
+    for name, found in figures(scored).iterrows():
+        row |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+    return row
+
+
+def intervals_in_a_table(table, name):
+    """A figure of all rows of a table of `figures_in_a_row`, as `with_interval` writes it.
+
+    Returns:
+        Series of text on the table's index.
+    """
+    columns = table[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+    return pd.Series([with_interval(*row) for row in columns], index=table.index)
+
+
 def _weighted_figures(scored, weights):
     """The figures, each an array with one value a row of `weights` (resamples, pages)."""
     classes = scored_classes(scored)
