@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg_lib.experiment import explain, runs
+from ecg_lib.serving.predict import DEFAULT_RUN
 
 PAGES = 100
 
@@ -21,7 +22,7 @@ PAGES = 100
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages_folder", type=Path)
-    parser.add_argument("--run", type=Path, default=Path("results/models/lead_attention"))
+    parser.add_argument("--run", type=Path, default=Path(DEFAULT_RUN))
     options = parser.parse_args()
     predictions = runs.read_predictions(options.run)
     tested = predictions[predictions["split"] == "test"].sample(PAGES, random_state=0)

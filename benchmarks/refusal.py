@@ -35,6 +35,7 @@ from ecg_lib.pages.preprocess import crop_leads, read_luma
 from ecg_lib.pages.signals import draw_recordings
 from ecg_lib.pages.synthetic import draw_set
 from ecg_lib.serving.familiarity import KEPT, familiarity
+from ecg_lib.serving.predict import DEFAULT_RUN
 
 ALTERED = {
     "real pages upside down": lambda luma: luma[::-1, ::-1],
@@ -158,7 +159,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pages_folder", type=Path)
     parser.add_argument("recordings", type=Path)
-    parser.add_argument("--run", type=Path, default=Path("results/models/lead_attention"))
+    parser.add_argument("--run", type=Path, default=Path(DEFAULT_RUN))
     parser.add_argument("--prepared", type=Path, default=Path("prepared/khan2021"))
     options = parser.parse_args()
     table = refusal_table(options.pages_folder, options.recordings, options.run, options.prepared)
