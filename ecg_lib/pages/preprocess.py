@@ -150,20 +150,19 @@ def keep_ink(luma):
     Reference:
         Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9 (1979) 62-66.
     """
-    dark = luma <= _otsu(luma)
+    _, dark = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
+    # The dark pixels are a twentieth of the page, so all else is done to them alone.
+    places = np.flatnonzero(dark.view(bool))
+    levels = luma.ravel()[places]
+    stroke_of = cv2.connectedComponents(dark)[1].ravel()[places]
+    threshold, _ = cv2.threshold(levels[np.newaxis], 0, 255, cv2.THRESH_OTSU)
     # A drawn trace may have one level only, which cannot be parted.
-    darkest = luma <= max(_otsu(luma[dark]), luma.min())
-    strokes, stroke_of, stats, _ = cv2.connectedComponentsWithStats(dark.view(np.uint8))
-    inked = np.zeros(strokes, bool)
-    inked[stroke_of[darkest]] = True
-    inked &= stats[:, cv2.CC_STAT_AREA] >= MIN_STROKE
-    inked[0] = False  # all that is not dark
-    return np.where(inked[stroke_of], luma, np.uint8(255))
-
-
-def _otsu(levels):
-    threshold, _ = cv2.threshold(levels.reshape(1, -1), 0, 255, cv2.THRESH_OTSU)
-    return int(threshold)
+    darkest = levels <= max(threshold, luma.min())
+    inked = np.bincount(stroke_of) >= MIN_STROKE
+    inked &= np.bincount(stroke_of, weights=darkest) > 0
+    kept = np.full_like(luma, 255)
+    np.put(kept, places, np.where(inked[stroke_of], levels, 255))
+    return kept
 
 
 def _cut(luma, box):
