@@ -28,6 +28,7 @@ from scipy.special import logsumexp, softmax
 from ecg_lib.data.prepared import prepare
 from ecg_lib.data.splits import split_pages
 from ecg_lib.experiment import runs
+from ecg_lib.experiment.config import crop_options
 from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import load
 from ecg_lib.pages.detect import PageRefused, detect
@@ -135,7 +136,7 @@ class Measures:
 def refusal_table(pages_folder, recordings, run, prepared_folder):
     record = runs.read_record(run)
     config = record["config"]
-    options = {name: config[name] for name in ("image_size", "ink_only")}
+    options = crop_options(config)
     prepared = prepare(pages_folder, prepared_folder, **options)
     split = split_pages(config["protocol"], prepared.pages, config["seed"], config["fold"])
     rows = {name: split.index[split == name].to_numpy() for name in ("train", "validation", "test")}

@@ -16,7 +16,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.experiment.config import DEMO, DEMO_PAGES_PER_CLASS, RunConfig, knob_descriptions
 from ecg_lib.models import PUBLISHED
 
-PREPARE_KNOBS = ("data", "protocol", "image_size", "prepared")
+PREPARE_KNOBS = ("data", "protocol", "image_size", "image_width", "prepared")
 AUDIT_KNOBS = (*PREPARE_KNOBS, "seed", "fold", "ink_only", "results")
 PATH_KNOBS = ("data", "prepared", "results")
 

@@ -153,7 +153,7 @@ def test_the_committed_network_says_the_same_of_real_pages(real_pages, tmp_path,
 def test_who_follows_the_steps_gets_the_answer(exported, in_keras, pages_folder, file_format):
     """With Pillow and a runtime alone, given the boxes."""
     notes = json.loads((exported / export.NOTES).read_text())
-    size = notes["image_size"]
+    size = notes["width"], notes["height"]
     for page in sorted(pages_folder.glob("*/*_0002.jpg")):
         answer = in_keras.answer(page)
         image = Image.open(page)
@@ -163,7 +163,7 @@ def test_who_follows_the_steps_gets_the_answer(exported, in_keras, pages_folder,
         for box in answer.detection.boxes:
             inverted = luma.crop(box).point(lambda level: 255 - level)
             dilated = inverted.filter(ImageFilter.MaxFilter(3))
-            crops.append(np.asarray(dilated.resize((size, size), Image.BICUBIC)))
+            crops.append(np.asarray(dilated.resize(size, Image.BICUBIC)))
         np.testing.assert_array_equal(crops, answer.crops)
         logits = logits_of(exported, file_format, np.stack([crops]))[0]
         strangeness = abs(np.log(np.std(logits)) - notes["usual_log_spread"])

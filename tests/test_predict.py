@@ -19,7 +19,9 @@ from ecg_lib.data.classes import CLASSES
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.evaluation import LOGIT
+from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.experiment.judgement import fit_temperature
+from ecg_lib.experiment.training import train
 from ecg_lib.models import load
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.serving import predict
@@ -70,6 +72,16 @@ def test_the_answer_is_what_the_run_says_of_the_page(finished_run, predictor, pa
             assert answer.label == CLASSES[expected.argmax()]
             assert answer.confidence == pytest.approx(expected.max(), abs=1e-4)
         assert answer.crops.shape == (len(CROPS), 16, 16)
+
+
+def test_a_page_is_cropped_as_the_training_pages_were(configure, page):
+    config = configure(image_width=24, ink_only=True, epochs=1)
+    inputs = open_inputs(config)
+    answer = predict.Predictor(train(config, inputs)).answer(page)
+    pages = inputs.prepared.pages
+    (row,) = pages.index[pages["file"] == "normal/normal_0001.jpg"]
+    assert answer.crops.shape == (len(CROPS), 16, 24)
+    np.testing.assert_array_equal(answer.crops, inputs.prepared.crops[row])
 
 
 def test_a_page_unlike_any_other_is_refused(predictor, page, monkeypatch):

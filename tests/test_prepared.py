@@ -81,6 +81,16 @@ def test_pages_are_those_of_the_catalogue(prepared_set, pages_folder):
     assert "none left out" in prepared_set.summary
 
 
+def test_crops_may_be_wider_than_tall(build, few):
+    wide = build(image_width=3 * SIDE)
+    luma = read_luma(few / wide.pages["file"].iloc[0])
+    found = detect(luma)
+    crops = crop_leads(rectify(luma, found), found.boxes, SIDE, 3 * SIDE)
+    assert crops.shape == (13, SIDE, 3 * SIDE)
+    np.testing.assert_array_equal(wide.crops[wide.pages.index[0]], crops)
+    assert f"{SIDE}x{3 * SIDE}px" in wide.folder.name
+
+
 def test_no_crop_is_blank(prepared_set):
     assert (prepared_set.crops.max(axis=(2, 3)) > 60).all()
 
@@ -107,7 +117,8 @@ def test_it_is_built_once(build, worked_on):
 
 
 def test_anything_that_its_bytes_depend_on_makes_another(build, few, monkeypatch):
-    folders = [build().folder, build(image_size=20).folder, build(ink_only=True).folder]
+    others = {"image_size": 20}, {"image_width": 20}, {"ink_only": True}
+    folders = [build(**options).folder for options in ({}, *others)]
     (few / "normal" / "normal_0002.jpg").unlink()
     folders.append(build().folder)
     Image.new("L", (400, 300), 200).save(few / "normal" / "normal_0001.jpg")
@@ -116,7 +127,7 @@ def test_anything_that_its_bytes_depend_on_makes_another(build, few, monkeypatch
     folders.append(build().folder)
     monkeypatch.setattr(prepared, "PREPROCESSING_VERSION", "next")
     folders.append(build().folder)
-    assert len(set(folders)) == 7
+    assert len(set(folders)) == 8
     assert all((folder / "pages.csv").exists() for folder in folders)
 
 
@@ -213,7 +224,7 @@ def test_unwritable_folder(few, tmp_path):
         prepare(few, tmp_path / "file", jobs=1)
 
 
-@pytest.mark.parametrize("options", [{"image_size": 0}, {"boxes": "guessed"}])
+@pytest.mark.parametrize("options", [{"image_size": 0}, {"image_width": -8}, {"boxes": "guessed"}])
 def test_bad_options(build, options):
     with pytest.raises(InputError, match="expected"):
         build(**options)

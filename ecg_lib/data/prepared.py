@@ -3,7 +3,7 @@
 A set lies in a folder of its own, named by a fingerprint of everything that its bytes depend on:
 the preprocessing version, the options, and the pages. Anything else than before is another set.
 
-    crops.npy       uint8 (rows, 13, size, size), memory-mapped; 13 crops in canonical order
+    crops.npy       uint8 (rows, 13, height, width), memory-mapped; 13 crops in canonical order
                     (the published boxes: in the published order)
     pages.csv       a row a page: row (in crops.npy), file, source, class, page_id, group, layout,
                     sha256, boxes (JSON), width and height (in pixels), rhythm_lead (the lead of
@@ -49,7 +49,7 @@ class PreparedSet:
 
     Attributes:
         folder: where it lies.
-        crops: uint8 memory map `(rows, 13, size, size)`.
+        crops: uint8 memory map `(rows, 13, height, width)`.
         pages: DataFrame, a row a page; its index is the page's row in `crops`.
         bad: DataFrame of the pages left out: file, reason.
         fingerprint: hexadecimal digest of what the set was made from.
@@ -80,6 +80,7 @@ def prepare(
     *,
     boxes="detected",
     image_size=64,
+    image_width=0,
     ink_only=False,
     jobs=-1,
 ):
@@ -91,7 +92,8 @@ def prepare(
         boxes: `"detected"` or `"published"`. The published boxes exist only for the 2,746 files of
             the published experiment, which are then taken in its order. Version 2 of the
             published data is copies of version 1, so version 1 alone holds all of them.
-        image_size: height and width of a crop, in pixels.
+        image_size: height of a crop, in pixels.
+        image_width: width of a crop, in pixels; 0 for as wide as tall.
         ink_only: whether paper and grid are removed, see `crop_leads`.
         jobs: number of processes, -1 for one a core, or one a worker of the cluster where
             `joblib.parallel_config(backend="dask")` chose it.
@@ -104,8 +106,9 @@ def prepare(
             or if the folder cannot be written to.
     """
     one_of("source of boxes", boxes, BOXES)
-    if image_size < 1:
-        raise InputError(f"image size {image_size}: expected a positive number of pixels")
+    if image_size < 1 or image_width < 0:
+        size = f"{image_size}x{image_width}"
+        raise InputError(f"image size {size}: expected a positive number of pixels")
     pages, bad = find_pages(pages_folder)
     if boxes == "published":
         pages = _published_pages(pages)
@@ -114,8 +117,11 @@ def prepare(
         first = pages.groupby("sha256")["file"].transform("first")
         pages = pages.assign(source=first, boxes=None)
     options = {"image_size": image_size, "ink_only": ink_only}
+    if image_width:  # Square crops keep the fingerprint that is in the records of their runs.
+        options["image_width"] = image_width
     fingerprint = _fingerprint(pages, boxes, options)
-    name = f"{boxes}-{image_size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
+    size = f"{image_size}x{image_width}" if image_width else image_size
+    name = f"{boxes}-{size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
     folder = Path(prepared_folder) / name
     if (folder / "pages.csv").exists():
         _update_bad(folder, pages, bad)
@@ -204,7 +210,8 @@ def _only_process_in(folder):
 
 def _build(folder, pages_folder, pages, bad, options, jobs):
     try:
-        _make_crops(folder / "crops.npy", len(pages), options["image_size"])
+        height = options["image_size"]
+        _make_crops(folder / "crops.npy", len(pages), height, options.get("image_width", height))
         journal = (folder / "journal.jsonl").open("a+")
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
@@ -241,9 +248,9 @@ def _update_bad(folder, pages, bad):
         now.to_csv(folder / "bad_pages.csv", index=False)
 
 
-def _make_crops(path, rows, image_size):
+def _make_crops(path, rows, height, width):
     if not path.exists():
-        shape = (rows, len(CROPS), image_size, image_size)
+        shape = (rows, len(CROPS), height, width)
         np.lib.format.open_memmap(path, "w+", np.uint8, shape)
 
 

@@ -6,6 +6,7 @@ models that have them. Everything is computed from the committed predictions.
 """
 
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pandas as pd
 from ecg_lib.data.classes import DISPLAY_NAMES as CLASS_NAMES
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.experiment import judgement, runs
-from ecg_lib.experiment.config import RunConfig
+from ecg_lib.experiment.config import RunConfig, size_text
 from ecg_lib.experiment.markdown import markdown, ours_below
 from ecg_lib.models import PUBLISHED
 
@@ -203,8 +204,8 @@ def _variant(config):
     words = [config["recipe"]] if config["recipe"] != RunConfig.recipe else []
     if config["ink_only"]:
         words.append("only ink")
-    if config["image_size"] != RunConfig.image_size:
-        words.append(f"{config['image_size']}x{config['image_size']}")
+    if size_text(config) != size_text(asdict(RunConfig())):
+        words.append(size_text(config))
     return words
 
 

@@ -25,7 +25,8 @@ class RunConfig:
         data: folder of pages, one folder a class. The default is drawn if it is not there.
         protocol: which pages train and test, see `ecg_lib.data.splits.PROTOCOLS`.
         model: which network, see `ecg_lib.models.MODELS`.
-        image_size: height and width of a crop, in pixels.
+        image_size: height of a crop, in pixels.
+        image_width: width of a crop, in pixels; 0 for as wide as tall.
         epochs: number of times the training pages are gone through.
         batch_size: pages a training step, over all replicas together.
         learning_rate: the highest one; the recipe says how it falls.
@@ -50,6 +51,7 @@ class RunConfig:
     protocol: str = "plain"
     model: str = "cnn_2d"
     image_size: int = DEFAULT_IMAGE_SIZE
+    image_width: int = 0
     epochs: int = 20
     batch_size: int = 16
     learning_rate: float = 0.001
@@ -79,8 +81,9 @@ class RunConfig:
         for name in ("image_size", "epochs", "batch_size", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}: expected more than 0")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}: expected 0 or more")
+        for name in ("seed", "image_width"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}: expected 0 or more")
         one_of(f"fold of protocol {self.protocol}", self.fold, range(self.folds))
 
     @property
@@ -98,6 +101,8 @@ class RunConfig:
     def run_name(self):
         """Name of the run's folder: model, variant, random seed, fold."""
         size = "" if self.image_size == DEFAULT_IMAGE_SIZE else f"-{self.image_size}px"
+        if self.image_width:
+            size = f"-{size_text(asdict(self))}px"
         ink = "-ink" if self.ink_only else ""
         recipe = "" if self.recipe == "published" else f"-{self.recipe}"
         precision = "-fp16" if self.mixed_precision else ""
@@ -151,6 +156,25 @@ into some minutes on two CPU cores."""
 
 DEMO_PAGES_PER_CLASS = 100
 """Number of synthetic pages that are drawn of each class."""
+
+
+def crop_options(config):
+    """What a run's crops are made by: keyword arguments of `crop_leads` and of `prepare`.
+
+    Args:
+        config: a `RunConfig`'s fields as a dict, such as a run's record holds them.
+    """
+    return {name: config[name] for name in ("image_size", "image_width", "ink_only")}
+
+
+def crop_size(config):
+    """Height and width of a run's crops, in pixels; of the same dict as `crop_options`."""
+    return config["image_size"], config["image_width"] or config["image_size"]
+
+
+def size_text(config):
+    """The same in words, such as "64x64"."""
+    return "{}x{}".format(*crop_size(config))
 
 
 def knob_descriptions():

@@ -21,7 +21,7 @@ from ecg_lib.data.prepared import crop_names, published_boxes
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import RunConfig, project_path
+from ecg_lib.experiment.config import RunConfig, crop_options, project_path
 from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import load
 from ecg_lib.pages.detect import detect, rectify
@@ -114,7 +114,7 @@ def open_question(run, page):
         page=luma,
         boxes=boxes,
         names=crop_names(source),
-        crops=crop_leads(luma, boxes, config["image_size"], config["ink_only"]),
+        crops=crop_leads(luma, boxes, **crop_options(config)),
     )
 
 

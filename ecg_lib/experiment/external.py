@@ -26,6 +26,7 @@ from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.data.prepared import prepare
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
+from ecg_lib.experiment.config import crop_options
 from ecg_lib.experiment.evaluation import LOGIT, classes_of, parts, predicted_classes
 from ecg_lib.experiment.judgement import CONFIDENCE, PROBABILITY, RESAMPLES, figures, with_interval
 from ecg_lib.experiment.markdown import markdown
@@ -74,8 +75,7 @@ def score_recordings(recordings, run, jobs=-1):
         prepared = prepare(
             Path(work, "pages"),
             Path(work, "prepared"),
-            image_size=record["config"]["image_size"],
-            ink_only=record["config"]["ink_only"],
+            **crop_options(record["config"]),
             jobs=jobs,
         )
         logits = load(run / runs.MODEL).predict(np.array(prepared.crops), verbose=0)

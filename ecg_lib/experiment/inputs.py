@@ -1,13 +1,13 @@
 """What a run works on: the prepared pages, their splits, and what makes the run itself."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.prepared import PreparedSet, prepare
 from ecg_lib.data.splits import PROTOCOLS, SPLITS, split_hash, split_pages
-from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS, RunConfig
+from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS, RunConfig, crop_options
 from ecg_lib.pages.synthetic import draw_set
 
 
@@ -52,8 +52,7 @@ def open_inputs(config):
         config.data_path,
         config.prepared_path,
         boxes=PROTOCOLS[config.protocol].boxes,
-        image_size=config.image_size,
-        ink_only=config.ink_only,
+        **crop_options(asdict(config)),
     )
     splits = split_pages(config.protocol, prepared.pages, config.seed, config.fold)
     identity = {

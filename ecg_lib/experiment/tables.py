@@ -12,6 +12,7 @@ import pandas as pd
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import benchmark
+from ecg_lib.experiment.config import size_text
 from ecg_lib.experiment.evaluation import SCORED_SPLITS, accuracy, parts
 from ecg_lib.experiment.markdown import markdown, ours_below
 from ecg_lib.experiment.runs import (
@@ -68,7 +69,7 @@ def _table_row(run):
     row = {
         "model": MODEL_NAMES[config["model"]],
         "run": run.name,
-        "image_size": config["image_size"],
+        "image_size": size_text(config),
         "epochs": record["epochs_done"],
         "seed": config["seed"],
         "device": " + ".join(record["devices"]),
@@ -109,7 +110,6 @@ def table_markdown(folder):
     table = accuracy_table(folder)
     shares = [name for name in table if name in _SHARES]
     shown = table.drop(columns="run").assign(
-        image_size=[f"{size}x{size}" for size in table["image_size"]],
         parameters=table["parameters"].map("{:,}".format),
         minutes=table["minutes"].map("{:.1f}".format),
         resumed=table["resumed"].map({True: "yes", False: "no"}),

@@ -104,7 +104,7 @@ def _to_grey(image):
     return image if image.mode == "L" else image.convert("L")
 
 
-def crop_leads(luma, boxes, image_size=64, ink_only=False):
+def crop_leads(luma, boxes, image_size=64, image_width=0, ink_only=False):
     """Cut the leads out of a page and make them the models' input.
 
     Each crop is cut out, inverted (ink bright on black), dilated with a 3x3 maximum, so that a
@@ -115,11 +115,12 @@ def crop_leads(luma, boxes, image_size=64, ink_only=False):
     Args:
         luma: uint8 array `(height, width)`, a page in grey levels.
         boxes: `Box`es in page pixels, one a crop.
-        image_size: height and width of a crop, in pixels.
+        image_size: height of a crop, in pixels.
+        image_width: width of a crop, in pixels; 0 for as wide as tall.
         ink_only: whether paper and grid are removed first, see `keep_ink`.
 
     Returns:
-        uint8 array `(len(boxes), image_size, image_size)`, ink bright on black.
+        uint8 array `(len(boxes), height, width)`, ink bright on black.
 
     Reference:
         The order of the steps is that of the published experiment
@@ -129,7 +130,7 @@ def crop_leads(luma, boxes, image_size=64, ink_only=False):
         luma = keep_ink(luma)
     # Eroding and then inverting is inverting and then dilating, with one copy less.
     crops = [255 - cv2.erode(_cut(luma, box), _NEIGHBOURS) for box in boxes]
-    return resize(crops, image_size)
+    return resize(crops, image_size, image_width or image_size)
 
 
 def keep_ink(luma):

@@ -22,20 +22,21 @@ _BLOCK = 8
 fewer, there are ever more products."""
 
 
-def resize(crops, size):
-    """Resize crops to squares, as `PIL.Image.Image.resize` does it with `BICUBIC`.
+def resize(crops, height, width):
+    """Resize crops, as `PIL.Image.Image.resize` does it with `BICUBIC`.
 
     Args:
         crops: uint8 arrays `(height, width)`, of any sizes.
-        size: height and width of the result, in pixels.
+        height: height of the result, in pixels.
+        width: width of the result, in pixels.
 
     Returns:
-        uint8 array `(len(crops), size, size)`, equal to Pillow's to the byte.
+        uint8 array `(len(crops), height, width)`, equal to Pillow's to the byte.
 
     Reference:
         `Resample.c` of Pillow 11, `precompute_coeffs` and `normalize_coeffs_8bpc`.
     """
-    return np.stack([_across(_across(crop, size).T, size).T for crop in crops]).astype(np.uint8)
+    return np.stack([_across(_across(crop, width).T, height).T for crop in crops]).astype(np.uint8)
 
 
 def _across(levels, size):

@@ -15,6 +15,7 @@ from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import judgement, runs
+from ecg_lib.experiment.config import size_text
 from ecg_lib.experiment.evaluation import LOGIT
 from ecg_lib.experiment.markdown import markdown
 from ecg_lib.serving.familiarity import KEPT, familiarity
@@ -253,10 +254,9 @@ def write_card(run):
 def _model_text(measured):
     record = measured.record
     config = record["config"]
-    size = config["image_size"]
     lines = {
         "network": f"{measured.network}, {record['parameters']:,} parameters",
-        "input": f"13 crops of {size}x{size} pixels, "
+        "input": f"13 crops of {size_text(config)} pixels, "
         f"{'only the ink' if config['ink_only'] else 'with paper and grid'}",
         "output": f"a logit a class: {', '.join(record['classes'])}",
         "training": f"recipe {config['recipe']}, {record['epochs_done']} epochs, {_kept(record)}"

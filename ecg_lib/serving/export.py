@@ -21,6 +21,7 @@ from keras import ops
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.experiment import runs
+from ecg_lib.experiment.config import crop_options, crop_size
 from ecg_lib.models import load
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.drawing import draw_page
@@ -99,11 +100,12 @@ def usage(predictor):
 
     Returns:
         dict for JSON: notice, network, data, protocol, model_sha256 (of the `.keras` file), input,
-        output, image_size, crops and classes (names in their order), temperature, usual_log_spread,
-        strangeness_limit, and steps, a list of sentences that tell what the others are for.
+        output, height and width (of a crop, in pixels), crops and classes (names in their order),
+        temperature, usual_log_spread, strangeness_limit, and steps, a list of sentences that tell
+        what the others are for.
     """
     record, config = predictor.record, predictor.record["config"]
-    size, protocol = config["image_size"], config["protocol"]
+    (height, width), protocol = crop_size(config), config["protocol"]
     known = predictor.familiarity
     return {
         "notice": DISCLAIMER,
@@ -111,19 +113,20 @@ def usage(predictor):
         "data": record["data"],
         "protocol": f"{protocol}: {PROTOCOLS[protocol].description}",
         "model_sha256": record["model_sha256"],
-        "input": f"crops: float32 (pages, 13, {size}, {size}), grey levels 0 to 255, not scaled",
+        "input": f"crops: float32 (pages, 13, {height}, {width}), grey levels 0 to 255, not scaled",
         "output": f"logits: float32 (pages, {len(record['classes'])})",
-        "image_size": size,
+        "height": height,
+        "width": width,
         "crops": list(CROPS),
         "classes": record["classes"],
         "temperature": predictor.temperature,
         "usual_log_spread": known.usual,
         "strangeness_limit": known.limit,
-        "steps": _steps(size, config["ink_only"]),
+        "steps": _steps(height, width, config["ink_only"]),
     }
 
 
-def _steps(size, ink_only):
+def _steps(height, width, ink_only):
     keep_ink = "Remove paper and grid: ecg_lib.pages.preprocess.keep_ink(luma)."
     return [
         "Decode the page to 8-bit grey levels, 0 black to 255 white, turned as its EXIF tag says, "
@@ -138,8 +141,8 @@ def _steps(size, ink_only):
         "page it is black. In Pillow: page.crop(box).",
         "Invert the crop: 255 minus the level.",
         "Dilate it with a 3x3 maximum. In Pillow: crop.filter(ImageFilter.MaxFilter(3)).",
-        f"Resize it to {size}x{size} pixels with Pillow's antialiased bicubic filter, to 8 bits: "
-        f"crop.resize(({size}, {size}), Image.BICUBIC).",
+        f"Resize it to {height} rows of {width} pixels with Pillow's antialiased bicubic filter, "
+        f"to 8 bits: crop.resize(({width}, {height}), Image.BICUBIC).",
         "Stack the crops in the order of `crops`, as float32 from 0 to 255, not scaled. "
         f"{ONNX} takes any number of pages at once, {LITERT} one.",
         "Do not answer where the natural logarithm of the standard deviation of the page's logits "
@@ -165,9 +168,7 @@ def drawn_crops(config):
         drawn, _ = draw_page(simulate(class_name, rng), RATE, layout, rng)
         luma = np.asarray(drawn.convert("L"))
         found = detect(luma)
-        pages.append(
-            crop_leads(rectify(luma, found), found.boxes, config["image_size"], config["ink_only"])
-        )
+        pages.append(crop_leads(rectify(luma, found), found.boxes, **crop_options(config)))
     return np.stack(pages)
 
 

@@ -20,7 +20,7 @@ from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import project_path
+from ecg_lib.experiment.config import crop_options, project_path
 from ecg_lib.experiment.judgement import PROBABILITY, temperature_of
 from ecg_lib.pages.detect import Detection, detect, rectify
 from ecg_lib.pages.leads import CROPS
@@ -114,9 +114,7 @@ class Predictor:
             An `Answer`; where the page cannot be read, one that says why.
         """
         try:
-            found, crops = _read(
-                file, self.record["config"]["image_size"], self.record["config"]["ink_only"]
-            )
+            found, crops = _read(file, crop_options(self.record["config"]))
         except InputError as error:
             return Answer(file, str(error))
         logits = self.logits(crops[np.newaxis])
@@ -291,11 +289,11 @@ def _check_weights(run, record):
         )
 
 
-def _read(file, image_size, ink_only):
+def _read(file, options):
     """The page's `Detection` and its crops."""
     luma = read_luma(file)
     try:
         found = detect(luma)
     except PageRefused as refused:
         raise InputError(f"{file}: {refused}") from None
-    return found, crop_leads(rectify(luma, found), found.boxes, image_size, ink_only)
+    return found, crop_leads(rectify(luma, found), found.boxes, **options)
