@@ -57,6 +57,7 @@ VARIANTS = {
     "no_augmentation": Variant("no augmentation", recipe={"augment": None}),
     "no_class_weights": Variant("no class weights", recipe={"balance": 0.0}),
     "crops_32px": Variant("crops of 32x32", config={"image_size": 32}),
+    "crops_64x160px": Variant("crops of 64x160", config={"image_width": 160}),
     "cnn_2d": Variant("CNN 2D, trained like Lead attention", config={"model": "cnn_2d"}),
 }
 """The first one is what the others change."""
