@@ -154,14 +154,7 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
             callbacks=[EpochSeconds(), keras.callbacks.TerminateOnNaN(), checkpoints],
         )
     history = checkpoints.history
-    failed = history["epoch"][history[["loss", "val_loss"]].isna().any(axis="columns")]
-    if len(failed):
-        # What was saved since may hold NaN as well, so there is nothing to go on from.
-        shutil.rmtree(folder / runs.BACKUP, ignore_errors=True)
-        raise InputError(
-            f"{config.run_name}: training ran into NaN in epoch {failed.iloc[0] + 1}: "
-            f"expected a smaller learning_rate than {config.learning_rate}"
-        )
+    _check_numbers(config, history, folder)
     if is_chief():
         checkpoints.restore_kept(model)
         # Saved without the optimiser, whose state is twice as large as the weights, and in float32,
@@ -182,6 +175,19 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         "batch_per_replica": config.batch_size // replicas,
         "devices": [device_name(device) for device in strategy.extended.worker_devices],
     }
+
+
+def _check_numbers(config, history, folder):
+    """Give up a training that ran into NaN."""
+    failed = history["epoch"][history[["loss", "val_loss"]].isna().any(axis="columns")]
+    if failed.empty:
+        return
+    # What was saved since may hold NaN as well, so there is nothing to go on from.
+    shutil.rmtree(folder / runs.BACKUP, ignore_errors=True)
+    raise InputError(
+        f"{config.run_name}: training ran into NaN in epoch {failed.iloc[0] + 1}: "
+        f"expected a smaller learning_rate than {config.learning_rate}"
+    )
 
 
 @contextmanager
