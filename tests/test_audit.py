@@ -190,6 +190,8 @@ def test_protocols_stand_side_by_side(benchmark_folder, tmp_path):
     shutil.copytree(benchmark_folder, tmp_path / "clean")
     for run in benchmark_folder.glob("*-f0"):
         shutil.copytree(run, tmp_path / "clean-3x4" / run.name)
+    (second,) = benchmark_folder.glob("layout_only-*-f1")
+    shutil.copytree(second, tmp_path / "clean-3x4" / second.name)
     text = benchmark.side_by_side(tmp_path)
     head, _, *rows = [line.split(" | ") for line in text.splitlines() if line.startswith("|")]
     assert [cell.strip("| ") for cell in head] == [
@@ -201,7 +203,8 @@ def test_protocols_stand_side_by_side(benchmark_folder, tmp_path):
     ]
     assert [row[0] for row in rows] == [f"| {name}" for name in naive.NAIVE_NAMES.values()]
     assert rows[1][1].startswith("0.600 (") and "fold" not in rows[1][1]
-    assert rows[1][3].endswith(", fold 0")
+    assert rows[0][3].endswith(", fold 0")
+    assert rows[1][3].endswith(", folds 0 to 1")
 
 
 def test_the_report_holds_the_table_the_classes_and_the_tests(benchmark_folder):

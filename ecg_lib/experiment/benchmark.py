@@ -98,7 +98,8 @@ def side_by_side(folder):
         # The first row of a model is that of its most folds and its first seed.
         table = table[table["run"] != ENSEMBLE].drop_duplicates("model").set_index("model")
         part = table["folds"] != _range(range(PROTOCOLS[protocol].folds))
-        folds = (", fold " + table["folds"]).where(part, "")
+        named = table["folds"].map(lambda folds: f", fold{'s' * (len(folds) > 1)} {folds}")
+        folds = named.where(part, "")
         columns[f"{protocol}: accuracy"] = judgement.intervals_in_a_table(table, "accuracy") + folds
         columns[f"{protocol}: macro F1"] = judgement.intervals_in_a_table(table, "macro_f1") + folds
     rows = pd.DataFrame(columns).reindex(
