@@ -106,9 +106,9 @@ def prepare(
             or if the folder cannot be written to.
     """
     one_of("source of boxes", boxes, BOXES)
-    if image_size < 1 or image_width < 0:
-        size = f"{image_size}x{image_width}"
-        raise InputError(f"image size {size}: expected a positive number of pixels")
+    height, width = image_size, image_width or image_size
+    if min(height, width) < 1:
+        raise InputError(f"image size {height}x{width}: expected a positive number of pixels")
     pages, bad = find_pages(pages_folder)
     if boxes == "published":
         pages = _published_pages(pages)
@@ -116,11 +116,10 @@ def prepare(
         # Copies are read once, from the first of them.
         first = pages.groupby("sha256")["file"].transform("first")
         pages = pages.assign(source=first, boxes=None)
-    options = {"image_size": image_size, "ink_only": ink_only}
-    if image_width:  # Square crops keep the fingerprint that is in the records of their runs.
-        options["image_width"] = image_width
+    options, size = {"image_size": height, "ink_only": ink_only}, height
+    if width != height:  # Square crops keep the fingerprint that is in the records of their runs.
+        options["image_width"], size = width, f"{height}x{width}"
     fingerprint = _fingerprint(pages, boxes, options)
-    size = f"{image_size}x{image_width}" if image_width else image_size
     name = f"{boxes}-{size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
     folder = Path(prepared_folder) / name
     if (folder / "pages.csv").exists():

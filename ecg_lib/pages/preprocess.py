@@ -152,10 +152,10 @@ def keep_ink(luma):
         Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9 (1979) 62-66.
     """
     _, dark = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
-    # The dark pixels are a twentieth of the page, so all else is done to them alone.
+    _, strokes = cv2.connectedComponents(dark)
+    # The dark pixels are a twentieth of the page, so they alone are looked at from here on.
     places = np.flatnonzero(dark.view(bool))
-    levels = luma.ravel()[places]
-    stroke_of = cv2.connectedComponents(dark)[1].ravel()[places]
+    levels, stroke_of = luma.ravel()[places], strokes.ravel()[places]
     threshold, _ = cv2.threshold(levels[np.newaxis], 0, 255, cv2.THRESH_OTSU)
     # A drawn trace may have one level only, which cannot be parted.
     darkest = levels <= max(threshold, luma.min())
