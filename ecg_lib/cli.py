@@ -98,6 +98,7 @@ def _parser():
     table.add_argument("--readme", type=Path, help="also put them into this README")
     table.set_defaults(command=_table)
 
+    _add_ensemble(commands)
     _add_export(commands)
 
     card = commands.add_parser("card", help="write the model card of a finished run")
@@ -142,6 +143,20 @@ def _add_model(parser):
         metavar="RUN",
         help="a run folder (default: the committed network)",
     )
+
+
+def _add_ensemble(commands):
+    ensemble = commands.add_parser(
+        "ensemble",
+        help="make one network of several finished runs",
+        description="Make one network of several finished runs of the same pages and the same "
+        "split: it answers with their mean probability, and nothing is trained.",
+    )
+    ensemble.add_argument("members", nargs="+", type=Path, metavar="RUN", help="a run folder")
+    ensemble.add_argument(
+        "--to", dest="folder", type=Path, required=True, help="the run folder to write"
+    )
+    ensemble.set_defaults(command=_ensemble)
 
 
 def _add_export(commands):
@@ -327,6 +342,12 @@ def _predict(pages, model, onnx, as_json, csv, report):
         print(f"{measured.summary}. {DISCLAIMER}")
     if not answered:
         raise InputError(f"no page could be answered for; the first: {records[0]['refusal']}")
+
+
+def _ensemble(members, folder):
+    from ecg_lib.serving.ensemble import make_ensemble
+
+    print(f"written to {make_ensemble(members, folder)}")
 
 
 def _export(run, file_format):

@@ -23,6 +23,7 @@ from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
 from ecg_lib.pages.preprocess import crop_leads, read_luma
+from ecg_lib.serving.ensemble import mean_network
 
 COMMITTED = "results/models/lead_attention"
 
@@ -305,6 +306,21 @@ def test_only_lead_attention_looks_between_leads(attention_vgg, noise, lead_atte
     assert not explain.looks_between_leads(attention_vgg)
     with pytest.raises(InputError, match="attention_vgg has no attention between leads"):
         explain.attention_between_leads(attention_vgg, noise)
+
+
+@pytest.mark.parametrize(
+    ("name", "attention"),
+    [
+        ("lead_attention", explain.attention_between_leads),
+        ("attention_vgg", explain.attention_maps),
+    ],
+)
+def test_the_attention_of_an_ensemble_is_its_members_mean(tiny, noise, name, attention):
+    networks = [build(name, (13, 64, 32), mean=127, variance=5000, **tiny[name]) for _ in range(2)]
+    expected = (attention(networks[0], noise) + attention(networks[1], noise)) / 2
+    together = mean_network(networks)
+    np.testing.assert_allclose(attention(together, noise), expected, rtol=1e-5)
+    assert explain.looks_between_leads(together) == (name == "lead_attention")
 
 
 def test_deletion_tests_attention_where_there_is_one(lead_attention, noise):

@@ -31,6 +31,7 @@ CUSTOM_LAYERS = {
     layers.TemporalAttention: (normal(2, 7, 4), normal(2, 4)),
     layers.SpatialAttention: (normal(2, 6, 5, 4), normal(2, 1, 1, 4)),
     layers.WeightedSum: (normal(2, 6, 5, 4), normal(2, 6, 5)),
+    layers.MeanProbability: ([normal(2, 5), normal(2, 5), normal(2, 5)],),
 }
 ARGUMENTS = {
     layers.ConvPool2D: {"filters": 6, "kernel_size": (3, 3)},
@@ -68,7 +69,9 @@ def test_config_holds_every_argument(layer):
 @pytest.mark.parametrize("layer", CUSTOM_LAYERS)
 def test_symbolic_shape_is_eager_shape(layer):
     inputs = CUSTOM_LAYERS[layer]
-    symbolic = make(layer)(*(keras.KerasTensor((None, *value.shape[1:])) for value in inputs))
+    symbolic = make(layer)(
+        *keras.tree.map_structure(lambda value: keras.KerasTensor((None, *value.shape[1:])), inputs)
+    )
     eager = make(layer)(*inputs)
     assert tuple(symbolic.shape[1:]) == tuple(eager.shape[1:])
     assert symbolic.shape[0] is None
@@ -141,6 +144,14 @@ def test_weighted_sum_pairs_features_with_their_weights():
     sequence, steps = features[:, 0], weights[:, 0]
     expected = np.einsum("btc,bt->bc", sequence, steps)
     np.testing.assert_allclose(layers.WeightedSum()(sequence, steps), expected, rtol=1e-4)
+
+
+def test_the_mean_is_one_of_probabilities_not_of_logits():
+    (logits,) = CUSTOM_LAYERS[layers.MeanProbability]
+    mean = np.asarray(layers.MeanProbability()(logits))
+    np.testing.assert_allclose(softmax(mean), np.mean(softmax(np.stack(logits)), axis=0), rtol=1e-5)
+    sure = [np.float32([[300, 0]]), np.float32([[0, 300]])]
+    np.testing.assert_allclose(layers.MeanProbability()(sure), np.log([[0.5, 0.5]]), rtol=1e-5)
 
 
 def test_unfolding_undoes_folding():

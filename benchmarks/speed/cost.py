@@ -8,7 +8,7 @@ from benchmarks.speed.elsewhere import elsewhere
 from benchmarks.speed.prepare import some_files
 from benchmarks.speed.steps import our_step
 from benchmarks.speed.timing import milliseconds, ratio, row, side_by_side, spread, table
-from ecg_lib.experiment.runs import MODEL
+from ecg_lib.experiment.runs import MODEL, read_record, seeds_of
 from ecg_lib.models import DISPLAY_NAMES
 
 MODEL_NAME, LARGEST = "lead_attention", "attention_vgg"
@@ -25,7 +25,8 @@ def measure(pages_folder, work, repetitions, run):
         pages_folder: real pages, a folder a class.
         work: a `Path` where the network may be exported to.
         repetitions: how often each is timed.
-        run: folder of a run of Lead attention; a `Path`.
+        run: folder of a run of Lead attention, or of an ensemble of such, each of whose networks
+            is trained by itself; a `Path`.
 
     Returns:
         The part's table, see `benchmarks.speed.timing.COLUMNS`.
@@ -33,14 +34,14 @@ def measure(pages_folder, work, repetitions, run):
     megabytes = spread([(run / MODEL).stat().st_size / 1e6])
     return table(
         [
-            *_steps(repetitions),
+            *_steps(repetitions, len(seeds_of(read_record(run)))),
             *_answers(some_files(pages_folder), run, work, 5 * repetitions),
             row("weights", "MB", megabytes, at_most=MOST_MEGABYTES),
         ]
     )
 
 
-def _steps(repetitions):
+def _steps(repetitions, networks):
     ways = ((MODEL_NAME, "augmented"), (LARGEST, "published"))
     with elsewhere(_step, ways[0]) as ours, elsewhere(_step, ways[1]) as largest:
         timings = side_by_side({MODEL_NAME: ours, LARGEST: largest}, repetitions)
@@ -49,9 +50,9 @@ def _steps(repetitions):
         row(f"step: {name}", "ms", milliseconds(timings, MODEL_NAME)),
         row(f"step: {other}", "ms", milliseconds(timings, LARGEST)),
         row(
-            f"step: {name} / {other}",
+            f"step: {networks} x {name} / {other}",
             "",
-            ratio(timings, MODEL_NAME, LARGEST),
+            {part: networks * times for part, times in ratio(timings, MODEL_NAME, LARGEST).items()},
             at_most=MOST_OF_A_STEP,
         ),
     ]

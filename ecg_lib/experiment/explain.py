@@ -233,7 +233,7 @@ def attention_maps(model, crops):
     cannot say which lead mattered. It is the same for every class.
 
     Args:
-        model: an AttentionVGG.
+        model: an AttentionVGG, or an ensemble of such, whose mean it then is.
         crops: array `(13, height, width)`, 0 to 255.
 
     Returns:
@@ -243,11 +243,15 @@ def attention_maps(model, crops):
     Raises:
         InputError: if the model has no such maps.
     """
-    names = {layer.name for layer in model.layers}
+    return np.mean([_attention_maps(network, crops) for network in _networks(model)], axis=0)
+
+
+def _attention_maps(network, crops):
+    names = {layer.name for layer in network.layers}
     if not names.issuperset(ATTENTION_MAPS):
-        raise InputError(f"{model.name} has no attention maps: expected an attention_vgg")
-    outputs = [model.get_layer(name).output for name in ATTENTION_MAPS]
-    found = keras.Model(model.inputs, outputs).predict(crops[np.newaxis], verbose=0)
+        raise InputError(f"{network.name} has no attention maps: expected an attention_vgg")
+    outputs = [network.get_layer(name).output for name in ATTENTION_MAPS]
+    found = keras.Model(network.inputs, outputs).predict(crops[np.newaxis], verbose=0)
     size = crops.shape[:0:-1]
     return np.stack([cv2.resize(weights[0] * weights[0].size, size) for weights in found])
 
@@ -259,27 +263,39 @@ def attention_between_leads(model, crops):
     `deletion_table` puts that to the test.
 
     Args:
-        model: a Lead attention network.
+        model: a Lead attention network, or an ensemble of such.
         crops: array `(13, height, width)`, 0 to 255.
 
     Returns:
-        Float array `(13, 13)`, mean over the heads: each row is a lead that looks, and adds up to 1
-        over the leads that it looks at. The mean over the rows says how much a lead is looked at.
+        Float array `(13, 13)`, mean over heads and networks: each row is a lead that looks, and
+        adds up to 1 over the leads that it looks at. The mean over the rows says how much a lead
+        is looked at.
 
     Raises:
         InputError: if the model has no attention between leads.
     """
     if not looks_between_leads(model):
         raise InputError(f"{model.name} has no attention between leads: expected a lead_attention")
-    described = keras.Model(model.input, model.get_layer("which_lead").output)
+    return np.mean([_attention_scores(network, crops) for network in _networks(model)], axis=0)
+
+
+def _attention_scores(network, crops):
+    described = keras.Model(network.input, network.get_layer("which_lead").output)
     leads = described(crops[np.newaxis], training=False)
-    _, scores = model.get_layer("attention")(leads, leads, return_attention_scores=True)
+    _, scores = network.get_layer("attention")(leads, leads, return_attention_scores=True)
     return np.asarray(scores)[0].mean(axis=0)
 
 
 def looks_between_leads(model):
-    """Whether a model's layer `attention` is one between leads."""
-    return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in model.layers)
+    """Whether a model's layer `attention` is one between leads, or an ensemble's networks have
+    such layers."""
+    layers = [layer for network in _networks(model) for layer in network.layers]
+    return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in layers)
+
+
+def _networks(model):
+    """The networks of an ensemble; of any other model itself alone."""
+    return [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
 
 
 def paint(values, boxes, page_size):

@@ -222,7 +222,7 @@ def table_markdown(predictions, run, faults):
     percent = round(100 * CONFIDENCE)
     return f"""\
 {markdown(table)}
-{runs.MODEL_NAMES[record["config"]["model"]]}, trained on {record["data"]} under the protocol \
+{runs.network_name(record)}, trained on {record["data"]} under the protocol \
 {record["config"]["protocol"]}, fold {record["config"]["fold"]}; normal against infarction. A \
 score is p(myocardial infarction) + p(history of it), the threshold {threshold:.3f}, where \
 sensitivity + specificity is highest on the validation pages. In brackets: {percent} % intervals, \

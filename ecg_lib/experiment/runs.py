@@ -158,6 +158,18 @@ def read_history(folder):
     return pd.read_csv(folder / HISTORY)
 
 
+def seeds_of(record):
+    """The random seeds that a run's network was trained with: an ensemble's has several."""
+    return [member["seed"] for member in record.get("members", [record["config"]])]
+
+
+def network_name(record):
+    """What a run's network is called in text."""
+    seeds = seeds_of(record)
+    mean = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
+    return MODEL_NAMES[record["config"]["model"]] + mean
+
+
 def describe(folder):
     """A few lines of text that say what a finished run was and where it lies."""
     record = read_record(folder)

@@ -341,3 +341,23 @@ class StepEmbedding(keras.layers.Layer):
 
     def compute_output_shape(self, sequence_shape):
         return sequence_shape
+
+
+@keras.saving.register_keras_serializable(package="ecg_lib")
+class MeanProbability(keras.layers.Layer):
+    """The mean of several networks' probabilities, as logits.
+
+    Input shape:
+        A list of logits `(batch, classes)`, one a network.
+
+    Output shape:
+        `(batch, classes)`: the logarithm of the mean over the networks of the softmax, so that
+        its own softmax is that mean.
+    """
+
+    def call(self, logits):
+        shares = ops.log_softmax(ops.stack(logits), axis=-1)
+        return ops.logsumexp(shares, axis=0) - math.log(len(logits))
+
+    def compute_output_shape(self, logits_shapes):
+        return logits_shapes[0]

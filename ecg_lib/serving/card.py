@@ -58,7 +58,7 @@ class Measured:
 
     @property
     def network(self):
-        return runs.MODEL_NAMES[self.record["config"]["model"]]
+        return runs.network_name(self.record)
 
     @property
     def protocol(self):
@@ -260,7 +260,7 @@ def _model_text(measured):
         f"{'only the ink' if config['ink_only'] else 'with paper and grid'}",
         "output": f"a logit a class: {', '.join(record['classes'])}",
         "training": f"recipe {config['recipe']}, {record['epochs_done']} epochs, {_kept(record)}"
-        f"random seed {config['seed']}, batch {config['batch_size']}, "
+        f"random seed {', '.join(map(str, runs.seeds_of(record)))}, batch {config['batch_size']}, "
         f"{' + '.join(record['devices'])}",
         "code": f"ecg_lib {record['code_version']}, "
         + ", ".join(f"{name} {version}" for name, version in record["libraries"].items()),

@@ -109,7 +109,7 @@ def usage(predictor):
     known = predictor.familiarity
     return {
         "notice": DISCLAIMER,
-        "network": runs.MODEL_NAMES[config["model"]],
+        "network": runs.network_name(record),
         "data": record["data"],
         "protocol": f"{protocol}: {PROTOCOLS[protocol].description}",
         "model_sha256": record["model_sha256"],
@@ -189,7 +189,7 @@ def _convert(model, path, file_format):
     crops = keras.Input(
         model.input_shape[1:], batch_size=PAGES_AT_ONCE[file_format], name=model.input.name
     )
-    copy = keras.models.clone_model(model, crops, _layer_that_can_be_converted)
+    copy = keras.models.clone_model(model, crops, _layer_that_can_be_converted, recursive=True)
     copy.set_weights(model.get_weights())
     # A dict gives the output its name.
     named = keras.Model(crops, {"logits": copy.output})

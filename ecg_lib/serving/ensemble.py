@@ -1,0 +1,105 @@
+"""One network of several: it answers with the mean probability of those that it is made of."""
+
+import keras
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+
+from ecg_lib.errors import InputError
+from ecg_lib.experiment import runs
+from ecg_lib.experiment.evaluation import LOGIT, metrics
+from ecg_lib.models import load
+from ecg_lib.models.layers import MeanProbability
+from ecg_lib.serving.predict import Predictor
+
+
+def make_ensemble(members, folder):
+    """Write a run folder whose network answers with the mean probability of several runs.
+
+    Nothing is trained: the weights are the members', and the predictions are made of theirs. The
+    record is that of the first one, but for what comes of their number.
+
+    Args:
+        members: run folders with their weights, two or more, that differ by their seed alone.
+        folder: the run folder to write, a `pathlib.Path` where no run is yet.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        InputError: if a member cannot be used, if two of them differ by more than their seed, or if
+            `folder` holds a run already or cannot be written to.
+    """
+    if (folder / runs.RECORD).exists():
+        raise InputError(f"{folder} holds a run already: expected a folder without one")
+    records = [Predictor(member).record for member in members]
+    _check_they_go_together(members, records)
+    network = mean_network([load(member / runs.MODEL) for member in members])
+    predictions = _mean_predictions([runs.read_predictions(member) for member in members])
+    first = records[0]
+    runs.open_run(folder, {name: first[name] for name in ("config", "data_hash", "split_hash")})
+    network.save(folder / runs.MODEL)
+    predictions.to_csv(folder / runs.PREDICTIONS, index=False, float_format="%.6g")
+    runs.write_record(
+        folder,
+        first
+        | {
+            "members": [
+                {"seed": record["config"]["seed"], "model_sha256": record["model_sha256"]}
+                for record in records
+            ],
+            "epoch_kept": None,
+            "metrics": metrics(predictions, first["config"]["protocol"]),
+        }
+        | {
+            name: round(sum(record[name] for record in records), 1)
+            for name in ("parameters", "trainable_parameters", "wall_seconds")
+        },
+    )
+    return folder
+
+
+def _check_they_go_together(members, records):
+    """Refuse members that are fewer than two, or that differ by more than their seed."""
+    identities = [
+        {"pages": record["data_hash"], "split": record["split_hash"]} | record["config"]
+        for record in records
+    ]
+    for member, identity in zip(members, identities, strict=True):
+        for name, value in identity.items():
+            if name != "seed" and value != identities[0][name]:
+                raise InputError(
+                    f"{member} differs from {members[0]} in {name}, {value} and "
+                    f"{identities[0][name]}: expected runs that differ by their seed alone"
+                )
+    seeds = [identity["seed"] for identity in identities]
+    if len(set(seeds)) < max(2, len(seeds)):
+        raise InputError(
+            f"the members have the seeds {', '.join(map(str, seeds))}: expected two or more, each "
+            f"another"
+        )
+
+
+def mean_network(networks):
+    """One network of several, in the form of every network.
+
+    Args:
+        networks: `keras.Model`s from crops to logits, which are renamed, so that no two are called
+            the same.
+
+    Returns:
+        A functional `keras.Model` from crops to logits, whose softmax is the mean probability.
+    """
+    crops = keras.Input(networks[0].input_shape[1:], name="crops")
+    for number, network in enumerate(networks, start=1):
+        network.name = f"{network.name}_{number}"
+    mean = MeanProbability(name="logits")([network(crops) for network in networks])
+    return keras.Model(crops, mean, name="ensemble")
+
+
+def _mean_predictions(tables):
+    """The predictions of that network, from those of its members."""
+    first = tables[0].set_index("file")
+    logits = first.columns[first.columns.str.startswith(LOGIT)]
+    members = [table.set_index("file").loc[first.index, logits] for table in tables]
+    mean = logsumexp(log_softmax(members, axis=2), axis=0) - np.log(len(members))
+    return first.assign(**dict(zip(logits, mean.T, strict=True))).reset_index()

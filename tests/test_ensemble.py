@@ -1,0 +1,153 @@
+"""An ensemble answers with its members' mean probability, and is a run like any other."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from ecg_lib import cli
+from ecg_lib.experiment import judgement, runs
+from ecg_lib.experiment.evaluation import LOGIT
+from ecg_lib.models import load
+from ecg_lib.serving import export
+from ecg_lib.serving.card import model_card
+from ecg_lib.serving.ensemble import make_ensemble
+from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.runtimes import litert_logits, onnx_logits
+
+
+@pytest.fixture(scope="module")
+def members(finished_run, prepared_set, tmp_path_factory):
+    """Three run folders of the same pages and split, of networks with other weights."""
+    folder = tmp_path_factory.mktemp("members")
+    return [_member(finished_run, prepared_set, folder, seed) for seed in (1, 2, 10)]
+
+
+def _member(finished_run, prepared_set, folder, seed):
+    """The finished run as it might have come out from another seed."""
+    run = shutil.copytree(finished_run.run_path, folder / f"testing-s{seed}")
+    model = load(run / runs.MODEL)
+    rng = np.random.default_rng(seed)
+    model.set_weights([w + 0.1 * rng.normal(size=w.shape) for w in model.get_weights()])
+    model.save(run / runs.MODEL)
+    predictions = runs.read_predictions(run)
+    logits = predictions.filter(like=LOGIT).columns
+    predictions[logits] = model.predict(crops_of(predictions, prepared_set), verbose=0)
+    predictions.to_csv(run / runs.PREDICTIONS, index=False, float_format="%.6g")
+    change(run, seed=seed)
+    return run
+
+
+def crops_of(predictions, prepared_set):
+    row_of = dict(zip(prepared_set.pages["file"], prepared_set.pages.index, strict=True))
+    return prepared_set.crops[predictions["file"].map(row_of)]
+
+
+def change(run, **knobs):
+    """Let a run's record say something else of its config, and tell of the files beside it."""
+    record = runs.read_record(run)
+    record["config"] |= knobs
+    record["model_sha256"] = runs.sha256(run / runs.MODEL)
+    (run / runs.RECORD).write_text(json.dumps(record))
+
+
+@pytest.fixture(scope="module")
+def ensemble(members, tmp_path_factory):
+    return make_ensemble(members, tmp_path_factory.mktemp("made") / "ensemble")
+
+
+def test_the_network_answers_with_the_mean_probability(members, ensemble, prepared_set):
+    crops = prepared_set.crops[:20]
+    together = softmax(load(ensemble / runs.MODEL).predict(crops, verbose=0), axis=1)
+    apart = [softmax(load(run / runs.MODEL).predict(crops, verbose=0), axis=1) for run in members]
+    np.testing.assert_allclose(together, np.mean(apart, axis=0), rtol=1e-4)
+    assert np.abs(apart[0] - apart[1]).max() > 0.01  # else any of them would do
+
+
+def test_the_predictions_are_those_of_the_network(ensemble, prepared_set):
+    predictions = runs.read_predictions(ensemble)
+    crops = crops_of(predictions, prepared_set)
+    logits = load(ensemble / runs.MODEL).predict(crops, verbose=0)
+    np.testing.assert_allclose(predictions.filter(like=LOGIT), logits, rtol=1e-3, atol=1e-4)
+
+
+def test_it_is_the_same_mean_as_that_of_the_tables(members, ensemble):
+    of_members = [judgement.score(runs.read_predictions(run)) for run in members]
+    expected = judgement.probabilities_of(judgement.ensemble(of_members))
+    found = judgement.probabilities_of(judgement.score(runs.read_predictions(ensemble)))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_the_record_tells_what_it_is_made_of(members, ensemble):
+    record, of_members = runs.read_record(ensemble), [runs.read_record(run) for run in members]
+    assert [member["seed"] for member in record["members"]] == [1, 2, 10]
+    assert [member["model_sha256"] for member in record["members"]] == [
+        runs.sha256(run / runs.MODEL) for run in members
+    ]
+    assert record["parameters"] == 3 * of_members[0]["parameters"]
+    assert record["model_sha256"] == runs.sha256(ensemble / runs.MODEL)
+    assert record["metrics"]["test"]["pages"] == of_members[0]["metrics"]["test"]["pages"]
+    card = model_card(ensemble)
+    assert "# Model card: Testing, mean of 3 seeds\n" in card
+    assert "random seed 1, 2, 10, batch" in card
+
+
+def test_it_answers_for_a_page(ensemble, pages_folder):
+    answer = Predictor(ensemble).answer(pages_folder / "normal" / "normal_0001.jpg")
+    assert answer.refusal is not None or sum(answer.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file_format", export.FORMATS)
+def test_it_can_be_exported(ensemble, tmp_path, prepared_set, file_format):
+    run = shutil.copytree(ensemble, tmp_path / "run")
+    path, difference = export.export(run, file_format)
+    assert difference <= export.TOLERANCE
+    crops = np.array(prepared_set.crops[:3])
+    open_file = {
+        "onnx": lambda path: onnx_logits(path, runs.read_record(run)["model_sha256"]),
+        "litert": litert_logits,
+    }
+    expected = load(run / runs.MODEL).predict_on_batch(crops)
+    np.testing.assert_allclose(open_file[file_format](path)(crops), expected, atol=1e-4)
+
+
+def test_the_command_writes_it(members, tmp_path, capsys):
+    made = tmp_path / "new" / "ensemble"
+    assert cli.main(["ensemble", *map(str, members), "--to", str(made)]) == 0
+    assert str(made) in capsys.readouterr().out
+    assert runs.read_record(made)["members"]
+
+
+def refusal(capsys, folder, *members):
+    assert cli.main(["ensemble", *map(str, members), "--to", str(folder)]) == 2
+    assert not (folder / runs.MODEL).exists() or folder in members
+    return capsys.readouterr().err
+
+
+def test_what_differs_by_more_than_the_seed_is_refused(members, tmp_path, capsys):
+    other = shutil.copytree(members[1], tmp_path / "other")
+    change(other, epochs=7)
+    line = refusal(capsys, tmp_path / "new", members[0], other)
+    assert f"{other} differs from {members[0]} in epochs, 7 and " in line
+    record = runs.read_record(members[1])
+    (other / runs.RECORD).write_text(json.dumps(record | {"split_hash": "0"}))
+    assert "in split, 0 and " in refusal(capsys, tmp_path / "new", members[0], other)
+
+
+def test_one_member_or_the_same_twice_is_refused(members, tmp_path, capsys):
+    for chosen in (members[:1], [members[0], members[0], members[1]]):
+        assert "expected two or more" in refusal(capsys, tmp_path / "new", *chosen)
+
+
+def test_a_run_is_not_written_over(members, capsys):
+    before = runs.sha256(members[0] / runs.RECORD)
+    assert "holds a run already" in refusal(capsys, members[0], *members)
+    assert runs.sha256(members[0] / runs.RECORD) == before
+
+
+def test_a_member_without_weights_is_refused(members, tmp_path, capsys):
+    bare = shutil.copytree(members[1], tmp_path / "bare", ignore=shutil.ignore_patterns("*.keras"))
+    assert "holds no model.keras" in refusal(capsys, tmp_path / "new", members[0], bare)
