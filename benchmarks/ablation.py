@@ -50,17 +50,23 @@ class Variant:
 
 VARIANTS = {
     "lead_attention": Variant("Lead attention"),
+    "seed_2": Variant("seed 2", config={"seed": 2}),
+    "seed_3": Variant("seed 3", config={"seed": 3}),
     "no_shared_encoder": Variant(
         "no shared encoder: leads as channels", network={"shared_encoder": False}
     ),
     "no_attention": Variant("no attention between leads", network={"attention": False}),
     "no_augmentation": Variant("no augmentation", recipe={"augment": None}),
     "no_class_weights": Variant("no class weights", recipe={"balance": 0.0}),
+    "epochs_80": Variant("80 epochs", config={"epochs": 80}),
     "crops_32px": Variant("crops of 32x32", config={"image_size": 32}),
     "crops_64x160px": Variant("crops of 64x160", config={"image_width": 160}),
     "cnn_2d": Variant("CNN 2D, trained like Lead attention", config={"model": "cnn_2d"}),
 }
 """The first one is what the others change."""
+
+SEEDS = ("lead_attention", "seed_2", "seed_3")
+"""The variants whose mean probability has a row as well."""
 
 
 def main():
@@ -117,27 +123,42 @@ def ablation_table(results):
         log_loss (mean negative log probability of the right class), and each figure of
         `judgement.figures` with its `_low` and `_high`.
     """
-    rows = []
-    for name, variant in VARIANTS.items():
-        folders = runs.finished_runs(config_of(name, FOLDS[0], results).table_path)
-        if len(folders) < len(FOLDS):
-            continue
-        scored = pd.concat(
-            [judgement.score(runs.read_predictions(run), "validation") for run in folders],
-            ignore_index=True,
-        )
-        record = runs.read_record(folders[0])
-        row = {
-            "title": variant.title,
-            "parameters": record["trainable_parameters"],
-            "epochs": record["epochs_done"],
-            "seed": record["config"]["seed"],
-            "device": " + ".join(record["devices"]),
-            "pages": len(scored),
-            "log_loss": _log_loss(scored),
-        }
-        rows.append(row | judgement.figures_in_a_row(scored))
+    folders = {
+        name: runs.finished_runs(config_of(name, FOLDS[0], results).table_path) for name in VARIANTS
+    }
+    finished = {name: of_folds for name, of_folds in folders.items() if len(of_folds) == len(FOLDS)}
+    rows = [_row(VARIANTS[name].title, [of_folds]) for name, of_folds in finished.items()]
+    if finished.keys() >= set(SEEDS):
+        title = f"mean probability of the {len(SEEDS)} seeds"
+        rows.insert(len(SEEDS), _row(title, [finished[name] for name in SEEDS]))
     return pd.DataFrame(rows)
+
+
+def _row(title, members):
+    """A row of the table: of one variant, or of the mean of several.
+
+    Args:
+        title: what is changed.
+        members: for each variant its run folders, one a fold.
+    """
+    scored = pd.concat(
+        [judgement.ensemble(list(map(_scored, of_fold))) for of_fold in zip(*members, strict=True)],
+        ignore_index=True,
+    )
+    records = [runs.read_record(of_folds[0]) for of_folds in members]
+    return {
+        "title": title,
+        "parameters": sum(record["trainable_parameters"] for record in records),
+        "epochs": records[0]["epochs_done"],
+        "seed": records[0]["config"]["seed"],
+        "device": " + ".join(records[0]["devices"]),
+        "pages": len(scored),
+        "log_loss": _log_loss(scored),
+    } | judgement.figures_in_a_row(scored)
+
+
+def _scored(run):
+    return judgement.score(runs.read_predictions(run), "validation")
 
 
 def _log_loss(scored):
@@ -165,7 +186,7 @@ def table_markdown(table):
         f"{markdown(shown)}\n"
         f"Data: khan2021. Protocol: clean, the {first['pages']} validation pages of folds "
         f"{' and '.join(map(str, FOLDS))}, those of both twice; no test page was predicted. Each "
-        f"row changes one thing of the first. Seed {first['seed']}, {first['device']}. The weights "
+        f"row changes one thing of the first: seed {first['seed']}, {first['device']}. The weights "
         f"of the epoch of least log loss count, which the same pages choose, so all figures are a "
         f"little too good, and alike so. In brackets: 95 % intervals, bootstrap over exams. "
         f"Computed from each run's {runs.PREDICTIONS}.\n"

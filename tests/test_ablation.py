@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
@@ -107,6 +108,29 @@ def test_table_has_every_variant_that_is_finished(config, small, monkeypatch, ca
         both["label"].map(CLASSES.index), softmax(logits, axis=1), labels=range(len(CLASSES))
     )
     assert row["log_loss"] == pytest.approx(expected)
+
+
+def test_the_mean_of_the_seeds_is_that_of_their_probabilities():
+    table = ablation.ablation_table(ROOT / "results" / "ablation").set_index("title")
+    by_fold = []
+    for fold in ablation.FOLDS:
+        members = [
+            runs.read_predictions(
+                ablation.config_of(name, fold, ROOT / "results" / "ablation").run_path
+            )
+            for name in ablation.SEEDS
+        ]
+        logits = members[0].filter(like=LOGIT).columns
+        shares = sum(softmax(member[logits], axis=1) for member in members) / len(members)
+        by_fold.append(np.take_along_axis(shares, _places(members[0])[:, None], axis=1))
+    expected = -np.log(np.concatenate(by_fold)).mean()
+    row = table.loc["mean probability of the 3 seeds"]
+    assert row["log_loss"] == pytest.approx(expected)
+    assert row["parameters"] == 3 * table.loc["Lead attention", "parameters"]
+
+
+def _places(predictions):
+    return predictions["label"].map(CLASSES.index).to_numpy()
 
 
 def test_the_committed_table_follows_from_the_committed_predictions():
