@@ -9,7 +9,7 @@ import pytest
 from ecg_lib.data.catalogue import published_files
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.splits import PROTOCOLS
-from ecg_lib.experiment import audit, benchmark, naive, runs, tables
+from ecg_lib.experiment import audit, benchmark, judgement, naive, runs, tables
 from ecg_lib.experiment.inputs import open_inputs
 
 
@@ -240,10 +240,18 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
     naive_runs = [f"{name}-s1" for name in naive.NAIVE]
     assert list(by_folds) == ["0 to 4", "0"]
     assert by_folds["0 to 4"] == naive_runs
-    assert by_folds["0"] == ["cnn_2d-s1", "cnn_2d-s2", "hybrid-s1", *naive_runs, "ensemble"]
+    trained = ["cnn_2d-s1", "cnn_2d-s2", "hybrid-s1"]
+    assert by_folds["0"] == [*trained, *naive_runs, "cnn_2d-s1+2", "ensemble"]
     of_fold = table[table["folds"] == "0"].set_index("run")
     assert of_fold.loc["cnn_2d-s1", "accuracy"] == of_fold.loc["layout_only-s1", "accuracy"]
     assert (of_fold["pages"] == 20).all()
+    mean = of_fold.loc["cnn_2d-s1+2"]
+    assert (mean["model"], mean["seed"]) == ("CNN 2D, mean of 2 seeds", "1+2")
+    assert mean["minutes"] == pytest.approx(of_fold.loc[trained[:2], "minutes"].sum())
+    of_seeds = [
+        judgement.score(runs.read_predictions(tmp_path / f"{seed}-f0")) for seed in trained[:2]
+    ]
+    assert mean["brier"] == judgement.brier_score(judgement.ensemble(of_seeds))
     assert "ensemble" in benchmark.report(tmp_path)[0]
     pairs = benchmark.comparison_table(tmp_path).query("folds == '0'")
     assert set(pairs["model"]) | set(pairs["other"]) == {*by_folds["0"]} - {"cnn_2d-s2"}

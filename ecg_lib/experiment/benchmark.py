@@ -2,7 +2,8 @@
 
 A model's folds are pooled: over them, each page is tested once. Models with different numbers of
 folds cannot be compared row by row, so the table has a part for each set of folds, and in it all
-models that have them. Everything is computed from the committed predictions.
+models that have them. A model with several seeds has a row for their mean probability as well.
+Everything is computed from the committed predictions.
 """
 
 import re
@@ -38,9 +39,10 @@ def benchmark_table(folder):
 
     Returns:
         DataFrame with a row a model and set of folds: folds, model, run (its name without the
-        fold), epochs (a fold), seed, device, minutes, pages; each figure of `judgement.figures`
-        with its `_low` and `_high`; ece and brier, and the same after temperature scaling as
-        `ece_calibrated` and `brier_calibrated`. Rows of the same folds are on the same pages.
+        fold), epochs (a fold), seed (or several, such as "1+2"), device, minutes, pages; each
+        figure of `judgement.figures` with its `_low` and `_high`; ece and brier, and the same
+        after temperature scaling as `ece_calibrated` and `brier_calibrated`. Rows of the same
+        folds are on the same pages.
     """
     members = _runs_by_model(folder)
     return pd.DataFrame(
@@ -55,7 +57,7 @@ def benchmark_table(folder):
 def comparison_table(folder):
     """Exact McNemar tests between all models, a part for each set of folds.
 
-    Of a model that was trained with several seeds, the first is compared.
+    Of a model that was trained with several seeds, the first is compared, and their mean.
 
     Returns:
         DataFrame with the columns of `judgement.compare`, and folds; Holm's correction is over
@@ -157,11 +159,40 @@ def _parts(members):
             for name, of_fold in members.items()
             if set(folds) <= set(of_fold)
         }
+        models |= {
+            _mean_of(seeds): judgement.ensemble([models[name] for name in seeds])
+            for seeds in _several_seeds(models)
+        }
         joined = [models[name] for name in _ensemble_members(members) if name in models]
         if len(joined) > 1:
             models[ENSEMBLE] = judgement.ensemble(joined)
         parts.append((folds, models))
     return parts
+
+
+def _several_seeds(names):
+    """Lists of the names that differ by their seeds alone, where there are several."""
+    found = {}
+    for name in names:
+        base, _, seed = name.rpartition("-s")
+        found.setdefault(base, {})[int(seed)] = name
+    return [
+        [of_seed[seed] for seed in sorted(of_seed)]
+        for of_seed in found.values()
+        if len(of_seed) > 1
+    ]
+
+
+def _mean_of(seeds):
+    """The name of their mean: "cnn_2d-s1+2" of "cnn_2d-s1" and "cnn_2d-s2"."""
+    first, *others = seeds
+    return "+".join([first, *(name.rpartition("-s")[2] for name in others)])
+
+
+def _members_of(name):
+    """The names that `_mean_of` made one of; of any other name itself alone."""
+    base, _, seeds = name.rpartition("-s")
+    return [f"{base}-s{seed}" for seed in seeds.split("+")]
 
 
 def _one_seed_each(models):
@@ -188,13 +219,15 @@ def _record(of_fold):
 def _describe(name, members, folds):
     if name == ENSEMBLE:
         return {"model": "Ensemble (mean probability)", "run": ENSEMBLE}
-    records = [runs.read_record(members[name][fold]) for fold in folds]
+    seeds = _members_of(name)
+    records = [runs.read_record(members[seed][fold]) for seed in seeds for fold in folds]
     config = records[0]["config"]
+    mean = [f"mean of {len(seeds)} seeds"] if len(seeds) > 1 else []
     return {
-        "model": ", ".join([runs.MODEL_NAMES[config["model"]], *_variant(config)]),
+        "model": ", ".join([runs.MODEL_NAMES[config["model"]], *_variant(config), *mean]),
         "run": name,
         "epochs": max(record["epochs_done"] for record in records),
-        "seed": config["seed"],
+        "seed": name.rpartition("-s")[2],
         "device": " + ".join(sorted({name for record in records for name in record["devices"]})),
         "minutes": sum(record["wall_seconds"] for record in records) / 60,
     }
@@ -226,7 +259,7 @@ def _table_markdown(folder, table):
         {
             "folds": table["folds"],
             "model": table["model"],
-            "seed": _whole(table["seed"]),
+            "seed": table["seed"],
             "epochs": _whole(table["epochs"]),
             "pages": table["pages"].map("{:,}".format),
             **{
@@ -258,7 +291,7 @@ def _caption(folder):
 
 def _classes_markdown(table):
     names = [name for name in CLASS_NAMES if f"sensitivity_{name}" in table]
-    shown = {"folds": table["folds"], "model": table["model"], "seed": _whole(table["seed"])}
+    shown = {"folds": table["folds"], "model": table["model"], "seed": table["seed"]}
     for name in names:
         shown[CLASS_NAMES[name]] = [
             f"{row[f'sensitivity_{name}']:.2f} ({row[f'sensitivity_{name}_low']:.2f} to "
