@@ -21,6 +21,7 @@ import keras
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from keras import ops
 from not_ecgs import pictures
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
@@ -29,6 +30,7 @@ from ecg_lib.data.prepared import prepare
 from ecg_lib.data.splits import split_pages
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import crop_options
+from ecg_lib.experiment.explain import networks_of
 from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import load
 from ecg_lib.pages.detect import PageRefused, detect
@@ -115,7 +117,11 @@ class Measures:
     """How foreign crops are to a network, by four measures; each grows with the foreignness."""
 
     def __init__(self, model, train_crops, predictions):
-        self.model = keras.Model(model.input, [model.get_layer("logits").input, model.output])
+        features = [
+            keras.Model(network.input, network.get_layer("logits").input)(model.input)
+            for network in networks_of(model)
+        ]
+        self.model = keras.Model(model.input, [ops.concatenate(features, axis=1), model.output])
         self.familiarity = familiarity(predictions)
         self.temperature = temperature_of(predictions)
         self.train_features, _ = self.model.predict(train_crops, verbose=0)

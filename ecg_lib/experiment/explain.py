@@ -243,7 +243,7 @@ def attention_maps(model, crops):
     Raises:
         InputError: if the model has no such maps.
     """
-    return np.mean([_attention_maps(network, crops) for network in _networks(model)], axis=0)
+    return np.mean([_attention_maps(network, crops) for network in networks_of(model)], axis=0)
 
 
 def _attention_maps(network, crops):
@@ -276,7 +276,7 @@ def attention_between_leads(model, crops):
     """
     if not looks_between_leads(model):
         raise InputError(f"{model.name} has no attention between leads: expected a lead_attention")
-    return np.mean([_attention_scores(network, crops) for network in _networks(model)], axis=0)
+    return np.mean([_attention_scores(network, crops) for network in networks_of(model)], axis=0)
 
 
 def _attention_scores(network, crops):
@@ -289,11 +289,11 @@ def _attention_scores(network, crops):
 def looks_between_leads(model):
     """Whether a model's layer `attention` is one between leads, or an ensemble's networks have
     such layers."""
-    layers = [layer for network in _networks(model) for layer in network.layers]
+    layers = [layer for network in networks_of(model) for layer in network.layers]
     return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in layers)
 
 
-def _networks(model):
+def networks_of(model):
     """The networks of an ensemble; of any other model itself alone."""
     return [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
 

@@ -3,7 +3,8 @@
 A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>/` holds
 
     run.json          the record: config, versions, devices, hashes, parameters, epochs, metrics
-    history.csv       a row an epoch: loss, accuracy, their validation values, seconds
+    history.csv       a row an epoch: loss, accuracy, their validation values, seconds; an ensemble,
+                      which is not trained, has none
     predictions.csv   a row a scored file: file, page_id, group, split, label, one logit a class
     model.keras       the weights, never committed
     backup/           only until it is finished: see `ecg_lib.experiment.checkpoints`
