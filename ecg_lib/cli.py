@@ -149,8 +149,9 @@ def _add_ensemble(commands):
     ensemble = commands.add_parser(
         "ensemble",
         help="make one network of several finished runs",
-        description="Make one network of several finished runs of the same pages and the same "
-        "split: it answers with their mean probability, and nothing is trained.",
+        description="Make one network of several finished runs that differ by their seed alone: it "
+        "answers with their mean probability, and nothing is trained. Under the protocol plain the "
+        "seed draws the split as well, so that such runs do not go together.",
     )
     ensemble.add_argument("members", nargs="+", type=Path, metavar="RUN", help="a run folder")
     ensemble.add_argument(

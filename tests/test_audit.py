@@ -257,6 +257,16 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
     assert set(pairs["model"]) | set(pairs["other"]) == {*by_folds["0"]} - {"cnn_2d-s2"}
 
 
+def test_an_ensemble_has_a_row_under_whatever_name(benchmark_folder, tmp_path):
+    run = shutil.copytree(next(benchmark_folder.glob("majority-s1-f0")), tmp_path / "my_own")
+    record = runs.read_record(run) | {"members": [{"seed": 1}, {"seed": 2}]}
+    record["config"]["model"] = "cnn_2d"
+    runs._write_json(run / runs.RECORD, record)
+    (row,) = benchmark.benchmark_table(tmp_path).to_dict("records")
+    assert (row["run"], row["model"]) == ("my_own", "CNN 2D, mean of 2 seeds")
+    assert row["seed"] == "1+2"
+
+
 def test_an_audit_is_written_and_naive_runs_are_written_once(configure):
     config = configure()
     text = audit.write_audit(config)

@@ -142,6 +142,11 @@ def test_one_member_or_the_same_twice_is_refused(members, tmp_path, capsys):
         assert "expected two or more" in refusal(capsys, tmp_path / "new", *chosen)
 
 
+def test_an_ensemble_is_no_member(members, ensemble, tmp_path, capsys):
+    line = refusal(capsys, tmp_path / "new", members[1], ensemble)
+    assert f"{ensemble} is an ensemble already" in line
+
+
 def test_a_run_is_not_written_over(members, capsys):
     before = runs.sha256(members[0] / runs.RECORD)
     assert "holds a run already" in refusal(capsys, members[0], *members)

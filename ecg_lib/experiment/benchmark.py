@@ -174,8 +174,9 @@ def _several_seeds(names):
     """Lists of the names that differ by their seeds alone, where there are several."""
     found = {}
     for name in names:
-        base, _, seed = name.rpartition("-s")
-        found.setdefault(base, {})[int(seed)] = name
+        if match := re.fullmatch(r"(.+)-s(\d+)", name):
+            base, seed = match.groups()
+            found.setdefault(base, {})[int(seed)] = name
     return [
         [of_seed[seed] for seed in sorted(of_seed)]
         for of_seed in found.values()
@@ -190,7 +191,7 @@ def _mean_of(seeds):
 
 
 def _members_of(name):
-    """The names that `_mean_of` made one of; of any other name itself alone."""
+    """The names that `_mean_of` made one of."""
     base, _, seeds = name.rpartition("-s")
     return [f"{base}-s{seed}" for seed in seeds.split("+")]
 
@@ -219,15 +220,16 @@ def _record(of_fold):
 def _describe(name, members, folds):
     if name == ENSEMBLE:
         return {"model": "Ensemble (mean probability)", "run": ENSEMBLE}
-    seeds = _members_of(name)
-    records = [runs.read_record(members[seed][fold]) for seed in seeds for fold in folds]
+    joined = [name] if name in members else _members_of(name)
+    records = [runs.read_record(members[member][fold]) for member in joined for fold in folds]
     config = records[0]["config"]
+    seeds = [seed for member in joined for seed in runs.seeds_of(_record(members[member]))]
     mean = [f"mean of {len(seeds)} seeds"] if len(seeds) > 1 else []
     return {
         "model": ", ".join([runs.MODEL_NAMES[config["model"]], *_variant(config), *mean]),
         "run": name,
         "epochs": max(record["epochs_done"] for record in records),
-        "seed": name.rpartition("-s")[2],
+        "seed": "+".join(map(str, seeds)),
         "device": " + ".join(sorted({name for record in records for name in record["devices"]})),
         "minutes": sum(record["wall_seconds"] for record in records) / 60,
     }

@@ -64,13 +64,15 @@ def _check_they_go_together(members, records):
         {"pages": record["data_hash"], "split": record["split_hash"]} | record["config"]
         for record in records
     ]
-    for member, identity in zip(members, identities, strict=True):
+    for member, record, identity in zip(members, records, identities, strict=True):
         for name, value in identity.items():
             if name != "seed" and value != identities[0][name]:
                 raise InputError(
                     f"{member} differs from {members[0]} in {name}, {value} and "
                     f"{identities[0][name]}: expected runs that differ by their seed alone"
                 )
+        if "members" in record:
+            raise InputError(f"{member} is an ensemble already: expected runs of one network each")
     seeds = [identity["seed"] for identity in identities]
     if len(set(seeds)) < max(2, len(seeds)):
         raise InputError(
