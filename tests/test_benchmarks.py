@@ -156,7 +156,7 @@ def test_one_command_measures_and_writes_parts(few, tmp_path, monkeypatch, capsy
     assert pipeline.loc["input alone, cnn_2d", "at_most"] == 0.03
     assert pipeline.loc["start: python", "median"] > 0
     costs = pd.read_csv(tmp_path / "cost.csv").set_index("what")
-    assert costs.loc["step: 1 x Lead attention / CNN 2D", "at_most"] == 0.05
+    assert costs.loc["step: 3 x Lead attention / CNN 2D", "at_most"] == 0.05
     assert costs.loc["ONNX: one more page, one core", "at_most"] == 25
     assert costs.loc["weights", "median"] < costs.loc["weights", "at_most"] == 4
     told = Path(tmp_path, "speed.md").read_text()
