@@ -60,20 +60,22 @@ def make_ensemble(members, folder):
 
 def _check_they_go_together(members, records):
     """Refuse members that are fewer than two, or that differ by more than their seed."""
-    identities = [
-        {"pages": record["data_hash"], "split": record["split_hash"]} | record["config"]
-        for record in records
-    ]
-    for member, record, identity in zip(members, records, identities, strict=True):
-        for name, value in identity.items():
-            if name != "seed" and value != identities[0][name]:
+    first = records[0]
+    for member, record in zip(members, records, strict=True):
+        for name, value in record["config"].items():
+            if name != "seed" and value != first["config"][name]:
                 raise InputError(
                     f"{member} differs from {members[0]} in {name}, {value} and "
-                    f"{identities[0][name]}: expected runs that differ by their seed alone"
+                    f"{first['config'][name]}: expected runs that differ by their seed alone"
                 )
+        if any(record[name] != first[name] for name in ("data_hash", "split_hash")):
+            raise InputError(
+                f"{member} was not trained and tested on the same pages as {members[0]}: expected "
+                f"runs of one split, which the protocol plain draws anew for each seed"
+            )
         if "members" in record:
             raise InputError(f"{member} is an ensemble already: expected runs of one network each")
-    seeds = [identity["seed"] for identity in identities]
+    seeds = [record["config"]["seed"] for record in records]
     if len(set(seeds)) < max(2, len(seeds)):
         raise InputError(
             f"the members have the seeds {', '.join(map(str, seeds))}: expected two or more, each "
