@@ -224,9 +224,9 @@ def _describe(name, members, folds):
     records = [runs.read_record(members[member][fold]) for member in joined for fold in folds]
     config = records[0]["config"]
     seeds = [seed for member in joined for seed in runs.seeds_of(_record(members[member]))]
-    mean = [f"mean of {len(seeds)} seeds"] if len(seeds) > 1 else []
+    words = [runs.MODEL_NAMES[config["model"]], *_variant(config), *runs.mean_in_words(seeds)]
     return {
-        "model": ", ".join([runs.MODEL_NAMES[config["model"]], *_variant(config), *mean]),
+        "model": ", ".join(words),
         "run": name,
         "epochs": max(record["epochs_done"] for record in records),
         "seed": "+".join(map(str, seeds)),

@@ -166,9 +166,12 @@ def seeds_of(record):
 
 def network_name(record):
     """What a run's network is called in text."""
-    seeds = seeds_of(record)
-    mean = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
-    return MODEL_NAMES[record["config"]["model"]] + mean
+    return ", ".join([MODEL_NAMES[record["config"]["model"]], *mean_in_words(seeds_of(record))])
+
+
+def mean_in_words(seeds):
+    """What is said after a network's name, as a list: nothing of one seed."""
+    return [f"mean of {len(seeds)} seeds"] if len(seeds) > 1 else []
 
 
 def describe(folder):
