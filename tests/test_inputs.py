@@ -1,5 +1,7 @@
 """What a run works on: pages, splits, identity."""
 
+import json
+
 import pandas as pd
 
 from ecg_lib.data.classes import CLASSES
@@ -25,6 +27,19 @@ def test_counts_are_of_the_classes_that_are_there(configure):
     assert list(counts.index) == ["normal", "covid_19"]
     assert counts["train"].tolist() == [5, 5]
     assert counts[["validation", "test"]].to_numpy().sum() == 0
+
+
+def test_layouts_are_those_of_the_training_pages(configure, prepared_set, pages_folder):
+    inputs = open_inputs(configure())
+    train = prepared_set.pages[inputs.splits == "train"]
+    drawn = [
+        json.loads((pages_folder / file).with_suffix(".json").read_text()) for file in train["file"]
+    ]
+    for layout, of_classes in inputs.layouts.items():
+        for name, number in of_classes.items():
+            truth = {"class": name, "layout": layout}
+            assert number == sum(truth.items() <= page.items() for page in drawn)
+    assert sum(map(sum, map(dict.values, inputs.layouts.values()))) == len(drawn)
 
 
 def test_identity_tells_runs_apart(configure, configure_in, tmp_path):

@@ -15,7 +15,7 @@ from scipy.special import softmax
 
 import ecg_lib
 from ecg_lib import cli
-from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.classes import CLASSES, DISPLAY_NAMES
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.evaluation import LOGIT
@@ -94,6 +94,45 @@ def test_a_page_unlike_any_other_is_refused(predictor, page, monkeypatch):
     assert refused.label is refused.confidence is refused.probabilities is None
     assert refused.strangeness == pytest.approx(answer.strangeness)
     assert refused.detection.boxes == answer.detection.boxes
+
+
+@pytest.mark.parametrize(
+    ("seen", "caution"),
+    [
+        (dict.fromkeys(CLASSES, 1), None),
+        ({}, "the network was trained on no page of the layout"),
+        ({"covid_19": 1200, "normal": 0, "history_of_mi": 1}, "of the 1,201 "),
+    ],
+)
+def test_what_the_layout_may_have_told_is_said(predictor, page, monkeypatch, seen, caution):
+    layout = predictor.answer(page).detection.layout
+    layouts = {layout: seen} if seen else {}
+    monkeypatch.setattr(predictor, "record", predictor.record | {"layouts": layouts})
+    answer = predictor.answer(page)
+    assert answer.refusal is None
+    if caution is None:
+        assert answer.caution is None
+        assert "caution" not in predict.describe(answer)
+    else:
+        assert answer.caution.startswith(caution)
+        assert layout in answer.caution
+        assert predict.describe(answer).endswith(f"; caution: {answer.caution}")
+    if seen and caution:
+        for name in CLASSES:
+            assert (DISPLAY_NAMES[name] in answer.caution) == (not seen.get(name))
+
+
+def test_an_older_record_gives_no_caution(predictor, page, monkeypatch):
+    older = {name: value for name, value in predictor.record.items() if name != "layouts"}
+    monkeypatch.setattr(predictor, "record", older)
+    assert predictor.answer(page).caution is None
+
+
+def test_the_committed_network_says_that_only_covid_pages_were_landscape(drawn, tmp_path):
+    page = tmp_path / "page.png"
+    Image.fromarray(drawn["landscape_3x4_with_rhythm"][0]).save(page)
+    caution = predict.Predictor().answer(page).caution
+    assert all((DISPLAY_NAMES[name] in caution) == (name != "covid_19") for name in CLASSES)
 
 
 def test_a_page_that_cannot_be_read_is_refused(predictor, mixed):

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.serving.card import DISCLAIMER, measure
 from ecg_lib.serving.predict import Predictor
-from ecg_lib.serving.report import open_report
+from ecg_lib.serving.report import open_report, section
 
 NAME = "<b>&$x$'.jpg"
 
@@ -97,3 +98,10 @@ def test_it_says_the_answer_the_refusal_and_the_limits(page, answers, finished_r
     assert measured.summary in text
     assert measured.class_table["sensitivity"].iloc[0] in text
     assert text.count(DISCLAIMER) == 2
+
+
+def test_a_caution_is_shown_with_the_answer(answers, predictor):
+    answered, _ = answers
+    cautioned = section(replace(answered, caution="no <page> was"), predictor)
+    assert "Caution: no <page> was." in Parts(cautioned).text
+    assert "Caution" not in section(replace(answered, caution=None), predictor)

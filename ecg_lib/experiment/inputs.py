@@ -33,6 +33,12 @@ class Inputs:
         counts = pd.crosstab(pages["class"], self.splits.rename("split"))
         return counts.reindex(index=classes, columns=SPLITS, fill_value=0)
 
+    @property
+    def layouts(self):
+        """The number of training files of each layout, by class: a dict of dicts."""
+        train = self.prepared.pages[self.splits == "train"]
+        return pd.crosstab(train["layout"], train["class"]).to_dict("index")
+
 
 def open_inputs(config):
     """Prepare and split the pages of a `RunConfig`; the default pages are drawn if missing.

@@ -2,7 +2,8 @@
 
 A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>/` holds
 
-    run.json          the record: config, versions, devices, hashes, parameters, epochs, metrics
+    run.json          the record: config, versions, devices, hashes, parameters, epochs, metrics,
+                      and layouts, the training pages of each layout by class
     history.csv       a row an epoch: loss, accuracy, their validation values, seconds; an ensemble,
                       which is not trained, has none
     predictions.csv   a row a scored file: file, page_id, group, split, label, one logit a class

@@ -96,6 +96,7 @@ def _judge(inputs, fitted, rows, classes, folder):
             "parameters": model.count_params(),
             "trainable_parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
             "pages": {name: len(of_split) for name, of_split in rows.items()},
+            "layouts": inputs.layouts,
             "metrics": metrics(
                 runs.read_predictions(folder), inputs.identity["config"]["protocol"]
             ),

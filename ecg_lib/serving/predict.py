@@ -3,6 +3,8 @@
 A page is read as training pages are, so it is refused where its leads cannot be found; and it is
 refused where it looks like nothing that the network was trained on (`ecg_lib.serving.familiarity`).
 Probabilities are temperature scaled, with the temperature fitted on the run's validation pages.
+Where the layout tells of the class by itself, a caution goes with the answer: of a layout that came
+with one class alone in training, a network learns the layout and says that class, whatever the ECG.
 """
 
 import csv
@@ -50,6 +52,8 @@ class Answer:
         crops: uint8 `(13, height, width)`, what the network sees, or None as before.
         strangeness: how far the page is from what the network knows, see `Familiarity`; or None.
         probabilities: calibrated probability of each class by its name, or None without an answer.
+        caution: the sentence that says which classes the network never saw in the page's layout,
+            or None: there are none, the run's record is older, or there is no answer.
     """
 
     file: Path
@@ -58,6 +62,7 @@ class Answer:
     crops: np.ndarray | None = None
     strangeness: float | None = None
     probabilities: dict[str, float] | None = None
+    caution: str | None = None
 
     @property
     def label(self):
@@ -119,7 +124,7 @@ class Predictor:
             return Answer(file, str(error))
         logits = self.logits(crops[np.newaxis])
         (strangeness,) = self.familiarity.strangeness(logits).tolist()
-        refusal = probabilities = None
+        refusal = probabilities = caution = None
         if strangeness > self.familiarity.limit:
             refusal = (
                 f"{file} looks like nothing that the network was trained on: its strangeness is "
@@ -128,7 +133,8 @@ class Predictor:
         else:
             shares = softmax(logits[0].astype(float) / self.temperature)
             probabilities = dict(zip(self.record["classes"], shares.tolist(), strict=True))
-        return Answer(file, refusal, found, crops, strangeness, probabilities)
+            caution = _caution(self.record, found.layout)
+        return Answer(file, refusal, found, crops, strangeness, probabilities, caution)
 
 
 def predict(pages, model=None, onnx=False):
@@ -194,6 +200,7 @@ def describe(answer):
         f"{answer.file}: {label} {confidence:.2f} ("
         + ", ".join(f"{name} {share:.2f}" for name, share in others)
         + f"); {found.layout}, 13 leads found, read with confidence {found.confidence:.2f}"
+        + (f"; caution: {answer.caution}" if answer.caution else "")
     )
 
 
@@ -202,10 +209,11 @@ def as_record(answer):
 
     Returns:
         dict with file; answered; refusal (None if answered); label, confidence and probabilities
-        (by class, 0 to 1; None if not answered); strangeness, layout, rhythm_lead,
-        reading_confidence (0 to 1, how well the page fits its layout), boxes (by crop: left, top,
-        right, bottom, in pixels of the rectified page) and homography (3x3, from those pixels to
-        the file's; the identity for a flat page), all None if the page cannot be read.
+        (by class, 0 to 1; None if not answered); caution (None if there is none); strangeness,
+        layout, rhythm_lead, reading_confidence (0 to 1, how well the page fits its layout), boxes
+        (by crop: left, top, right, bottom, in pixels of the rectified page) and homography (3x3,
+        from those pixels to the file's; the identity for a flat page), all None if the page cannot
+        be read.
     """
     found = answer.detection
     return {
@@ -215,6 +223,7 @@ def as_record(answer):
         "label": answer.label,
         "confidence": answer.confidence,
         "probabilities": answer.probabilities,
+        "caution": answer.caution,
         "strangeness": answer.strangeness,
         "layout": found and found.layout,
         "rhythm_lead": found and found.rhythm_lead,
@@ -259,6 +268,22 @@ def open_table(path, classes):
             file.flush()
 
         yield add
+
+
+def _caution(record, layout):
+    """What the layout may have told the network; None where it saw every class in it."""
+    if "layouts" not in record:
+        return None
+    seen = record["layouts"].get(layout, {})
+    missing = [DISPLAY_NAMES[name] for name in record["classes"] if not seen.get(name)]
+    if not seen:
+        return f"the network was trained on no page of the layout {layout}"
+    if missing:
+        return (
+            f"of the {sum(seen.values()):,} {layout} pages that the network was trained on, none "
+            f"was {' or '.join(missing)}, so the layout alone may have decided"
+        )
+    return None
 
 
 def _default_run():

@@ -89,6 +89,8 @@ def section(answer, predictor):
         parts.append(f'<p class="refused">No answer: {escape(answer.refusal)}.</p>')
     else:
         parts.append(_probabilities(answer))
+        if answer.caution is not None:
+            parts.append(f'<p class="notice">Caution: {escape(answer.caution)}.</p>')
     if answer.detection is not None:
         luma = rectify(read_luma(answer.file), answer.detection)
         parts.append(_what_was_seen(answer, luma))
