@@ -73,7 +73,7 @@ def comparison_table(folder):
 def scored_models(folder):
     """`{title: scored pages}` of all models of a folder of runs, as `judgement.score` has them."""
     return {
-        f"{name}, folds {_range(folds)}": scored
+        f"{name}, {_in_words(_range(folds))}": scored
         for folds, models in _parts(_runs_by_model(folder))
         for name, scored in models.items()
     }
@@ -100,8 +100,7 @@ def side_by_side(folder):
         # The first row of a model is that of its most folds and its first seed.
         table = table[table["run"] != ENSEMBLE].drop_duplicates("model").set_index("model")
         part = table["folds"] != _range(range(PROTOCOLS[protocol].folds))
-        named = table["folds"].map(lambda folds: f", fold{'s' * (len(folds) > 1)} {folds}")
-        folds = named.where(part, "")
+        folds = (", " + table["folds"].map(_in_words)).where(part, "")
         columns[f"{protocol}: accuracy"] = judgement.intervals_in_a_table(table, "accuracy") + folds
         columns[f"{protocol}: macro F1"] = judgement.intervals_in_a_table(table, "macro_f1") + folds
     rows = pd.DataFrame(columns).reindex(
@@ -331,3 +330,8 @@ def _range(folds):
     if len(folds) > 1 and np.all(np.diff(folds) == 1):
         return f"{folds[0]} to {folds[-1]}"
     return ", ".join(map(str, folds))
+
+
+def _in_words(folds):
+    """Such as "folds 0 to 4" or "fold 0", of what `_range` gave."""
+    return f"fold{'s' * (len(folds) > 1)} {folds}"
