@@ -312,12 +312,17 @@ def _refusal_text(measured):
     if not path.is_file():
         return text
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    energy = (
+        " Energy, which is the same for every page of a mean of several networks, notices nothing."
+        if "members" in measured.record
+        else ""
+    )
     return f"""\
 {text}
 What is let through, as a share: by reading alone ("read"; empty where the crops are of no page), by
 each of four measures alone, on crops cut where a page has its leads, and by reading and the spread
 of logits together ("both"). The other measures are there for comparison, each at the limit that
-keeps {round(100 * KEPT)} % of the validation pages.
+keeps {round(100 * KEPT)} % of the validation pages.{energy}
 
 {markdown(table)}"""
 
