@@ -12,6 +12,7 @@ import pytest
 
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import RunConfig
+from ecg_lib.experiment.explain import open_question
 from ecg_lib.experiment.notebooks import parameters_of, run_notebook
 from ecg_lib.models import build
 
@@ -83,11 +84,17 @@ def test_the_training_notebook_has_every_parameter():
     assert list(parameters) == [field.name for field in fields(RunConfig)]
 
 
-def test_the_explaining_notebook_asks_the_committed_model_about_a_page_that_can_be_drawn():
+def test_the_explaining_notebook_asks_the_committed_model_about_a_page_that_is_drawn(
+    pages_folder, tmp_path, monkeypatch
+):
     parameters = parameters_of(EXPLAIN)
     assert list(parameters) == ["run", "page"]
-    assert (FOLDER.parent / parameters["run"] / runs.MODEL).is_file()
-    assert Path(parameters["page"]).is_relative_to(RunConfig.data)
+    # The set with fewer pages than the page's number: drawing them all would take longer.
+    shutil.copytree(pages_folder, tmp_path / RunConfig.data)
+    assert not (tmp_path / parameters["page"]).exists()
+    monkeypatch.chdir(tmp_path)
+    question = open_question(FOLDER.parent / parameters["run"], parameters["page"])
+    assert question.crops.shape == (13, 64, 64)
 
 
 @pytest.fixture(scope="module")

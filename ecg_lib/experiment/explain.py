@@ -7,6 +7,7 @@ crops explains the answer is put to the test by `deletion_table`.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import cv2
@@ -21,7 +22,7 @@ from ecg_lib.data.prepared import crop_names, published_boxes
 from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import RunConfig, crop_options, project_path
+from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS, RunConfig, crop_options, project_path
 from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import load
 from ecg_lib.pages.detect import detect, rectify
@@ -119,9 +120,11 @@ def open_question(run, page):
 
 
 def _draw_if_missing(page):
+    """Draw the default synthetic set as far as the page's number, if the page is one of it."""
     folder = project_path(RunConfig.data)
-    if not page.exists() and page.is_relative_to(folder):
-        draw_set(folder, pages_per_class=1)
+    number = re.search(r"_(\d{4})\.jpg$", page.name)
+    if number and page.is_relative_to(folder) and not page.exists():
+        draw_set(folder, min(int(number[1]), DEMO_PAGES_PER_CLASS))
 
 
 def _published_boxes(page):
