@@ -1,6 +1,8 @@
 """Which files are pages, of which class, and what is known of the published ones."""
 
+import errno
 import json
+import os
 import shutil
 from collections import Counter
 from importlib import resources
@@ -83,6 +85,42 @@ def test_every_other_file_is_a_page_or_listed_with_its_reason(tmp_path):
     assert "no folder with a known class" in reasons["c.png"] == reasons["elsewhere/b.png"]
     assert "empty" in reasons["normal/empty.jpg"]
     assert ".jpg" in reasons["normal/report.pdf"]
+
+
+def test_linked_folders_are_gone_into_but_never_round_and_round(tmp_path):
+    write_page(tmp_path / "elsewhere" / "mi" / "b.png")
+    folder = tmp_path / "pages"
+    write_page(folder / "normal" / "a.png")
+    (folder / "mi").symlink_to(tmp_path / "elsewhere" / "mi")
+    (folder / "normal" / "self").symlink_to(folder / "normal")
+    (folder / "normal" / "other").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "back").symlink_to(folder / "normal")
+    (tmp_path / "elsewhere" / "top").symlink_to(tmp_path)
+    pages, bad = find_pages(folder)
+    assert list(pages["file"]) == ["mi/b.png", "normal/a.png", "normal/other/mi/b.png"]
+    assert bad.empty
+
+
+def test_links_that_lead_nowhere_and_closed_folders_are_listed(tmp_path, monkeypatch):
+    write_page(tmp_path / "normal" / "a.png")
+    (tmp_path / "normal" / "b.png").symlink_to(tmp_path / "missing.png")
+    (tmp_path / "mi").symlink_to(tmp_path / "missing")
+    (tmp_path / "hb").mkdir()
+
+    def scandir(path, scan=os.scandir):
+        # The tests may run as a user to whom no folder is closed.
+        if path == str(tmp_path / "hb"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    pages, bad = find_pages(tmp_path)
+    assert list(pages["file"]) == ["normal/a.png"]
+    assert dict(zip(bad["file"], bad["reason"], strict=True)) == {
+        "hb": "the folder cannot be opened",
+        "mi": "a link that leads to no file",
+        "normal/b.png": "a link that leads to no file",
+    }
 
 
 def refusal(folder):

@@ -1,6 +1,7 @@
 """Find the pages in a folder tree and say what each of them is."""
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib import resources
@@ -83,11 +84,13 @@ def page_files(folder):
     """The files of a folder tree that are meant as pages, in the order of their names.
 
     Hidden files are not, nor what lies beside pages: a page's truth, notes, a system's litter.
+    What cannot be read, such as a folder that is closed to the user, is one of them: whoever reads
+    it says so.
 
     Args:
         folder: a `Path`.
     """
-    return sorted(path for path in folder.rglob("*") if _could_be_page(path, folder))
+    return sorted(path for path in _below(folder) if _could_be_page(path, folder))
 
 
 def conflicts(pages):
@@ -105,9 +108,21 @@ def conflicts(pages):
     return contradicted.sort_values("page_id", kind="stable")
 
 
+def _below(folder):
+    """The files of a folder tree, linked folders included, and the folders that are closed."""
+    closed = []
+    for here, folders, files in os.walk(folder, onerror=closed.append, followlinks=True):
+        here = Path(here)
+        # A link to a folder that it lies in leads round and round.
+        above = {path.resolve() for path in (here, *here.parents)}
+        folders[:] = [name for name in folders if (here / name).resolve() not in above]
+        yield from (here / name for name in files)
+    yield from (Path(error.filename) for error in closed)
+
+
 def _could_be_page(path, folder):
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return path.is_file() and not hidden and path.suffix.lower() not in _BESIDE_PAGES
+    return not hidden and path.suffix.lower() not in _BESIDE_PAGES
 
 
 def _class_of(path, folder):
@@ -118,6 +133,10 @@ def _class_of(path, folder):
 
 
 def _fault(path, class_name):
+    if path.is_dir():
+        return "the folder cannot be opened"
+    if not path.exists():
+        return "a link that leads to no file"
     if class_name is None:
         return "in no folder with a known class name"
     if path.suffix.lower() not in IMAGE_SUFFIXES:
