@@ -1,5 +1,7 @@
 """The figures, against scikit-learn, statsmodels, and sums done by hand."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,12 +106,13 @@ def test_a_class_that_is_not_there_is_not_judged(scored):
     assert 0 < found["balanced_accuracy"] <= 1
 
 
-def model_that_is_right(right):
+def model_that_is_right(right, pages_an_exam=1):
     """Scored pages of which a model has those right that are given."""
     said = np.where(right, 0, 1)
     return pd.DataFrame(
         {
             "file": [f"page_{number}.jpg" for number in range(len(right))],
+            "group": np.arange(len(right)) // pages_an_exam,
             "label": "normal",
             **{
                 judgement.PROBABILITY + name: np.where(said == place, 0.9, 0.05)
@@ -119,12 +122,44 @@ def model_that_is_right(right):
     )
 
 
-def test_mcnemar_on_a_known_table():
+def test_with_one_page_an_exam_it_is_mcnemar_s_test():
     first = model_that_is_right(np.repeat([True, True, False, False], [50, 9, 2, 10]))
     second = model_that_is_right(np.repeat([True, False, True, False], [50, 9, 2, 10]))
     (pair,) = judgement.compare({"first": first, "second": second}).itertuples()
     assert (pair.pages, pair.only_model, pair.only_other) == (71, 9, 2)
     assert pair.p == pair.p_holm == pytest.approx(binomtest(2, 11).pvalue)
+    assert pair.p_mcnemar == pytest.approx(pair.p)
+
+
+def test_pages_of_one_exam_are_no_independent_witnesses():
+    first, second = np.repeat([True, False], [9, 2]), np.repeat([False, True], [9, 2])
+    once, four_times = (
+        judgement.compare(
+            {
+                "first": model_that_is_right(np.repeat(first, pages), pages),
+                "second": model_that_is_right(np.repeat(second, pages), pages),
+            }
+        )
+        for pages in (1, 4)
+    )
+    assert four_times["p"].item() == pytest.approx(once["p"].item())
+    assert four_times["p_mcnemar"].item() == pytest.approx(binomtest(8, 44).pvalue)
+
+
+def test_exams_of_different_sizes_are_flipped_as_a_whole():
+    """Against all ways of flipping, one by one."""
+    exams = pd.Series(np.repeat(np.arange(6), [5, 1, 3, 1, 2, 4]))
+    rng = np.random.default_rng(1)
+    first, second = (
+        model_that_is_right(rng.random(len(exams)) < share).assign(group=exams)
+        for share in (0.8, 0.3)
+    )
+    (pair,) = judgement.compare({"first": first, "second": second}).itertuples()
+    gained = np.subtract(*(table["p_normal"] > 0.5 for table in (first, second)), dtype=int)
+    of_exam = pd.Series(gained).groupby(exams).sum()
+    sums = [abs(np.dot(signs, of_exam)) for signs in product((-1, 1), repeat=len(of_exam))]
+    assert pair.p == pytest.approx(np.mean(np.array(sums) >= abs(of_exam.sum())))
+    assert 0 < pair.p_mcnemar < pair.p < 1
 
 
 def test_holm_s_correction_over_three_pairs():

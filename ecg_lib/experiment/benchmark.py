@@ -55,7 +55,7 @@ def benchmark_table(folder):
 
 
 def comparison_table(folder):
-    """Exact McNemar tests between all models, a part for each set of folds.
+    """Exact paired tests between all models, a part for each set of folds.
 
     Of a model that was trained with several seeds, the first is compared, and their mean.
 
@@ -305,14 +305,17 @@ def _classes_markdown(table):
 
 def _pairs_markdown(pairs):
     """One square of p-values for each set of folds."""
-    text = ["p of McNemar's exact test between each two models, after Holm's correction:\n"]
+    text = [
+        "p of an exact paired test between each two models, each exam as a whole (where all exams "
+        "have one page, that is McNemar's test), after Holm's correction:\n"
+    ]
     for folds, of_folds in pairs.groupby("folds", sort=False):
         names = list(dict.fromkeys([*of_folds["model"], *of_folds["other"]]))
         square = pd.DataFrame("", index=names, columns=names)
         for pair in of_folds.itertuples():
             square.loc[pair.other, pair.model] = f"{pair.p_holm:.2g}"
         square = square.iloc[1:, :-1].rename(index=lambda name: name.replace("_", " "))
-        text.append(markdown(square.reset_index(names=f"folds {folds}")))
+        text.append(markdown(square.reset_index(names=_in_words(folds))))
     return "\n".join(text)
 
 

@@ -202,30 +202,45 @@ def _mean(of_classes):
 
 
 def compare(models):
-    """Exact McNemar tests between all pairs of models, on the pages that both scored.
+    """Exact paired tests between all pairs of models, on the pages that both scored.
+
+    Pages of one exam are alike, so they do not count as so many witnesses: p is how often the
+    models would differ in right pages at least as much if chance said of each exam, as a whole,
+    which of the two is which. Where every exam has one page, that is McNemar's exact test.
 
     Args:
         models: dict of DataFrames as `score` returns them, by the models' names.
 
     Returns:
         DataFrame with a row a pair: model, other, pages, only_model (pages that only the first
-        has right), only_other, p, and p_holm (p after Holm's correction over all pairs).
+        has right), only_other, p_mcnemar (of McNemar's exact test, which takes all pages for
+        independent), p, and p_holm (p after Holm's correction over all pairs).
     """
     right = {
-        name: pd.Series(predicted_labels(scored) == scored["label"]).set_axis(scored["file"])
+        name: scored[["file", "group"]].assign(right=predicted_labels(scored) == scored["label"])
         for name, scored in models.items()
     }
     rows = []
     for model, other in combinations(right, 2):
-        both = pd.concat([right[model], right[other]], axis="columns", join="inner")
-        table = pd.crosstab(both.iloc[:, 0], both.iloc[:, 1])
-        table = table.reindex(index=[True, False], columns=[True, False], fill_value=0)
-        only_model, only_other = int(table.iat[0, 1]), int(table.iat[1, 0])
-        p = mcnemar(table, exact=True).pvalue
-        rows.append((model, other, len(both), only_model, only_other, min(float(p), 1.0)))
-    columns = ["model", "other", "pages", "only_model", "only_other", "p"]
+        both = right[model].merge(right[other][["file", "right"]], on="file")
+        gained = both["right_x"].astype(int) - both["right_y"].astype(int)
+        only_model, only_other = int((gained > 0).sum()), int((gained < 0).sum())
+        by_page = min(mcnemar([[0, only_model], [only_other, 0]], exact=True).pvalue, 1.0)
+        by_exam = _sign_flip(gained.groupby(both["group"]).sum().to_numpy())
+        rows.append((model, other, len(both), only_model, only_other, float(by_page), by_exam))
+    columns = ["model", "other", "pages", "only_model", "only_other", "p_mcnemar", "p"]
     pairs = pd.DataFrame(rows, columns=columns)
     return pairs.assign(p_holm=multipletests(pairs["p"], method="holm")[1] if rows else [])
+
+
+def _sign_flip(differences):
+    """Two-sided p of a sum of whole numbers, where each might as well have the other sign."""
+    chances = np.ones(1)  # Of each sum, from the least to the greatest, of the numbers so far.
+    for size in abs(differences):
+        chances = (np.pad(chances, (2 * size, 0)) + np.pad(chances, (0, 2 * size))) / 2
+    greatest = abs(differences).sum()
+    sums = np.arange(-greatest, greatest + 1)
+    return min(float(chances[abs(sums) >= abs(differences.sum())].sum()), 1.0)
 
 
 def reliability(scored, prefix=PROBABILITY):
