@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from importlib import resources
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -121,6 +122,36 @@ def test_links_that_lead_nowhere_and_closed_folders_are_listed(tmp_path, monkeyp
         "mi": "a link that leads to no file",
         "normal/b.png": "a link that leads to no file",
     }
+
+
+def test_a_name_that_is_not_utf_8_is_listed_in_letters_that_are(tmp_path):
+    write_page(tmp_path / "normal" / "a.png")
+    write_page(tmp_path / "normal" / "café.png")
+    write_page(tmp_path / "normal" / os.fsdecode(b"caf\xe9.png"))
+    pages, bad = find_pages(tmp_path)
+    assert list(pages["file"]) == ["normal/a.png", "normal/café.png"]
+    ((file, reason),) = bad.to_numpy().tolist()
+    assert file == r"normal/caf\udce9.png"
+    assert "UTF-8" in reason
+    bad.to_csv(tmp_path / "bad_pages.csv")
+
+
+def test_a_file_that_cannot_be_read_is_listed(tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        write_page(tmp_path / "normal" / f"{name}.png")
+
+    def opened(path, *args, open_path=Path.open):
+        # The tests may run as a user to whom no file is closed.
+        if path.name == "b.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_path(path, *args)
+
+    monkeypatch.setattr(Path, "open", opened)
+    pages, bad = find_pages(tmp_path)
+    assert list(pages["file"]) == ["normal/a.png", "normal/c.png"]
+    assert bad.to_numpy().tolist() == [
+        ["normal/b.png", "the file cannot be read: Permission denied"]
+    ]
 
 
 def refusal(folder):

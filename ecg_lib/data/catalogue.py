@@ -3,7 +3,7 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -63,21 +63,13 @@ def find_pages(folder):
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: expected a folder with one folder a class")
-    files = page_files(folder)
-    classes = {path: _class_of(path, folder) for path in files}
-    bad = {path: reason for path in files if (reason := _fault(path, classes[path]))}
-    good = [path for path in files if path not in bad]
-    if not good:
-        raise InputError(_no_pages(folder, classes, bad))
-    pages = pd.DataFrame(
-        {
-            "file": [path.relative_to(folder).as_posix() for path in good],
-            "class": [classes[path] for path in good],
-            "sha256": _hash_files(good),
-        }
-    )
-    faults = [(path.relative_to(folder).as_posix(), reason) for path, reason in bad.items()]
-    return _identify(pages), pd.DataFrame(faults, columns=["file", "reason"])
+    with ThreadPoolExecutor() as pool:
+        rows = list(pool.map(partial(_look_at, folder), page_files(folder)))
+    found = pd.DataFrame(rows, columns=["file", "class", "sha256", "reason"])
+    good = found["reason"].isna()
+    if not good.any():
+        raise InputError(_no_pages(folder, found))
+    return _identify(found[good]), found.loc[~good, ["file", "reason"]].reset_index(drop=True)
 
 
 def page_files(folder):
@@ -132,6 +124,20 @@ def _class_of(path, folder):
     return next(iter(found), None) or class_of_folder(folder.name)
 
 
+def _look_at(folder, path):
+    """A file's row: name, class, digest of its bytes, reason why it cannot be a page, or None."""
+    class_name = _class_of(path, folder)
+    digest = None
+    try:
+        reason = _fault(path, class_name)
+        if reason is None:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        reason = f"the file cannot be read: {error.strerror}"
+    return _as_utf_8(path.relative_to(folder).as_posix()), class_name, digest, reason
+
+
 def _fault(path, class_name):
     if path.is_dir():
         return "the folder cannot be opened"
@@ -141,28 +147,27 @@ def _fault(path, class_name):
         return "in no folder with a known class name"
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return f"not an image file: expected one of {', '.join(IMAGE_SUFFIXES)}"
+    if str(path) != _as_utf_8(str(path)):
+        return "its name cannot be written down: expected one in UTF-8"
     if path.stat().st_size == 0:
         return "the file is empty"
     return None
 
 
-def _no_pages(folder, classes, bad):
-    if not classes:
+def _as_utf_8(name):
+    """A file's name, with what no table can hold spelled out, such as `\\udce9` for a byte E9."""
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _no_pages(folder, bad):
+    if bad.empty:
         return f"{folder} holds no files: expected a folder with one folder of pages a class"
-    for path, class_name in classes.items():
-        if class_name:
-            return f"{folder} holds no page that can be used; the first: {path}: {bad[path]}"
+    of_class = bad.dropna(subset="class")
+    if len(of_class):
+        file, reason = of_class[["file", "reason"]].iloc[0]
+        return f"{folder} holds no page that can be used; the first: {folder}/{file}: {reason}"
     valid = f"{', '.join(CLASSES)}, the short names normal hb mi pmi covid, or the published ones"
     return f"{folder} holds no page in a folder with a known class name: expected {valid}"
-
-
-def _hash_files(paths):
-    def sha256(path):
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(sha256, paths))
 
 
 def _identify(pages):
