@@ -144,6 +144,14 @@ def test_grey_statistics_call_no_class_impossible(prepared, splits):
     assert (logs[:, -1] == naive.LEAST).all()
 
 
+def test_pages_of_one_class_can_be_audited(configure, pages_folder, tmp_path):
+    shutil.copytree(pages_folder / "normal", tmp_path / "pages" / "normal")
+    config = configure(data=str(tmp_path / "pages"))
+    assert "1.0000 of the test files are classified rightly" in audit.write_audit(config)
+    audit.write_naive_runs(config)
+    assert len(runs.finished_runs(config.table_path)) == len(naive.NAIVE)
+
+
 @pytest.fixture(scope="module")
 def benchmark_folder(tmp_path_factory):
     """The naive runs of a clean protocol on all five folds, of random pages."""
@@ -167,6 +175,7 @@ def benchmark_folder(tmp_path_factory):
             record = {
                 "config": config | {"image_size": 64, "ink_only": False},
                 "data": "khan2021",
+                "split_hash": f"split {fold}",
                 "epochs_done": 0,
                 "devices": ["CPU"],
                 "wall_seconds": 6.0,

@@ -39,8 +39,11 @@ def layout_only(prepared, train, scored, classes):
 
 def grey_statistics(prepared, train, scored, classes):
     """Sees ten numbers a crop: a logistic regression on how bright the crop is, not on where."""
+    labels = prepared.pages.loc[train, "class"]
+    if labels.nunique() == 1:  # Nothing tells it from others: no regression can be fitted.
+        return majority(prepared, train, scored, classes)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
-    model.fit(grey_features(prepared.crops[train]), prepared.pages.loc[train, "class"])
+    model.fit(grey_features(prepared.crops[train]), labels)
     found = model.predict_log_proba(grey_features(prepared.crops[scored]))
     logs = pd.DataFrame(found, columns=model.classes_)
     return np.maximum(logs.reindex(columns=classes, fill_value=LEAST), LEAST).to_numpy()
