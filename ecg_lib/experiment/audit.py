@@ -217,7 +217,6 @@ def write_naive_runs(config):
 
 def _write_naive_run(config, inputs, name):
     folder = config.table_path / config.run_name.replace(config.model, name, 1)
-    # Only what a naive model's result depends on, so that a new epochs or device makes no new run.
     identity = inputs.identity | {"config": inputs.identity["config"] | {"model": name}}
     if runs.is_finished(folder, identity):
         return
