@@ -71,6 +71,20 @@ def test_plain_refuses_fewer_different_pages_than_splits(pages):
         split_pages("plain", few, seed=1)
 
 
+def file_under_another_class(pages, split):
+    """Pages of which some in one split are filed under another class as well."""
+    chosen = pages[split_pages("plain", pages, seed=1) == split].head(3)
+    return pd.concat([pages, chosen.assign(**{"class": "history_of_mi"})], ignore_index=True)
+
+
+def test_each_class_has_pages_to_train_on(pages):
+    twice_filed = file_under_another_class(pages, "train")
+    assert set(split_pages("plain", twice_filed, seed=1)[-3:]) == {"train"}
+    twice_filed = file_under_another_class(pages, "test")
+    with pytest.raises(InputError, match="plain leaves no page of class history_of_mi to train on"):
+        split_pages("plain", twice_filed, seed=1)
+
+
 def test_published_is_the_split_of_its_column():
     pages = published_files().dropna(subset="published_order")
     splits = split_pages("published", pages, seed=1)

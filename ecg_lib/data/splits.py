@@ -66,11 +66,18 @@ def split_pages(protocol, pages, seed, fold=0):
 
     Raises:
         InputError: if the protocol is unknown or has no such fold, or if a class has too few
-            pages to be split.
+            pages to be split, or none to train on.
     """
     chosen = PROTOCOLS[one_of("protocol", protocol, PROTOCOLS)]
     one_of(f"fold of protocol {protocol}", fold, range(chosen.folds))
-    return chosen.split(pages, seed, fold)
+    splits = chosen.split(pages, seed, fold)
+    used, trained_on = (set(pages["class"][of]) for of in (splits.notna(), splits == "train"))
+    if used > trained_on:
+        raise InputError(
+            f"protocol {protocol} leaves no page of class {min(used - trained_on)} to train on: "
+            "expected more pages of it that are not filed under another class as well"
+        )
+    return splits
 
 
 def split_hash(splits, pages):
