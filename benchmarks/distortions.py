@@ -1,4 +1,4 @@
-"""What happens to a page between the recorder and the file: eleven distortions, each with its map.
+"""What happens to a page between the recorder and the file: nine distortions, each with its map.
 
 Each takes `(luma, keep, rng)`: a uint8 page (height, width), the box of it that has to stay visible
 (left, top, right, bottom), and a `numpy.random.Generator`. Each returns the distorted page and the

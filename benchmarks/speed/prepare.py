@@ -40,7 +40,7 @@ def measure(pages_folder, work, repetitions, sizes):
         pages_folder: real pages, a folder a class.
         work: a `Path` where copies of pages and prepared sets may be put.
         repetitions: how often each is timed.
-        sizes: numbers of pages to prepare; the first page is copied where there are not so many.
+        sizes: numbers of pages to prepare; where there are not so many, each is copied in turn.
 
     Returns:
         The part's table, see `benchmarks.speed.timing.COLUMNS`.
