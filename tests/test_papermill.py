@@ -79,6 +79,12 @@ def test_parameters_reach_the_cells_and_prints_are_shown(notebook, output, capfd
     assert "xyxyxy -0.5" in output.read_text()
 
 
+def test_braces_in_a_path_are_part_of_its_name(notebook, tmp_path):
+    output = tmp_path / "{name} {" / "done.ipynb"
+    run_notebook(notebook("print(name)"), output, {"name": "xy"})
+    assert "xy" in output.read_text(encoding="utf-8")
+
+
 def test_an_exit_in_the_middle_is_no_success(notebook, output):
     path = notebook("import sys", "sys.exit(0)", "done = True\nprint(done)")
     with pytest.raises(RuntimeError, match=r"ended before its last cell.*'done = True'"):

@@ -57,8 +57,8 @@ def run_notebook(source, output, parameters):
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         executed = papermill.execute_notebook(
-            source,
-            output,
+            _as_it_is(source),
+            _as_it_is(output),
             parameters,
             kernel_name="python3",
             progress_bar=False,
@@ -74,6 +74,11 @@ def run_notebook(source, output, parameters):
             f"{source.name} failed with {error.ename}: {error.evalue}; see {output}"
         ) from None
     _check_whole(source, executed)
+
+
+def _as_it_is(path):
+    """A path for papermill, which would put parameters in the place of names in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def parameters_of(source):
