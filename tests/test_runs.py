@@ -8,7 +8,9 @@ import pytest
 
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
+from ecg_lib.experiment.checkpoints import Checkpoints
 from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.models import build
 
 
 def test_runs_put_aside_or_unfinished_do_not_count(folder, run):
@@ -51,6 +53,8 @@ def test_a_record_older_than_a_knob_counts_with_its_default(finished_run, config
     (folder / runs.RECORD).write_text(json.dumps(older))
     assert runs.is_finished(folder, open_inputs(configure()).identity)
     assert not runs.is_finished(folder, open_inputs(configure(mixed_precision=True)).identity)
+    del older["metrics"]  # Interrupted, it is gone on with.
+    (folder / runs.RECORD).write_text(json.dumps(older))
     runs.open_run(folder, open_inputs(configure()).identity)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -62,9 +66,29 @@ def test_record_says_after_which_epochs_a_run_was_resumed(tmp_path):
         runs.note_resumed(folder, epoch)
     runs.write_record(folder, identity | {"metrics": {}})
     assert runs.read_record(folder)["resumed_after"] == [2, 2, 5]
-    # Finished, so it is only opened again to be trained anew.
+
+
+def test_a_finished_run_without_its_weights_is_kept_beside(finished_run, configure):
+    """So lie the published runs in `results`: what is trained there anew may be interrupted."""
+    folder = Path(shutil.copytree(finished_run.run_path, configure().run_path))
+    (folder / runs.MODEL).unlink()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    identity = open_inputs(configure()).identity
     runs.open_run(folder, identity)
     assert json.loads((folder / runs.RECORD).read_text()) == identity
+    kept = folder.with_name(f"{folder.name}~1")
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+
+
+def test_what_a_run_without_a_record_left_is_not_gone_on_with(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep_best=False)
+    model = build("testing", (13, 16, 16))
+    model.compile("sgd", "mse")
+    checkpoints.set_model(model)
+    checkpoints.on_epoch_end(0, {"loss": 1.0})
+    assert Checkpoints(tmp_path, keep_best=False).restore(model) == 1
+    runs.open_run(tmp_path, {"config": {"epochs": 9}})
+    assert Checkpoints(tmp_path, keep_best=False).restore(model) == 0
 
 
 @pytest.mark.parametrize("content", ["", '{"config": 1', "[]", "null", "\0\0"])

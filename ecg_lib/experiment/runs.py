@@ -69,19 +69,22 @@ def _same_run(record, identity):
 def open_run(folder, identity):
     """Make a run folder ready for training.
 
-    An interrupted run of the same identity is gone on with. A run of another identity that lies
-    there is kept beside it under a new name, `<name>~1` and so on, which no table counts.
+    An interrupted run of the same identity is gone on with. Any other that lies there is kept
+    beside it under a new name, `<name>~1` and so on, which no table counts: one of another
+    identity, or a finished one whose weights are missing, as they are of every published run.
 
     Raises:
         InputError: if the folder cannot be written to.
     """
     record = _read(folder)
+    goes_on = _same_run(record, identity) and not _finished(record)
     try:
-        if (folder / RECORD).exists() and not _same_run(record, identity):
+        if (folder / RECORD).exists() and not goes_on:
             folder.rename(_free_name(folder))
-            record = None
         folder.mkdir(parents=True, exist_ok=True)
-        if record is None or "metrics" in record:
+        if not goes_on:
+            # One without a record may be of any run, and what is in `backup` counts only by it.
+            (folder / HISTORY).unlink(missing_ok=True)
             _write_json(folder / RECORD, identity)
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
@@ -150,9 +153,13 @@ def code_version():
 def read_record(folder):
     """The record of a finished run, as a dict."""
     record = _read(folder)
-    if record is None or "metrics" not in record:
+    if not _finished(record):
         raise InputError(f"{folder} holds no finished run: expected a folder with {RECORD}")
     return record
+
+
+def _finished(record):
+    return record is not None and "metrics" in record
 
 
 def read_history(folder):
@@ -203,11 +210,7 @@ def read_predictions(folder):
 def finished_runs(folder):
     """The finished run folders in a folder of runs, in the order of the models' registry."""
     records = {path.parent: _read(path.parent) for path in Path(folder).glob(f"*/{RECORD}")}
-    finished = [
-        run
-        for run, record in records.items()
-        if record is not None and "metrics" in record and "~" not in run.name
-    ]
+    finished = [run for run, record in records.items() if _finished(record) and "~" not in run.name]
     order = [*MODELS, *NAIVE]
     return sorted(
         finished, key=lambda run: (order.index(records[run]["config"]["model"]), run.name)
