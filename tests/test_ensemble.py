@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -50,6 +51,7 @@ def change(run, **knobs):
     record = runs.read_record(run)
     record["config"] |= knobs
     record["model_sha256"] = runs.sha256(run / runs.MODEL)
+    record["predictions_sha256"] = runs.sha256(run / runs.PREDICTIONS)
     (run / runs.RECORD).write_text(json.dumps(record))
 
 
@@ -92,6 +94,31 @@ def test_the_record_tells_what_it_is_made_of(members, ensemble):
     card = model_card(ensemble)
     assert "# Model card: Testing, mean of 3 seeds\n" in card
     assert "random seed 1, 2, 10, batch" in card
+
+
+def test_the_record_tells_what_is_true_of_all_members(members, ensemble, tmp_path):
+    record = runs.read_record(ensemble)
+    assert (record["resumed"], record["devices"]) == (
+        False,
+        runs.read_record(members[0])["devices"],
+    )
+    resumed = shutil.copytree(members[1], tmp_path / "resumed")
+    told = {"resumed": True, "resumed_after": [3], "devices": ["Tesla T4", "Tesla T4"]}
+    (resumed / runs.RECORD).write_text(json.dumps(runs.read_record(resumed) | told))
+    for chosen in ([members[0], resumed], [resumed, members[0]]):
+        record = runs.read_record(make_ensemble(chosen, tmp_path / chosen[0].name / "ensemble"))
+        assert record["resumed"] is True
+        assert "resumed_after" not in record
+        one, other = (runs.read_record(member)["devices"] for member in chosen)
+        assert record["devices"] == one + other
+
+
+def test_what_was_interrupted_can_be_made_again(members, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(runs, "write_record", Mock(side_effect=KeyboardInterrupt))
+        make_ensemble(members, tmp_path / "ensemble")
+    assert runs.read_record(make_ensemble(members, tmp_path / "ensemble"))["members"]
+    assert [path.name for path in tmp_path.iterdir()] == ["ensemble"]
 
 
 def test_it_answers_for_a_page(ensemble, pages_folder):

@@ -158,6 +158,11 @@ def read_record(folder):
     return record
 
 
+def holds_finished_run(folder):
+    """Whether there is a record of a finished run, its weights there or not."""
+    return _finished(_read(folder))
+
+
 def _finished(record):
     return record is not None and "metrics" in record
 

@@ -16,26 +16,28 @@ def make_ensemble(members, folder):
     """Write a run folder whose network answers with the mean probability of several runs.
 
     Nothing is trained: the weights are the members', and the predictions are made of theirs. The
-    record is that of the first one, but for what comes of their number.
+    record is that of the first one, but for what comes of their number, on which devices they were
+    trained, and whether one of them was gone on with.
 
     Args:
         members: run folders with their weights, two or more, that differ by their seed alone.
-        folder: the run folder to write, a `pathlib.Path` where no run is yet.
+        folder: the run folder to write, a `pathlib.Path` where no finished run is yet.
 
     Returns:
         `folder`.
 
     Raises:
         InputError: if a member cannot be used, if two of them differ by more than their seed, or if
-            `folder` holds a run already or cannot be written to.
+            `folder` holds a finished run already or cannot be written to.
     """
-    if (folder / runs.RECORD).exists():
+    if runs.holds_finished_run(folder):
         raise InputError(f"{folder} holds a run already: expected a folder without one")
     records = [Predictor(member).record for member in members]
     _check_they_go_together(members, records)
     network = mean_network([load(member / runs.MODEL) for member in members])
     predictions = _mean_predictions([runs.read_predictions(member) for member in members])
-    first = records[0]
+    first = {name: value for name, value in records[0].items() if name != "resumed_after"}
+    devices = dict.fromkeys(tuple(record["devices"]) for record in records)
     runs.open_run(folder, {name: first[name] for name in ("config", "data_hash", "split_hash")})
     network.save(folder / runs.MODEL)
     predictions.to_csv(folder / runs.PREDICTIONS, index=False, float_format="%.6g")
@@ -48,6 +50,8 @@ def make_ensemble(members, folder):
                 for record in records
             ],
             "epoch_kept": None,
+            "resumed": any(record["resumed"] for record in records),
+            "devices": [device for of_member in devices for device in of_member],
             "metrics": metrics(predictions, first["config"]["protocol"]),
         }
         | {
