@@ -1,5 +1,6 @@
 """The test on recordings from elsewhere: its scoring, on recordings and weights made up here."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def test_recordings_go_through_drawing_reading_and_the_network(finished_run, rec
     assert list(predictions["patient"]) == [0, 1, 2, 3]
     assert predictions[LOGITS].to_numpy().std() > 0
 
-    text = (tmp_path / "external" / "table.md").read_text()
+    text = (tmp_path / "external" / "table.md").read_text(encoding="utf-8")
     table = pd.read_csv(tmp_path / "external" / "table.csv")
     assert markdown(table.astype(str)) in text
     assert list(table["infarction"]) == [2, 2, 2]
@@ -120,8 +121,16 @@ def test_unusable_labels(tmp_path, finished_run, text, words):
     assert "labels.csv" in str(refused.value)
 
 
+def test_boxes_that_depend_on_the_label_are_refused(run_copy, recordings, tmp_path):
+    record = runs.read_record(run_copy)
+    record["config"]["protocol"] = "published"
+    (run_copy / runs.RECORD).write_text(json.dumps(record))
+    with pytest.raises(InputError, match="boxes depend on the label"):
+        external.write_external_test(run_copy, recordings, tmp_path / "external")
+
+
 def test_the_committed_table_follows_from_the_committed_predictions():
     results = ROOT / "results"
     predictions = pd.read_csv(results / "external" / runs.PREDICTIONS, keep_default_na=False)
     text = external.table_markdown(predictions, results / "models" / "lead_attention", faults=[])
-    assert (results / "external" / "table.md").read_text() == text
+    assert (results / "external" / "table.md").read_text(encoding="utf-8") == text

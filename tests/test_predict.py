@@ -227,7 +227,14 @@ def test_a_run_without_predictions(run_copy, page, capsys):
 def test_weights_of_another_run(run_copy, page, capsys):
     with (run_copy / runs.MODEL).open("ab") as file:
         file.write(b"more")
-    assert "is not the network that run.json tells of" in refusal(capsys, page, "--model", run_copy)
+    assert "model.keras is not the one that run" in refusal(capsys, page, "--model", run_copy)
+
+
+def test_predictions_of_another_run(run_copy, page, capsys):
+    """They say how sure the network may be, and what it refuses."""
+    with (run_copy / runs.PREDICTIONS).open("ab") as file:
+        file.write(b"\n")
+    assert "predictions.csv is not the one that run" in refusal(capsys, page, "--model", run_copy)
 
 
 def test_boxes_that_depend_on_the_label(run_copy, page, capsys):

@@ -63,10 +63,11 @@ def score_recordings(recordings, run, jobs=-1):
         the module's text), and a list with a sentence for each other one.
 
     Raises:
-        InputError: if the labels or the run are missing.
+        InputError: if the labels or the run are missing, or if the run's boxes depend on the label.
     """
     labels = _read_labels(recordings)
     record = runs.read_record(run)
+    runs.check_boxes(run, record)
     with tempfile.TemporaryDirectory() as work:
         outcomes = []
         for label, of_label in labels.groupby("label"):
@@ -257,7 +258,7 @@ def write_external_test(run, recordings, results):
     predictions = pd.read_csv(results / runs.PREDICTIONS, keep_default_na=False)
     external_table(predictions, run)[0].to_csv(results / "table.csv", index=False)
     text = table_markdown(predictions, run, faults)
-    (results / "table.md").write_text(text)
+    (results / "table.md").write_text(text, encoding="utf-8")
     print(*faults, text, sep="\n")
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 import ecg_lib
+from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment.config import RunConfig
 from ecg_lib.experiment.naive import NAIVE, NAIVE_NAMES
@@ -165,6 +166,20 @@ def holds_finished_run(folder):
 
 def _finished(record):
     return record is not None and "metrics" in record
+
+
+def check_boxes(run, record):
+    """Refuse a run whose network cannot see a page without being told its label.
+
+    Raises:
+        InputError: if the run's boxes depend on the label.
+    """
+    protocol = record["config"]["protocol"]
+    if PROTOCOLS[protocol].boxes == "published":
+        raise InputError(
+            f"{run} was trained under the protocol {protocol} and cannot answer for a page: its "
+            f"boxes depend on the label; expected a run of another protocol"
+        )
 
 
 def read_history(folder):

@@ -19,7 +19,6 @@ from scipy.special import softmax
 import ecg_lib
 from ecg_lib.data.catalogue import page_files
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.data.splits import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.config import crop_options, project_path
@@ -92,15 +91,16 @@ class Predictor:
         familiarity: the run's `Familiarity`.
 
     Raises:
-        InputError: if the folder holds no finished run, no network or another than the record
-            tells of, or if the network was trained with boxes that depend on the label.
+        InputError: if the folder holds no finished run, no network or predictions or others than
+            the record tells of, or if the network was trained with boxes that depend on the label.
     """
 
     def __init__(self, run=None, onnx=False):
         self.run = _default_run() if run is None else Path(run)
         self.record = runs.read_record(self.run)
-        _check_boxes(self.run, self.record)
+        runs.check_boxes(self.run, self.record)
         predictions = read_predictions(self.run)
+        _check_bytes(self.run / runs.PREDICTIONS, self.record["predictions_sha256"])
         self.temperature = temperature_of(predictions)
         self.familiarity = familiarity(predictions)
         if onnx:
@@ -291,15 +291,6 @@ def _default_run():
     return next((folder for folder in folders if folder.exists()), folders[0])
 
 
-def _check_boxes(run, record):
-    protocol = record["config"]["protocol"]
-    if PROTOCOLS[protocol].boxes == "published":
-        raise InputError(
-            f"{run} was trained under the protocol {protocol} and cannot answer for a page: its "
-            f"boxes depend on the label; expected a run of another protocol"
-        )
-
-
 def _check_weights(run, record):
     weights = run / runs.MODEL
     if not weights.is_file():
@@ -307,9 +298,13 @@ def _check_weights(run, record):
             f"{run} holds no {runs.MODEL}: train one with python -m ecg_lib run --data PAGES, or "
             f"take {DEFAULT_RUN} of the project's repository"
         )
-    if runs.sha256(weights) != record["model_sha256"]:
+    _check_bytes(weights, record["model_sha256"])
+
+
+def _check_bytes(path, sha256):
+    if runs.sha256(path) != sha256:
         raise InputError(
-            f"{weights} is not the network that {runs.RECORD} tells of: expected the file that was "
+            f"{path} is not the one that {runs.RECORD} tells of: expected the file that was "
             f"written with it"
         )
 
