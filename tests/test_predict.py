@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from PIL import Image
 from scipy.special import softmax
 
@@ -206,6 +208,11 @@ def test_nothing_found(tmp_path):
         predict.find_files([tmp_path / "*.png"])
 
 
+def test_a_name_that_is_too_long_is_refused(capsys):
+    for name in ("x" * 300, "*" * 300):
+        assert "cannot be looked up: File name too long" in refusal(capsys, f"{name}.jpg")
+
+
 # --- The run ---
 
 
@@ -278,6 +285,27 @@ def test_one_bad_page_does_not_stop_the_rest(finished_run, mixed, tmp_path, caps
     assert sum(shares) == pytest.approx(1)
     assert float(rows[0]["confidence"]) == max(shares)
     assert "broken.jpg" in rows[1]["refusal"] and rows[1]["p_normal"] == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, every file's name is Unicode")
+def test_a_name_that_is_no_utf_8_is_escaped(finished_run, page, tmp_path):
+    folder = tmp_path / "latin 1"
+    folder.mkdir()
+    shutil.copy(page, os.fsencode(folder) + b"/caf\xe9.jpg")
+    shutil.copy(page, folder / "z.jpg")
+    outputs = {option: tmp_path / f"answers.{option}" for option in ("csv", "report")}
+    options = [f"--{option}={path}" for option, path in outputs.items()]
+    command = ["-m", "ecg_lib", "predict", folder, "--model", finished_run.run_path, *options]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    for text in (done.stdout, *(path.read_text(encoding="utf-8") for path in outputs.values())):
+        assert r"caf\udce9.jpg" in text and "z.jpg" in text
 
 
 def test_json(finished_run, mixed, capsys):

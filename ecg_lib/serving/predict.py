@@ -172,25 +172,39 @@ def find_files(pages):
         that is said when it is read.
 
     Raises:
-        InputError: if a folder holds no files, or a pattern matches none.
+        InputError: if a folder holds no files, if a pattern matches none, or if the system cannot
+            look a path up, such as one that is too long.
     """
     found = {}
     for page in map(Path, pages):
-        if page.is_dir():
-            files, fault = page_files(page), "holds no pages: expected image files"
-        elif glob.has_magic(str(page)) and not page.exists():
-            matches = sorted(map(Path, glob.glob(str(page), recursive=True)))  # noqa: PTH207
-            files, fault = [path for path in matches if path.is_file()], "matches no file"
-        else:
-            files, fault = [page], None
-        if not files:
-            raise InputError(f"{page} {fault}")
-        found |= dict.fromkeys(files)
+        try:
+            found |= dict.fromkeys(_files_of(page))
+        except OSError as error:
+            raise InputError(
+                f"{page} cannot be looked up: {error.strerror}; expected a file, folder or pattern"
+            ) from None
     return list(found)
 
 
+def _files_of(page):
+    if page.is_dir():
+        files, fault = page_files(page), "holds no pages: expected image files"
+    elif glob.has_magic(str(page)) and not page.exists():
+        matches = sorted(map(Path, glob.glob(str(page), recursive=True)))  # noqa: PTH207
+        files, fault = [path for path in matches if path.is_file()], "matches no file"
+    else:
+        files, fault = [page], None
+    if not files:
+        raise InputError(f"{page} {fault}")
+    return files
+
+
 def describe(answer):
-    """An answer as a line of text."""
+    """An answer as a line of text; what in a file's name is no UTF-8 is escaped."""
+    return _in_words(answer).encode(errors="backslashreplace").decode()
+
+
+def _in_words(answer):
     if answer.refusal is not None:
         return f"no answer: {answer.refusal}"
     shares = sorted(answer.probabilities.items(), key=lambda item: -item[1])
@@ -252,7 +266,8 @@ def open_table(path, classes):
     """
     names = [name for name in as_record(Answer(path)) if name not in NOT_IN_TABLE]
     try:
-        file = path.open("w", newline="", encoding="utf-8")
+        # A page's name need not be UTF-8.
+        file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
     with file:

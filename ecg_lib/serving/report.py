@@ -63,7 +63,8 @@ def open_report(path, predictor):
         InputError: if the file cannot be written.
     """
     try:
-        file = path.open("w", encoding="utf-8")
+        # A page's name need not be UTF-8.
+        file = path.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
     with file:
