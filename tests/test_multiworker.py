@@ -41,11 +41,24 @@ def test_tf_config_tells_which_worker_this_is(monkeypatch, config, count, name):
     assert RunConfig().notebook_path.name == f"cnn_2d-s1{'.' if name else ''}{name}.ipynb"
 
 
-@pytest.mark.parametrize("text", ["worker", "[]", '{"cluster": '])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "worker",
+        "[]",
+        '{"cluster": ',
+        '{"cluster": ["a:1"]}',
+        '{"cluster": {"worker": 2}}',
+        '{"task": {"index": "x"}}',
+        '{"task": {"index": null}}',
+    ],
+)
 def test_a_tf_config_that_cannot_be_read(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(InputError, match=r"TF_CONFIG is .*: expected JSON such as"):
         workers.worker_count()
+    with pytest.raises(InputError, match=r"TF_CONFIG is .*: expected JSON such as"):
+        workers.worker_name()
 
 
 @pytest.fixture

@@ -22,19 +22,18 @@ def worker_count():
     Raises:
         InputError: if `TF_CONFIG` cannot be read.
     """
-    cluster, _ = _cluster_and_task()
-    return max(1, sum(len(cluster.get(job, ())) for job in _TRAIN))
+    return _count_and_name()[0]
 
 
 def worker_name():
     """Name of this process among those that train together, such as "worker1"; "" for the chief.
 
     The chief alone writes the run folder: the task of job "chief", else the first worker.
+
+    Raises:
+        InputError: if `TF_CONFIG` cannot be read.
     """
-    cluster, task = _cluster_and_task()
-    chief = ("chief", 0) if "chief" in cluster else ("worker", 0)
-    name = (task.get("type", chief[0]), int(task.get("index", chief[1])))
-    return "" if name == chief else "{}{}".format(*name)
+    return _count_and_name()[1]
 
 
 def is_chief():
@@ -42,12 +41,16 @@ def is_chief():
     return not worker_name()
 
 
-def _cluster_and_task():
+def _count_and_name():
     text = os.environ.get("TF_CONFIG", "{}")
     try:
         config = json.loads(text)
-        return config.get("cluster", {}), config.get("task", {})
-    except (ValueError, AttributeError):
+        cluster, task = config.get("cluster", {}), config.get("task", {})
+        count = sum(len(cluster.get(job, ())) for job in _TRAIN)
+        chief = ("chief", 0) if "chief" in cluster else ("worker", 0)
+        name = (task.get("type", chief[0]), int(task.get("index", chief[1])))
+        return max(1, count), "" if name == chief else "{}{}".format(*name)
+    except (ValueError, TypeError, AttributeError):
         raise InputError(
             f"TF_CONFIG is {text!r}: expected JSON such as "
             '{"cluster": {"worker": ["host1:port", "host2:port"]}, '
