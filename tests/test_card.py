@@ -22,7 +22,7 @@ def committed():
 
 
 def test_the_committed_card_follows_from_the_committed_run():
-    assert (COMMITTED / card.CARD).read_text() == card.model_card(COMMITTED)
+    assert (COMMITTED / card.CARD).read_text(encoding="utf-8") == card.model_card(COMMITTED)
 
 
 def test_figures_are_those_of_the_test_pages(committed):
@@ -60,12 +60,13 @@ def test_a_card_of_any_run(finished_run, tmp_path, capsys):
     predictions[~is_covid].to_csv(run / runs.PREDICTIONS, index=False)
     assert cli.main(["card", str(run)]) == 0
     assert card.CARD in capsys.readouterr().out
-    text = (run / card.CARD).read_text()
+    text = (run / card.CARD).read_text(encoding="utf-8")
     assert "not in the catalogue" in text
     assert card.DISCLAIMER in text
     record = runs.read_record(run)
     assert record["model_sha256"] in text and record["split_hash"][:12] in text
     assert json.dumps(card.measure(run).as_record(), allow_nan=False)
+    assert card.write_card(str(run)) == run / card.CARD
 
 
 def test_what_is_let_through_stands_in_the_card_if_it_was_measured(finished_run, tmp_path):

@@ -242,10 +242,11 @@ confidence.
 
 def write_card(run):
     """Write the model card of a run into its folder; return its path."""
-    path = Path(run) / CARD
+    run = Path(run)
+    path = run / CARD
     text = model_card(run)
     try:
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
     return path
