@@ -82,8 +82,14 @@ def main():
                 config_of(name, fold, options.results, options.pages_folder, options.prepared),
                 VARIANTS[name],
             )
-    text = table_markdown(ablation_table(options.results))
-    (options.results / "ablation.md").write_text(text)
+    table = ablation_table(options.results)
+    if table.empty:
+        parser.error(
+            f"{options.results} holds no variant that is finished on folds "
+            f"{' and '.join(map(str, FOLDS))}: expected names of variants to train"
+        )
+    text = table_markdown(table)
+    (options.results / "ablation.md").write_text(text, encoding="utf-8")
     print(text)
 
 

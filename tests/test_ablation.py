@@ -91,7 +91,7 @@ def test_table_has_every_variant_that_is_finished(config, small, monkeypatch, ca
     arguments = ["ablation", pages, "--prepared", first.prepared, "--results", str(results)]
     monkeypatch.setattr(sys, "argv", [*arguments, "--variants", "lead_attention", "crops_32px"])
     ablation.main()
-    text = (results / "ablation.md").read_text()
+    text = (results / "ablation.md").read_text(encoding="utf-8")
     assert text in capsys.readouterr().out
     rows = [row.split(" | ")[0] for row in text.splitlines() if row.startswith("| ")]
     assert rows == ["| variant", "| ---", "| Lead attention", "| crops of 32x32"]
@@ -108,6 +108,15 @@ def test_table_has_every_variant_that_is_finished(config, small, monkeypatch, ca
         both["label"].map(CLASSES.index), softmax(logits, axis=1), labels=range(len(CLASSES))
     )
     assert row["log_loss"] == pytest.approx(expected)
+
+
+def test_without_any_finished_variant_there_is_no_table(tmp_path, monkeypatch, capsys):
+    arguments = ["ablation", "pages", "--results", str(tmp_path), "--variants"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as exit:
+        ablation.main()
+    assert exit.value.code == 2
+    assert f"{tmp_path} holds no variant that is finished" in capsys.readouterr().err
 
 
 def test_the_mean_of_the_seeds_is_that_of_their_probabilities():
@@ -136,4 +145,4 @@ def _places(predictions):
 def test_the_committed_table_follows_from_the_committed_predictions():
     results = ROOT / "results" / "ablation"
     text = ablation.table_markdown(ablation.ablation_table(results))
-    assert (results / "ablation.md").read_text() == text
+    assert (results / "ablation.md").read_text(encoding="utf-8") == text
