@@ -253,7 +253,7 @@ def folders_of_runs(results):
 def _read(folder):
     """The record of a run, finished or not; None if there is none or it is broken."""
     try:
-        record = json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return _completed(record) if isinstance(record, dict) else None
@@ -274,7 +274,7 @@ def replacing(path):
 
 def _write_json(path, content):
     with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n")
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def sha256(path):

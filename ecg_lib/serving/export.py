@@ -86,7 +86,7 @@ def export(run, file_format):
         try:
             with runs.replacing(path) as part:
                 shutil.copyfile(exported, part)
-            (run / NOTES).write_text(json.dumps(notes, indent=1) + "\n")
+            (run / NOTES).write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise InputError(f"{run} cannot be written to: {error.strerror}") from None
     return path, difference
