@@ -153,6 +153,54 @@ def test_an_interrupted_building_goes_on(build, worked_on):
     ]
 
 
+def test_a_journal_is_read_up_to_its_first_damaged_line(build, worked_on):
+    whole = build()
+    journal = whole.folder / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for damage in (b"\0" * 30 + b"\n", b'{"source": "\xe9"}\n', lines[4][:30] + lines[5]):
+        journal.write_bytes(b"".join(lines[:4]) + damage)
+        (whole.folder / "pages.csv").unlink()
+        worked_on.clear()
+        pd.testing.assert_frame_equal(build().pages, whole.pages)
+        assert len(worked_on) == 6
+        assert len([json.loads(line) for line in journal.read_bytes().splitlines()]) == 10
+
+
+def test_a_damaged_set_is_named_and_made_again_once_it_is_removed(build):
+    folder = build().folder
+    for file in (folder / "crops.npy", folder / "bad_pages.csv", folder / "pages.csv"):
+        content = file.read_bytes()
+        damages = [b""] if file.suffix == ".csv" else [b"", content[:50], content[:-50]]
+        for damaged in damages:
+            file.write_bytes(damaged)
+            assert_damaged(build, folder)
+        if file.name != "pages.csv":  # Without it, the set is not finished.
+            file.unlink()
+            assert_damaged(build, folder)
+        file.write_bytes(content)
+    shutil.rmtree(folder)
+    assert len(build().pages) == 10
+
+
+def test_an_unfinished_set_with_damaged_crops_is_not_gone_on_with(build):
+    folder = build().folder
+    (folder / "pages.csv").unlink()
+    crops = (folder / "crops.npy").read_bytes()
+    for damaged in (b"", crops[:-50]):
+        (folder / "crops.npy").write_bytes(damaged)
+        assert_damaged(build, folder)
+    (folder / "crops.npy").unlink()
+    build()
+    assert (folder / "crops.npy").read_bytes() == crops
+
+
+def assert_damaged(build, folder):
+    with pytest.raises(InputError) as error:
+        build()
+    assert f"{folder} cannot be read" in str(error.value)
+    assert "remove this folder" in str(error.value)
+
+
 def test_an_interrupt_keeps_what_is_done(build, worked_on, monkeypatch):
     work = prepared._prepare_page
 

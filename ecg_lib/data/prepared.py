@@ -103,7 +103,7 @@ def prepare(
 
     Raises:
         InputError: if there are no pages, if no page can be read, if published pages are missing,
-            or if the folder cannot be written to.
+            if the folder cannot be written to, or if the set that is there is damaged.
     """
     one_of("source of boxes", boxes, BOXES)
     height, width = image_size, image_width or image_size
@@ -148,13 +148,30 @@ def crop_names(boxes):
 def open_prepared(folder, fingerprint):
     """Open a finished prepared set; see `PreparedSet`."""
     text = {"group": str, "page_id": str, "file": str, "source": str}
-    return PreparedSet(
-        folder=folder,
-        crops=np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False),
-        pages=pd.read_csv(folder / "pages.csv", index_col="row", dtype=text),
-        bad=pd.read_csv(folder / "bad_pages.csv"),
-        fingerprint=fingerprint,
-    )
+    with _reading(folder):
+        return PreparedSet(
+            folder=folder,
+            crops=_read_crops(folder),
+            pages=pd.read_csv(folder / "pages.csv", index_col="row", dtype=text),
+            bad=pd.read_csv(folder / "bad_pages.csv"),
+            fingerprint=fingerprint,
+        )
+
+
+@contextmanager
+def _reading(folder):
+    """Say what to do about a prepared set that cannot be read."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"the prepared set {folder} cannot be read, it may be damaged "
+            f"({str(error).strip()}): remove this folder, and it is made again"
+        ) from None
+
+
+def _read_crops(folder):
+    return np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False)
 
 
 def _published_pages(pages):
@@ -211,10 +228,12 @@ def _build(folder, pages_folder, pages, bad, options, jobs):
     try:
         height = options["image_size"]
         _make_crops(folder / "crops.npy", len(pages), height, options.get("image_width", height))
-        journal = (folder / "journal.jsonl").open("a+")
+        journal = (folder / "journal.jsonl").open("ab+")
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
     with journal:
+        with _reading(folder):
+            _read_crops(folder)
         done = _read_journal(journal)
         rows_of = pages.groupby("source", sort=False).indices
         todo = [source for source in rows_of if source not in done]
@@ -234,14 +253,16 @@ def _build(folder, pages_folder, pages, bad, options, jobs):
                 # Opened for each page: what is written stays in memory as long as it is open.
                 _open_crops(folder / "crops.npy")[rows_of[entry["source"]]] = page_crops
             done[entry["source"]] = entry
-            print(json.dumps(entry), file=journal, flush=True)
+            journal.write(json.dumps(entry).encode() + b"\n")
+            journal.flush()
     _open_crops(folder / "crops.npy").flush()
     _write_tables(folder, pages, bad, done)
 
 
 def _update_bad(folder, pages, bad):
     """List files that are no pages as they are now: they come and go without another set."""
-    before = pd.read_csv(folder / "bad_pages.csv")
+    with _reading(folder):
+        before = pd.read_csv(folder / "bad_pages.csv")
     now = pd.concat([bad, before[before["file"].isin(pages["file"])]], ignore_index=True)
     if not now.equals(before):
         now.to_csv(folder / "bad_pages.csv", index=False)
@@ -249,6 +270,8 @@ def _update_bad(folder, pages, bad):
 
 def _make_crops(path, rows, height, width):
     if not path.exists():
+        # What was noted down as done went with the crops.
+        path.with_name("journal.jsonl").unlink(missing_ok=True)
         shape = (rows, len(CROPS), height, width)
         np.lib.format.open_memmap(path, "w+", np.uint8, shape)
 
@@ -258,14 +281,17 @@ def _open_crops(path):
 
 
 def _read_journal(journal):
-    """What an interrupted building has finished, by source; a half-written line does not count."""
+    """What an interrupted building has finished, by source, as far as its lines are whole."""
     journal.seek(0)
     done = {}
     whole = 0
     for line in journal:
-        if not line.endswith("\n"):
+        if not line.endswith(b"\n"):
             break
-        entry = json.loads(line)
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            break
         done[entry["source"]] = entry
         whole += len(line)
     journal.truncate(whole)
