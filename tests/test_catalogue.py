@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from importlib import resources
 from pathlib import Path
@@ -241,6 +243,18 @@ def test_only_the_files_of_the_experiment_have_its_split_and_boxes(files):
     assert (files["published_boxes"].notna() == in_it).all()
     boxes = json.loads(resources.files("ecg_lib.data").joinpath("published_boxes.json").read_text())
     assert set(files["published_boxes"].dropna()) == set(boxes)
+
+
+def test_tables_are_read_as_utf_8_whatever_the_system_s_encoding_is():
+    code = """
+import warnings
+from ecg_lib.data import catalogue, identity, prepared
+warnings.simplefilter("error", EncodingWarning)
+catalogue.published_files()
+identity._published_hashes()
+prepared.published_boxes()
+"""
+    subprocess.run([sys.executable, "-X", "warn_default_encoding", "-c", code], check=True)
 
 
 @pytest.mark.real

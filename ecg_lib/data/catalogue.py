@@ -38,7 +38,7 @@ def published_files():
     Reference:
         Khan, Hussain and Malik, Data in Brief 34 (2021) 106762, doi 10.1016/j.dib.2021.106762.
     """
-    with resources.files("ecg_lib.data").joinpath("khan2021.csv").open() as file:
+    with resources.files("ecg_lib.data").joinpath("khan2021.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, dtype={"published_order": "Int64"})
 
 

@@ -68,7 +68,8 @@ def perceptual_hash(luma):
 @cache
 def _published_hashes():
     """The published pages with their pixel hashes, and their perceptual hashes, a row a page."""
-    with resources.files("ecg_lib.data").joinpath("khan2021_hashes.csv").open() as file:
+    path = resources.files("ecg_lib.data").joinpath("khan2021_hashes.csv")
+    with path.open(encoding="utf-8") as file:
         hashes = pd.read_csv(file, dtype=str)
     pages = published_files().drop_duplicates("page_id")[["page_id", "group"]]
     packed = np.array([list(bytes.fromhex(text)) for text in hashes["perceptual"]], np.uint8)

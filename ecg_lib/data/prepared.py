@@ -195,8 +195,8 @@ def _published_pages(pages):
 
 def published_boxes():
     """The box sets of the published experiment: `{name: 13 boxes}`, in the order of its crops."""
-    with resources.files("ecg_lib.data").joinpath("published_boxes.json").open() as file:
-        box_sets = json.load(file)
+    path = resources.files("ecg_lib.data").joinpath("published_boxes.json")
+    box_sets = json.loads(path.read_text(encoding="utf-8"))
     return {
         name: [boxes[crop] for crop in PUBLISHED_CROP_ORDER] for name, boxes in box_sets.items()
     }

@@ -69,9 +69,10 @@ def audit(config):
 def write_audit(config):
     """Write the audit beside the runs of the same data and protocol; return it as Markdown."""
     text = "\n".join(finding.markdown for finding in audit(config))
+    path = config.table_path / (AUDIT_INK if config.ink_only else AUDIT)
     try:
-        config.table_path.mkdir(parents=True, exist_ok=True)
-        (config.table_path / (AUDIT_INK if config.ink_only else AUDIT)).write_text(text)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{config.table_path} cannot be written to: {error.strerror}") from None
     return text
