@@ -209,9 +209,19 @@ def test_damaged_results_are_not_taken_for_finished(copy_of_run, configure, name
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_nan_is_refused_every_time(run, configure, epochs):
     for _ in range(epochs):
-        with pytest.raises(InputError, match=r"NaN in epoch 1: expected a smaller learning_rate"):
+        with pytest.raises(InputError, match=r"in epoch 1: expected a smaller learning_rate"):
             run(epochs=epochs, learning_rate=1e30)
     assert "metrics" not in record_of(configure().run_path)
+
+
+@pytest.mark.parametrize("loss", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["loss", "val_loss"])
+def test_a_loss_that_is_not_finite_is_refused(configure, tmp_path, name, loss):
+    history = pd.DataFrame({"epoch": [0, 1], "loss": [1.0, 1.0], "val_loss": [1.0, 1.0]})
+    training._check_numbers(configure(), history, tmp_path)
+    history.loc[1, name] = loss
+    with pytest.raises(InputError, match=r"NaN or infinity in epoch 2: expected a smaller"):
+        training._check_numbers(configure(), history, tmp_path)
 
 
 def interrupt_in_epoch(number, monkeypatch):

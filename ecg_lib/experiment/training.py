@@ -44,8 +44,8 @@ def train(config, inputs):
         The run folder, as a `pathlib.Path`; `ecg_lib.experiment.runs` says what it holds.
 
     Raises:
-        InputError: if the strategy or the image size cannot be used, if training ran into NaN, or
-            if another process is training in the run folder.
+        InputError: if the strategy or the image size cannot be used, if training ran into NaN or
+            infinity, or if another process is training in the run folder.
     """
     folder = config.run_path
     if not is_chief():
@@ -179,14 +179,15 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
 
 
 def _check_numbers(config, history, folder):
-    """Give up a training that ran into NaN."""
-    failed = history["epoch"][history[["loss", "val_loss"]].isna().any(axis="columns")]
+    """Give up a training that ran into NaN or infinity, at both of which Keras stops."""
+    finite = np.isfinite(history[["loss", "val_loss"]]).all(axis="columns")
+    failed = history["epoch"][~finite]
     if failed.empty:
         return
-    # What was saved since may hold NaN as well, so there is nothing to go on from.
+    # What was saved since may hold them as well, so there is nothing to go on from.
     shutil.rmtree(folder / runs.BACKUP, ignore_errors=True)
     raise InputError(
-        f"{config.run_name}: training ran into NaN in epoch {failed.iloc[0] + 1}: "
+        f"{config.run_name}: training ran into NaN or infinity in epoch {failed.iloc[0] + 1}: "
         f"expected a smaller learning_rate than {config.learning_rate}"
     )
 
