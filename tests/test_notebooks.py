@@ -95,6 +95,7 @@ def test_the_explaining_notebook_asks_the_committed_model_about_a_page_that_is_d
     monkeypatch.chdir(tmp_path)
     question = open_question(FOLDER.parent / parameters["run"], parameters["page"])
     assert question.crops.shape == (13, 64, 64)
+    assert question.network == "Lead attention, mean of 3 seeds"
 
 
 @pytest.fixture(scope="module")

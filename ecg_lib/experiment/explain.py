@@ -48,6 +48,7 @@ class Question:
     Attributes:
         model: the run's `keras.Model`.
         model_name: its name in the registry.
+        network: what it is called in text, such as "Lead attention, mean of 3 seeds".
         classes: the class names, in the order of the logits.
         temperature: what the logits are divided by, fitted on the run's validation pages.
         page: uint8 array `(height, width)`, the rectified page in grey levels.
@@ -58,6 +59,7 @@ class Question:
 
     model: keras.Model
     model_name: str
+    network: str
     classes: list
     temperature: float
     page: np.ndarray
@@ -110,6 +112,7 @@ def open_question(run, page):
     return Question(
         model=load(run / runs.MODEL),
         model_name=config["model"],
+        network=runs.network_name(record),
         classes=record["classes"],
         temperature=temperature_of(predictions),
         page=luma,
