@@ -2,10 +2,10 @@
 
     python benchmarks/deletion.py PAGES_FOLDER [--run results/models/lead_attention]
 
-PAGES_FOLDER holds the published pages. `PAGES` of the run's test pages are explained, and their
-crops taken away in the order of the explanations and at random. The mean probability of the most
-probable class goes to deletion.csv in the run folder, a row for each number of crops taken away. It
-takes some minutes on two free cores.
+PAGES_FOLDER holds the published pages. At most `PAGES` of the run's test pages are explained, and
+their crops taken away in the order of the explanations and at random. The mean probability of the
+most probable class goes to deletion.csv in the run folder, a row for each number of crops taken
+away. It takes some minutes on two free cores.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg_lib.experiment import explain, runs
+from ecg_lib.models import load
 from ecg_lib.serving.predict import DEFAULT_RUN
 
 PAGES = 100
@@ -25,12 +26,15 @@ def main():
     parser.add_argument("--run", type=Path, default=Path(DEFAULT_RUN))
     options = parser.parse_args()
     predictions = runs.read_predictions(options.run)
-    tested = predictions[predictions["split"] == "test"].sample(PAGES, random_state=0)
+    tested = predictions[predictions["split"] == "test"]
+    tested = tested.sample(min(PAGES, len(tested)), random_state=0)
+    model = load(options.run / runs.MODEL)
     questions = [
-        explain.open_question(options.run, options.pages_folder / file) for file in tested["file"]
+        explain.open_question(options.run, options.pages_folder / file, model)
+        for file in tested["file"]
     ]
     crops = np.stack([question.crops for question in questions])
-    table = explain.deletion_table(questions[0].model, crops, questions[0].temperature)
+    table = explain.deletion_table(model, crops, questions[0].temperature)
     table.to_csv(options.run / "deletion.csv", float_format="%.4f")
     print(table.round(3), table.mean().rename("mean").round(3), sep="\n\n")
 

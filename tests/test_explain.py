@@ -3,8 +3,10 @@
 import hashlib
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from functools import cache
+from unittest.mock import Mock
 
 import cv2
 import keras
@@ -15,8 +17,10 @@ from PIL import Image
 from scipy.special import softmax
 from scipy.stats import spearmanr
 
+from benchmarks import deletion
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import explain, runs
+from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import MODELS, build
 from ecg_lib.models.layers import logits, standardised_crops
 from ecg_lib.pages.detect import detect, rectify
@@ -417,6 +421,24 @@ def test_a_published_page_gets_its_published_boxes(asked, published_run, monkeyp
     assert question.names[:3] == ("box 1", "box 10", "box 11")
     expected = crop_leads(read_luma(asked.page), question.boxes, image_size=16)
     np.testing.assert_array_equal(question.crops, expected)
+
+
+# --- The benchmark ---
+
+
+def test_the_deletion_benchmark_takes_the_pages_that_are_there(finished_run, run_copy, monkeypatch):
+    loaded = Mock(side_effect=deletion.load)
+    monkeypatch.setattr(deletion, "load", loaded)
+    monkeypatch.setattr(explain, "load", loaded)
+    arguments = ["deletion", finished_run.data, "--run", str(run_copy)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    deletion.main()
+    assert loaded.call_count == 1
+    table = pd.read_csv(run_copy / "deletion.csv", index_col=0)
+    predictions = runs.read_predictions(run_copy)
+    scores = predictions[predictions["split"] == "test"].filter(like="logit_")
+    shares = softmax(scores / temperature_of(predictions), axis=1)
+    np.testing.assert_allclose(table.iloc[0], shares.max(axis=1).mean(), atol=1e-3)
 
 
 # --- The committed model on the real pages ---

@@ -79,12 +79,13 @@ class Question:
         return pd.Series(found[0], self.classes, name="probability")
 
 
-def open_question(run, page):
+def open_question(run, page, model=None):
     """Read a page the way the model of a run was trained to see pages.
 
     Args:
         run: a run folder with its `model.keras`, such as `results/models/lead_attention`.
         page: the page's image file. A page of the default synthetic set is drawn if missing.
+        model: the run's network, if it is loaded already.
 
     Returns:
         A `Question`.
@@ -110,7 +111,7 @@ def open_question(run, page):
         luma, boxes = rectify(luma, found), found.boxes
     predictions = runs.read_predictions(run)
     return Question(
-        model=load(run / runs.MODEL),
+        model=load(run / runs.MODEL) if model is None else model,
         model_name=config["model"],
         network=runs.network_name(record),
         classes=record["classes"],
