@@ -65,7 +65,9 @@ def _parser():
 
     look = commands.add_parser("look", help="write a picture of a page with the leads found on it")
     look.add_argument("page", type=Path, help="an image file")
-    look.add_argument("--picture", type=Path, help="(default: PAGE_leads.png beside the page)")
+    look.add_argument(
+        "--picture", type=Path, help="(default: PAGE_leads.png in the current folder)"
+    )
     look.set_defaults(command=_look)
 
     _add_predict(commands)
@@ -301,7 +303,8 @@ def _look(page, picture):
     found = detect(luma)
     text = f"{found.layout}, rhythm strip: {found.rhythm_lead or 'none, or its lead not read'}"
     figure = plots.page_figure(rectify(luma, found), found.boxes, f"{page.name}: {text}")
-    picture = picture or page.with_name(f"{page.stem}_leads.png")
+    # Not beside the page, where it would count as one more page of its class.
+    picture = picture or Path(f"{page.stem}_leads.png")
     try:
         figure.savefig(picture, dpi=150)
     except (OSError, ValueError) as error:

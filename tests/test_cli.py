@@ -156,6 +156,16 @@ def test_look(pages_folder, tmp_path, capsys):
         assert image.width > 1000
 
 
+def test_to_look_at_a_page_adds_no_page_to_its_class(pages_folder, tmp_path, monkeypatch):
+    page = shutil.copy(pages_folder / "normal" / "normal_0001.jpg", tmp_path)
+    current = tmp_path / "current"
+    current.mkdir()
+    monkeypatch.chdir(current)
+    assert cli.main(["look", page]) == 0
+    assert [file.name for file in tmp_path.glob("*.*")] == ["normal_0001.jpg"]
+    assert [file.name for file in current.iterdir()] == ["normal_0001_leads.png"]
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [("missing.jpg", "is not a file"), ("text.jpg", "expected a JPEG or PNG page")],
