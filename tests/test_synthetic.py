@@ -270,6 +270,15 @@ def test_no_pages_cannot_be_drawn(tmp_path):
         draw_set(tmp_path, pages_per_class=0)
 
 
+def test_a_seed_or_folder_that_cannot_be_used_leaves_nothing_behind(tmp_path):
+    with pytest.raises(InputError, match="seed is -1: expected 0 or more"):
+        draw_set(tmp_path / "set", pages_per_class=1, seed=-1)
+    assert not (tmp_path / "set").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file/set cannot be written to: "):
+        draw_set(tmp_path / "file" / "set", pages_per_class=1)
+
+
 def test_layouts_are_the_same_in_every_class(drawn):
     by_class = {
         name: [

@@ -380,14 +380,19 @@ def draw_set(folder, pages_per_class, seed=0, jobs=1):
         Number of pages that were drawn now.
 
     Raises:
-        InputError: if no page is asked for, or the folder holds a set of another seed or
-            version, or anything else.
+        InputError: if no page is asked for, the seed is negative, or the folder cannot be written
+            to or holds a set of another seed or version, or anything else.
     """
     if pages_per_class < 1:
         raise InputError(f"{pages_per_class} pages a class cannot be drawn: expected 1 or more")
+    if seed < 0:
+        raise InputError(f"seed is {seed}: expected 0 or more")
     # Absolute: worker processes may have been started in another current folder.
     folder = Path(folder).absolute()
-    _claim(folder, seed)
+    try:
+        _claim(folder, seed)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
     wanted = [
         (class_name, number, folder / class_name / f"{class_name}_{number:04d}.jpg")
         for number in range(1, pages_per_class + 1)
