@@ -75,6 +75,19 @@ def test_distinct_pages_without_the_contradicted_one(pages):
     }
 
 
+def test_other_pages_among_the_published_ones_change_no_fold(pages, folds):
+    """The published folder holds five pages more than the published experiment knew."""
+    protocol, splits_of_folds = folds
+    others = pages.iloc[[0, 400, 800, 1200, 1600]].assign(
+        file=[f"other/{number}.jpg" for number in range(5)],
+        page_id=[f"sha256:{number}" for number in range(5)],
+        group=[f"sha256:{number}" for number in range(5)],
+    )
+    found = split_pages(protocol, pd.concat([pages, others], ignore_index=True), 7, 0)
+    assert found[len(pages) :].isna().all()
+    pd.testing.assert_series_equal(found[: len(pages)], splits_of_folds[0], check_names=False)
+
+
 def test_the_3x4_protocol_has_one_format_and_four_classes(pages):
     used = pages[split_pages("clean-3x4", pages, 1).notna()]
     assert set(used["layout"]) == {"standard_3x4_with_rhythm"}

@@ -112,14 +112,18 @@ def _clean(pages, seed, fold):
     """Distinct pages in grouped, stratified folds: no page and no exam is on two sides.
 
     Of the files that show the same page the first counts, in the order of their names. Pages that
-    are filed under different classes are left out, see `conflicts`. A page that is not one of the
-    published ones is a group of its own, so that users' pages may lie among them.
+    are filed under different classes are left out, see `conflicts`. Among published pages, others
+    are left out as well, so that the folds are always those of the committed results; where none is
+    published, each page is a group of its own.
     """
     # Imported late, as scikit-learn is: the command line's help lists the protocols.
-    from ecg_lib.data.catalogue import conflicts
+    from ecg_lib.data.catalogue import UNKNOWN, conflicts
 
     contradicted = conflicts(pages)["page_id"]
     distinct = pages[~pages["page_id"].isin(contradicted)].drop_duplicates("page_id")
+    published = ~distinct["page_id"].str.startswith(UNKNOWN)
+    if published.any():
+        distinct = distinct[published]
     # The folds follow from the pages alone, whatever their files are called.
     distinct = distinct.sort_values("page_id")
     _check_groups(distinct)
