@@ -278,6 +278,12 @@ def test_batch_must_divide_among_the_devices(run, monkeypatch):
         run(batch_size=5)
 
 
+def test_one_class_alone_is_not_trained_on(configure, pages_folder):
+    config = configure(data=str(pages_folder / "normal"))
+    with pytest.raises(InputError, match="normal holds pages of one class alone, normal: expected"):
+        train(config, open_inputs(config))
+
+
 def test_unwritable_results(run, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written to"):

@@ -44,8 +44,9 @@ def train(config, inputs):
         The run folder, as a `pathlib.Path`; `ecg_lib.experiment.runs` says what it holds.
 
     Raises:
-        InputError: if the strategy or the image size cannot be used, if training ran into NaN or
-            infinity, or if another process is training in the run folder.
+        InputError: if the strategy or the image size cannot be used, if there is one class alone,
+            if training ran into NaN or infinity, or if another process is training in the run
+            folder.
     """
     folder = config.run_path
     if not is_chief():
@@ -71,6 +72,11 @@ def _train(config, inputs, folder):
 
     used = prepared.pages[splits.notna()]
     classes = [name for name in CLASSES if name in set(used["class"])]
+    if len(classes) < 2:
+        raise InputError(
+            f"{config.data_path} holds pages of one class alone, {classes[0]}: expected a folder "
+            f"with a folder for each of two classes or more"
+        )
     labels = used["class"].map(classes.index)
     rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
     fitted = _fit(config, strategy, prepared.crops, labels, rows, classes, folder)
