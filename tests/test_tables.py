@@ -7,21 +7,21 @@ import pandas as pd
 import pytest
 
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import runs, tables
+from ecg_lib.experiment import benchmark, judgement, runs, tables
 from ecg_lib.experiment.evaluation import LOGIT, accuracy, parts
 from ecg_lib.models import DISPLAY_NAMES, PUBLISHED
 
 
-def change_record(run, **changes):
-    record = json.loads((run / runs.RECORD).read_text())
+def change_record(run, top=None, **changes):
+    record = json.loads((run / runs.RECORD).read_text()) | (top or {})
     record["config"] |= changes
     (run / runs.RECORD).write_text(json.dumps(record))
 
 
-def add_run(run, model, **changes):
+def add_run(run, model, top=None, **changes):
     """A finished run of another network, with the same predictions."""
-    other = shutil.copytree(run, run.with_name(f"{model}-s1"))
-    change_record(other, model=model, **changes)
+    other = shutil.copytree(run, run.with_name(f"{model}-s{changes.get('seed', 1)}"))
+    change_record(other, top, model=model.partition("-")[0], **changes)
     return other
 
 
@@ -61,6 +61,57 @@ def test_our_networks_stand_below_the_others_under_their_heading(folder, run):
     assert rows[4].split(" | ")[1:] == rows[2].split(" | ")[1:]
 
 
+def test_variants_and_ensembles_are_told_apart(folder, run):
+    add_run(run, "cnn_2d-ink", ink_only=True)
+    add_run(run, "cnn_2d-augmented-fp16", recipe="augmented", mixed_precision=True)
+    add_run(run, "cnn_2d-ensemble", {"members": [{"seed": 3}, {"seed": 12}]})
+    table = tables.accuracy_table(folder).set_index("run")
+    assert table.loc["cnn_2d-ink-s1", "model"] == "CNN 2D, only ink"
+    assert table.loc["cnn_2d-augmented-fp16-s1", "model"] == "CNN 2D, augmented, float16"
+    mean = table.loc["cnn_2d-ensemble-s1"]
+    assert (mean["model"], mean["seed"]) == ("CNN 2D, mean of 2 seeds", "3+12")
+
+
+def test_runs_on_other_pages_are_neither_averaged_nor_compared(folder, run):
+    """Under plain, the seed draws the split."""
+    other = add_run(run, "testing", {"split_hash": "another"}, seed=2)
+    predictions = runs.read_predictions(other)
+    predictions.assign(file="other " + predictions["file"]).to_csv(
+        other / runs.PREDICTIONS, index=False
+    )
+    scored = benchmark.scored_models(folder)
+    assert [title.partition("-s")[2] for title in scored] == ["1, fold 0", "2, fold 0"]
+    assert benchmark.comparison_table(folder).empty
+
+
+def test_runs_with_other_epochs_are_not_averaged(folder, run):
+    add_run(run, "testing", seed=2, epochs=99)
+    assert len(benchmark.scored_models(folder)) == 2
+
+
+def test_the_first_seed_is_the_least_number(folder, run):
+    for seed in (10, 2):
+        add_run(run, "cnn_2d", seed=seed)
+    assert "cnn_2d-s2+10" in set(benchmark.benchmark_table(folder)["run"])
+    compared = benchmark.comparison_table(folder)[["model", "other"]].to_numpy()
+    assert "cnn_2d-s2" in compared
+    assert "cnn_2d-s10" not in compared
+
+
+def test_only_networks_as_published_join_the_ensemble(folder, run):
+    change_record(run, image_size=64)
+    of_two = {"members": [{"seed": 1}, {"seed": 2}]}
+    for other in (
+        add_run(run, "cnn_2d-fp16", mixed_precision=True),
+        add_run(run, "cnn_2d-ensemble", of_two),
+    ):
+        predict_rightly(other, 0)
+    joined = [predict_rightly(add_run(run, name), 5) for name in ("cnn_2d", "hybrid")]
+    (expected, _) = map(judgement.score, joined)
+    found = benchmark.scored_models(folder)["ensemble, fold 0"]
+    pd.testing.assert_frame_equal(found, expected)
+
+
 def test_rows_come_in_the_order_of_the_registry(folder, run):
     for model in sorted(PUBLISHED):
         add_run(run, model)
@@ -98,7 +149,7 @@ def test_published_accuracies_are_the_original_s(shared):
 def test_written_tables_agree(folder):
     text = tables.write_table(folder)
     assert (folder / "accuracy.md").read_text() == text
-    written = pd.read_csv(folder / "accuracy.csv")
+    written = pd.read_csv(folder / "accuracy.csv", dtype={"seed": str})
     pd.testing.assert_frame_equal(written, tables.accuracy_table(folder), rtol=1e-5)
 
 

@@ -1,11 +1,12 @@
 """The table of a clean protocol: models on the same test pages, and what their figures are worth.
 
-A model's folds are pooled: over them, each page is tested once. Models with different numbers of
-folds cannot be compared row by row, so the table has a part for each set of folds, and in it all
-models that have them. A model with several seeds has a row for their mean probability as well.
-Everything is computed from the committed predictions.
+A model's folds are pooled: over them, each page is tested once. Models with different folds, or
+folds of other pages, cannot be compared row by row, so the table has a part for each set of folds,
+and in it all models that have them. A model with several seeds has a row for their mean probability
+as well. Everything is computed from the committed predictions.
 """
 
+import json
 import re
 from dataclasses import asdict
 
@@ -47,7 +48,7 @@ def benchmark_table(folder):
     members = _runs_by_model(folder)
     return pd.DataFrame(
         [
-            {"folds": _range(folds), **_describe(name, members, folds), **_figures(scored)}
+            {"folds": _numbers(folds), **_describe(name, members, folds), **_figures(scored)}
             for folds, models in _parts(members)
             for name, scored in models.items()
         ]
@@ -64,7 +65,7 @@ def comparison_table(folder):
         the pairs of the same folds.
     """
     compared = [
-        judgement.compare(_one_seed_each(models)).assign(folds=_range(folds))
+        judgement.compare(_one_seed_each(models)).assign(folds=_numbers(folds))
         for folds, models in _parts(_runs_by_model(folder))
     ]
     return pd.concat(compared, ignore_index=True)
@@ -73,7 +74,7 @@ def comparison_table(folder):
 def scored_models(folder):
     """`{title: scored pages}` of all models of a folder of runs, as `judgement.score` has them."""
     return {
-        f"{name}, {_in_words(_range(folds))}": scored
+        f"{name}, {_in_words(_numbers(folds))}": scored
         for folds, models in _parts(_runs_by_model(folder))
         for name, scored in models.items()
     }
@@ -134,10 +135,12 @@ def report(folder):
 
 
 def _runs_by_model(folder):
-    """`{name: {fold: run folder}}`, the name being the run folder's without its fold."""
+    """`{name: {fold: run folder}}`, the name being the run folder's without its fold; a fold is its
+    number and the digest of its split, so that folds of other pages are other folds."""
     members = {}
     for run in runs.finished_runs(folder):
-        fold = runs.read_record(run)["config"]["fold"]
+        record = runs.read_record(run)
+        fold = record["config"]["fold"], record["split_hash"]
         members.setdefault(re.sub(r"-f\d+$", "", run.name), {})[fold] = run
     return members
 
@@ -160,27 +163,24 @@ def _parts(members):
         }
         models |= {
             _mean_of(seeds): judgement.ensemble([models[name] for name in seeds])
-            for seeds in _several_seeds(models)
+            for seeds in _several_seeds({name: members[name] for name in models})
         }
-        joined = [models[name] for name in _ensemble_members(members) if name in models]
+        joined = _ensemble_members({name: members[name] for name in models if name in members})
         if len(joined) > 1:
-            models[ENSEMBLE] = judgement.ensemble(joined)
+            models[ENSEMBLE] = judgement.ensemble([models[name] for name in joined])
         parts.append((folds, models))
     return parts
 
 
-def _several_seeds(names):
-    """Lists of the names that differ by their seeds alone, where there are several."""
-    found = {}
-    for name in names:
-        if match := re.fullmatch(r"(.+)-s(\d+)", name):
-            base, seed = match.groups()
-            found.setdefault(base, {})[int(seed)] = name
-    return [
-        [of_seed[seed] for seed in sorted(of_seed)]
-        for of_seed in found.values()
-        if len(of_seed) > 1
-    ]
+def _several_seeds(members):
+    """Lists of the names whose runs differ by their seed alone, where there are several."""
+    alike = {}
+    for name, of_fold in members.items():
+        record = _record(of_fold)
+        if "members" not in record:
+            config = record["config"] | {"seed": None, "fold": None}
+            alike.setdefault(json.dumps(config), []).append(name)
+    return [names for names in alike.values() if len(names) > 1]
 
 
 def _mean_of(seeds):
@@ -204,10 +204,11 @@ def _one_seed_each(models):
 
 def _ensemble_members(members):
     """One run a published network, as published but for the protocol, at its first seed."""
-    configs = {name: _record(of_fold)["config"] for name, of_fold in members.items()}
     chosen = {}
-    for name, config in sorted(configs.items(), key=lambda item: item[1]["seed"]):
-        if config["model"] in PUBLISHED and not _variant(config):
+    for name, of_fold in members.items():
+        record = _record(of_fold)
+        config = record["config"]
+        if config["model"] in PUBLISHED and not _variant(config) and "members" not in record:
             chosen.setdefault(config["model"], name)
     return list(chosen.values())
 
@@ -236,12 +237,29 @@ def _describe(name, members, folds):
 
 def _variant(config):
     """What a run's config has other than the published experiment, in words."""
-    words = [config["recipe"]] if config["recipe"] != RunConfig.recipe else []
-    if config["ink_only"]:
-        words.append("only ink")
-    if size_text(config) != size_text(asdict(RunConfig())):
-        words.append(size_text(config))
-    return words
+    size = size_text(config)
+    return variant(config) + ([size] if size != size_text(asdict(RunConfig())) else [])
+
+
+def variant(config):
+    """The same but for the size of the crops, for which a table may have a column.
+
+    Args:
+        config: dict of the fields of a `RunConfig`.
+
+    Returns:
+        A list of words, empty if there is nothing else.
+    """
+    recipe = config["recipe"]
+    return [
+        words
+        for words, applies in (
+            (recipe, recipe != RunConfig.recipe),
+            ("only ink", config["ink_only"]),
+            ("float16", config["mixed_precision"]),
+        )
+        if applies
+    ]
 
 
 def _figures(scored):
@@ -285,8 +303,9 @@ def _caption(folder):
         f"resamples). Balanced accuracy is the mean sensitivity of the classes; AUROC is one class "
         f"against the rest, mean over the classes. ECE (expected calibration error) and Brier "
         f"score (0 to 2): as trained, then with a temperature fitted on each fold's validation "
-        f"pages. Epochs are those trained in each fold; the weights of the best validation epoch "
-        f"count. Minutes are over all folds. Computed from each run's {runs.PREDICTIONS}."
+        f"pages, before any mean is taken. Epochs are those trained in each fold; the weights of "
+        f"the best validation epoch count. Minutes are over all folds. Computed from each run's "
+        f"{runs.PREDICTIONS}."
     )
 
 
@@ -326,6 +345,11 @@ def _before_after(table, name):
 
 def _whole(numbers):
     return numbers.map("{:.0f}".format, na_action="ignore")
+
+
+def _numbers(folds):
+    """The numbers of folds as text, see `_range`."""
+    return _range([number for number, _ in folds])
 
 
 def _range(folds):

@@ -124,7 +124,7 @@ def accuracy_figure(table):
         if f"published_{part}" in table:
             label = "published" if part == SCORED_SPLITS[0] else None
             axes.plot(table[f"published_{part}"], places + offset, "k|", ms=14, label=label)
-    axes.set_yticks(places, table["model"])
+    axes.set_yticks(places, table["run" if table["model"].duplicated().any() else "model"])
     axes.invert_yaxis()
     axes.set(xlabel="accuracy", xlim=(0, 1))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)

@@ -16,6 +16,7 @@ The notebook that papermill ran lies beside the folder under the same name, neve
 import hashlib
 import json
 import platform
+import re
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -232,9 +233,13 @@ def finished_runs(folder):
     records = {path.parent: _read(path.parent) for path in Path(folder).glob(f"*/{RECORD}")}
     finished = [run for run, record in records.items() if _finished(record) and "~" not in run.name]
     order = [*MODELS, *NAIVE]
-    return sorted(
-        finished, key=lambda run: (order.index(records[run]["config"]["model"]), run.name)
-    )
+
+    def place(run):
+        # Numbers as numbers: seed 2 comes before seed 10.
+        name = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", run.name)]
+        return order.index(records[run]["config"]["model"]), name
+
+    return sorted(finished, key=place)
 
 
 def folders_of_runs(results):

@@ -20,8 +20,10 @@ from ecg_lib.experiment.runs import (
     PREDICTIONS,
     RECORD,
     finished_runs,
+    mean_in_words,
     read_predictions,
     read_record,
+    seeds_of,
 )
 
 TABLE = "accuracy"
@@ -66,12 +68,15 @@ def _table_row(run):
     config = record["config"]
     scored = parts(read_predictions(run), config["protocol"])
     measured = {name: accuracy(part) for name, part in scored.items() if len(part)}
+    seeds = seeds_of(record)
     row = {
-        "model": MODEL_NAMES[config["model"]],
+        "model": ", ".join(
+            [MODEL_NAMES[config["model"]], *benchmark.variant(config), *mean_in_words(seeds)]
+        ),
         "run": run.name,
         "image_size": size_text(config),
         "epochs": record["epochs_done"],
-        "seed": config["seed"],
+        "seed": "+".join(map(str, seeds)),
         "device": " + ".join(record["devices"]),
         "parameters": record["parameters"],
         **measured,
