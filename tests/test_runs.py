@@ -68,7 +68,7 @@ def test_record_says_after_which_epochs_a_run_was_resumed(tmp_path):
     assert runs.read_record(folder)["resumed_after"] == [2, 2, 5]
 
 
-def test_a_finished_run_without_its_weights_is_kept_beside(finished_run, configure):
+def test_a_finished_run_without_its_weights_is_kept_beside(finished_run, configure, capsys):
     """So lie the published runs in `results`: what is trained there anew may be interrupted."""
     folder = Path(shutil.copytree(finished_run.run_path, configure().run_path))
     (folder / runs.MODEL).unlink()
@@ -78,6 +78,7 @@ def test_a_finished_run_without_its_weights_is_kept_beside(finished_run, configu
     assert json.loads((folder / runs.RECORD).read_text()) == identity
     kept = folder.with_name(f"{folder.name}~1")
     assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    assert f"is kept as {kept.name}, out of the table" in capsys.readouterr().out
 
 
 def test_what_a_run_without_a_record_left_is_not_gone_on_with(tmp_path):

@@ -82,7 +82,8 @@ def open_run(folder, identity):
     goes_on = _same_run(record, identity) and not _finished(record)
     try:
         if (folder / RECORD).exists() and not goes_on:
-            folder.rename(_free_name(folder))
+            kept = folder.rename(_free_name(folder))
+            print(f"{folder.name}: the run that was there is kept as {kept.name}, out of the table")
         folder.mkdir(parents=True, exist_ok=True)
         if not goes_on:
             # One without a record may be of any run, and what is in `backup` counts only by it.
