@@ -12,9 +12,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import ecg_lib
+from ecg_lib.data.classes import CLASSES
 from ecg_lib.errors import InputError
 from ecg_lib.experiment.config import DEMO, DEMO_PAGES_PER_CLASS, RunConfig, knob_descriptions
-from ecg_lib.models import PUBLISHED
+from ecg_lib.models import OURS, PUBLISHED
+from ecg_lib.pages.layouts import LAYOUTS
 
 PREPARE_KNOBS = ("data", "protocol", "image_size", "image_width", "prepared")
 AUDIT_KNOBS = (*PREPARE_KNOBS, "seed", "fold", "ink_only", "results")
@@ -39,6 +41,13 @@ class _Parser(argparse.ArgumentParser):
     def __init__(self, *args, **kwargs):
         """Take options by their whole names: a misspelt one must not pass for another."""
         super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Let each command say itself which of its options it does not know."""
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, unknown
 
     def error(self, message):
         """Say in one line what is wrong, without the usage above it."""
@@ -90,7 +99,11 @@ def _parser():
         "epochs fit into some minutes. What is finished is not done again.",
     )
     run.add_argument(
-        "--models", nargs="+", default=PUBLISHED, metavar="MODEL", help="(default: all six)"
+        "--models",
+        nargs="+",
+        default=PUBLISHED,
+        metavar="MODEL",
+        help=f"of {', '.join((*PUBLISHED, *OURS))} (default: all but the last)",
     )
     _add_knobs(run, [field.name for field in fields(RunConfig) if field.name != "model"])
     run.set_defaults(command=_run)
@@ -215,8 +228,12 @@ def _add_signals(commands):
         if_not_said.add_argument("--unit", help="mV, uV or V")
         if_not_said.add_argument("--leads", nargs="+", metavar="LEAD", help="in the file's order")
     draw.add_argument("pages", type=Path, metavar="OUT", help="a folder with one folder a class")
-    draw.add_argument("--class", dest="class_name", required=True, help="such as covid_19")
-    draw.add_argument("--layout", default="standard_3x4_with_rhythm", help="(default: %(default)s)")
+    draw.add_argument("--class", dest="class_name", required=True, help=" | ".join(CLASSES))
+    draw.add_argument(
+        "--layout",
+        default="standard_3x4_with_rhythm",
+        help=f"{' | '.join(LAYOUTS)} (default: %(default)s)",
+    )
 
 
 def _add_knobs(parser, names):
@@ -264,12 +281,12 @@ def _inspect_signals(recordings, **given):
 
 
 def _draw_signals(recordings, pages, class_name, layout, **given):
-    from ecg_lib.data.classes import CLASSES
+    from ecg_lib.data.classes import class_of_folder
     from ecg_lib.errors import one_of
     from ecg_lib.pages.recordings import Given, find_recordings
     from ecg_lib.pages.signals import draw_recordings
 
-    folder = pages / one_of("class", class_name, CLASSES)
+    folder = pages / (class_of_folder(class_name) or one_of("class", class_name, CLASSES))
     outcomes = draw_recordings(find_recordings(recordings), folder, layout, Given(**given), jobs=-1)
     for outcome in outcomes:
         print(f"{outcome.status}: {outcome.text}")

@@ -53,6 +53,12 @@ def test_help(capsys, arguments):
     assert "usage: python -m ecg_lib" in capsys.readouterr().out
 
 
+def test_an_option_that_a_command_does_not_know_leads_to_its_own_help(capsys):
+    line = refusal(capsys, "predict", "page.jpg", "--modle", "runs/mine")
+    assert "unrecognized arguments: --modle runs/mine" in line
+    assert "python -m ecg_lib predict --help" in line
+
+
 def test_run_offers_every_knob_with_its_text(capsys):
     with pytest.raises(SystemExit):
         cli.main(["run", "--help"])

@@ -23,7 +23,8 @@ class RunConfig:
 
     Attributes:
         data: folder of pages, one folder a class. The default is drawn if it is not there.
-        protocol: which pages train and test, see `ecg_lib.data.splits.PROTOCOLS`.
+        protocol: which pages train and test: "published", "plain", "clean" or "clean-3x4", see
+            `ecg_lib.data.splits.PROTOCOLS`.
         model: which network, see `ecg_lib.models.MODELS`.
         image_size: height of a crop, in pixels.
         image_width: width of a crop, in pixels; 0 for as wide as tall.

@@ -156,11 +156,9 @@ def _recording(name, found, given):
     rate = found.rate or given.rate
     units = found.units or (given.unit,)
     if rate is None:
-        raise InputError(f"holds {_size(rows)} and no sampling rate: expected it as an argument")
+        raise InputError(f"holds {_size(rows)} and no sampling rate: expected it as --rate")
     if units == (None,):
-        raise InputError(
-            f"holds {_size(rows)} and no unit: expected {', '.join(UNITS)} as an argument"
-        )
+        raise InputError(f"holds {_size(rows)} and no unit: expected {', '.join(UNITS)} as --unit")
     if len(units) not in (1, len(rows)):
         raise InputError(f"holds {_size(rows)}, but states {len(units)} units")
     of_lead = {lead_name(name): row for row, name in enumerate(names) if lead_name(name)}
@@ -205,7 +203,7 @@ def _names(rows, in_file, given):
     else:
         raise InputError(
             f"holds {_size(rows)} and does not name the leads: expected 12, the 8 independent "
-            "ones, or their names as an argument"
+            "ones, or their names as --leads"
         )
     leads = [lead for lead in map(lead_name, names) if lead]
     repeated = next((lead for lead in leads if leads.count(lead) > 1), None)
