@@ -105,13 +105,16 @@ def test_the_papermill_command_names_a_notebook_and_its_parameters():
     assert set(named) <= set(known)
 
 
-def test_the_python_example_runs(tmp_path):
-    (example,) = blocks("python")
+def test_the_python_examples_run(tmp_path):
+    answers, crops = blocks("python")
     code = (
         "from pathlib import Path\n"
         "from ecg_lib.pages.synthetic import draw_set\n"
-        "draw_set(Path('data/more'), 1)\n"
-        f"{example}\n"
+        "for folder in ('data/asked', 'data/more'):\n"
+        "    draw_set(Path(folder), 1)\n"
+        f"{answers}\n"
+        f"{crops}\n"
+        "assert answer.label in answer.probabilities\n"
         "assert crops.shape == (13, 64, 64) and crops.dtype == 'uint8'\n"
         "assert logits.shape == (1, 5)\n"
     )

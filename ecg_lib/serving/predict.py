@@ -10,7 +10,7 @@ with one class alone in training, a network learns the layout and says that clas
 import csv
 import glob
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ class Answer:
     file: Path
     refusal: str | None = None
     detection: Detection | None = None
-    crops: np.ndarray | None = None
+    crops: np.ndarray | None = field(default=None, repr=False)
     strangeness: float | None = None
     probabilities: dict[str, float] | None = None
     caution: str | None = None
