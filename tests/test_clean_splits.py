@@ -80,8 +80,8 @@ def test_other_pages_among_the_published_ones_change_no_fold(pages, folds):
     protocol, splits_of_folds = folds
     others = pages.iloc[[0, 400, 800, 1200, 1600]].assign(
         file=[f"other/{number}.jpg" for number in range(5)],
-        page_id=[f"sha256:{number}" for number in range(5)],
-        group=[f"sha256:{number}" for number in range(5)],
+        page_id=[f"pixels:{number}" for number in range(5)],
+        group=[f"pixels:{number}" for number in range(5)],
     )
     found = split_pages(protocol, pd.concat([pages, others], ignore_index=True), 7, 0)
     assert found[len(pages) :].isna().all()

@@ -7,7 +7,7 @@ import pandas as pd
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.experiment import inputs as module
 from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.experiment.inputs import name_of_data, open_inputs
 
 
 def test_inputs_are_the_prepared_pages_and_their_splits(configure, prepared_set):
@@ -40,6 +40,16 @@ def test_layouts_are_those_of_the_training_pages(configure, prepared_set, pages_
             truth = {"class": name, "layout": layout}
             assert number == sum(truth.items() <= page.items() for page in drawn)
     assert sum(map(sum, map(dict.values, inputs.layouts.values()))) == len(drawn)
+
+
+def test_own_pages_are_not_called_the_published_ones(configure, prepared_set):
+    """Whatever the protocol, whose results lie under the name of the published data."""
+    pages, config = prepared_set.pages, configure(protocol="clean")
+    assert config.data_name == "khan2021"
+    assert name_of_data(config, pages) == "drawn"
+    some = pages.assign(page_id=["P0001", *pages["page_id"][1:]])
+    assert name_of_data(config, some) == "khan2021"
+    assert name_of_data(configure(), some) == "drawn"
 
 
 def test_identity_tells_runs_apart(configure, configure_in, tmp_path):

@@ -42,6 +42,11 @@ def published_files():
         return pd.read_csv(file, dtype={"published_order": "Int64"})
 
 
+def is_published(page_ids):
+    """Whether pages are among the published ones: a Series of bool for one of `page_id`s."""
+    return page_ids.isin(published_files()["page_id"])
+
+
 def find_pages(folder):
     """Catalogue the pages of a folder tree with one folder a class.
 

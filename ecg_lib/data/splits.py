@@ -117,11 +117,11 @@ def _clean(pages, seed, fold):
     published, each page is a group of its own.
     """
     # Imported late, as scikit-learn is: the command line's help lists the protocols.
-    from ecg_lib.data.catalogue import UNKNOWN, conflicts
+    from ecg_lib.data.catalogue import conflicts, is_published
 
     contradicted = conflicts(pages)["page_id"]
     distinct = pages[~pages["page_id"].isin(contradicted)].drop_duplicates("page_id")
-    published = ~distinct["page_id"].str.startswith(UNKNOWN)
+    published = is_published(distinct["page_id"])
     if published.any():
         distinct = distinct[published]
     # The folds follow from the pages alone, whatever their files are called.

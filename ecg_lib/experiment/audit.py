@@ -18,7 +18,7 @@ from ecg_lib.data.splits import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
-from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.experiment.inputs import name_of_data, open_inputs
 from ecg_lib.experiment.markdown import markdown
 from ecg_lib.experiment.naive import NAIVE, NAIVE_NAMES, SEE_CROPS, grey_statistics, majority
 
@@ -243,7 +243,7 @@ def _write_naive_run(config, inputs, name):
             "resumed": False,
             "wall_seconds": round(time.perf_counter() - begin, 1),
             "devices": ["CPU"],
-            "data": config.data_name,
+            "data": name_of_data(config, prepared.pages),
             "classes": classes,
             "parameters": 0,
             "pages": {split: len(of_split) for split, of_split in rows.items()},

@@ -93,10 +93,14 @@ class RunConfig:
         return PROTOCOLS[self.protocol].folds
 
     @property
+    def folder_name(self):
+        """The data folder's name, as it may stand in the path of a run."""
+        return re.sub(r"\W+", "_", self.data_path.name).strip("_").lower() or "pages"
+
+    @property
     def data_name(self):
         """Name of the data set in the results: that of the protocol's data, else the folder's."""
-        folder_name = re.sub(r"\W+", "_", self.data_path.name).strip("_").lower()
-        return PROTOCOLS[self.protocol].data_name or folder_name or "pages"
+        return PROTOCOLS[self.protocol].data_name or self.folder_name
 
     @property
     def run_name(self):

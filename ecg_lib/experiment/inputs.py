@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 
 import pandas as pd
 
+from ecg_lib.data.catalogue import is_published
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.prepared import PreparedSet, prepare
 from ecg_lib.data.splits import PROTOCOLS, SPLITS, split_hash, split_pages
@@ -38,6 +39,16 @@ class Inputs:
         """The number of training files of each layout, by class: a dict of dicts."""
         train = self.prepared.pages[self.splits == "train"]
         return pd.crosstab(train["layout"], train["class"]).to_dict("index")
+
+
+def name_of_data(config, pages):
+    """What a run's record calls its data: as the results do, but own pages by their folder.
+
+    Args:
+        config: a `RunConfig`.
+        pages: DataFrame of the prepared pages.
+    """
+    return config.data_name if is_published(pages["page_id"]).any() else config.folder_name
 
 
 def open_inputs(config):

@@ -17,6 +17,7 @@ from ecg_lib.experiment import runs
 from ecg_lib.experiment.checkpoints import Checkpoints
 from ecg_lib.experiment.devices import choose_strategy, device_name, wait_for_workers
 from ecg_lib.experiment.evaluation import LOGIT, SCORED_SPLITS, metrics
+from ecg_lib.experiment.inputs import name_of_data
 from ecg_lib.experiment.recipes import RECIPES, class_weights, compile_model
 from ecg_lib.experiment.workers import is_chief, worker_count
 from ecg_lib.models import build, load
@@ -80,6 +81,7 @@ def _train(config, inputs, folder):
     labels = used["class"].map(classes.index)
     rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
     fitted = _fit(config, strategy, prepared.crops, labels, rows, classes, folder)
+    fitted |= {"data": name_of_data(config, prepared.pages)}
 
     if is_chief():
         _judge(inputs, fitted, rows, classes, folder)
@@ -170,7 +172,6 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
         to_save.set_weights(model.get_weights())
         to_save.save(folder / runs.MODEL)
     return {
-        "data": config.data_name,
         "recipe": recipe.choice,
         "epochs_done": len(history),
         "epoch_kept": checkpoints.epoch_kept,
