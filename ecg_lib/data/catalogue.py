@@ -140,7 +140,7 @@ def _look_at(folder, path):
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         reason = f"the file cannot be read: {error.strerror}"
-    return _as_utf_8(path.relative_to(folder).as_posix()), class_name, digest, reason
+    return as_utf_8(path.relative_to(folder).as_posix()), class_name, digest, reason
 
 
 def _fault(path, class_name):
@@ -152,14 +152,14 @@ def _fault(path, class_name):
         return "in no folder with a known class name"
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return f"not an image file: expected one of {', '.join(IMAGE_SUFFIXES)}"
-    if str(path) != _as_utf_8(str(path)):
+    if str(path) != as_utf_8(str(path)):
         return "its name cannot be written down: expected one in UTF-8"
     if path.stat().st_size == 0:
         return "the file is empty"
     return None
 
 
-def _as_utf_8(name):
+def as_utf_8(name):
     """A file's name, with what no table can hold spelled out, such as `\\udce9` for a byte E9."""
     return name.encode(errors="backslashreplace").decode()
 

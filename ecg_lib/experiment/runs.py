@@ -237,7 +237,7 @@ def finished_runs(folder):
 
     def place(run):
         # Numbers as numbers: seed 2 comes before seed 10.
-        name = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", run.name)]
+        name = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", run.name)]
         return order.index(records[run]["config"]["model"]), name
 
     return sorted(finished, key=place)

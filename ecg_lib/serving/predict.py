@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import softmax
 
 import ecg_lib
-from ecg_lib.data.catalogue import page_files
+from ecg_lib.data.catalogue import as_utf_8, page_files
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError
 from ecg_lib.experiment import runs
@@ -201,7 +201,7 @@ def _files_of(page):
 
 def describe(answer):
     """An answer as a line of text; what in a file's name is no UTF-8 is escaped."""
-    return _in_words(answer).encode(errors="backslashreplace").decode()
+    return as_utf_8(_in_words(answer))
 
 
 def _in_words(answer):
