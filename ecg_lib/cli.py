@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import ecg_lib
-from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.classes import CLASSES, class_of_folder
 from ecg_lib.errors import InputError
 from ecg_lib.experiment.config import DEMO, DEMO_PAGES_PER_CLASS, RunConfig, knob_descriptions
 from ecg_lib.models import OURS, PUBLISHED
@@ -281,7 +281,6 @@ def _inspect_signals(recordings, **given):
 
 
 def _draw_signals(recordings, pages, class_name, layout, **given):
-    from ecg_lib.data.classes import class_of_folder
     from ecg_lib.errors import one_of
     from ecg_lib.pages.recordings import Given, find_recordings
     from ecg_lib.pages.signals import draw_recordings

@@ -194,9 +194,10 @@ def seeds_of(record):
     return [member["seed"] for member in record.get("members", [record["config"]])]
 
 
-def network_name(record):
-    """What a run's network is called in text."""
-    return ", ".join([MODEL_NAMES[record["config"]["model"]], *mean_in_words(seeds_of(record))])
+def network_name(record, variant=()):
+    """What a run's network is called in text, with words for its variant where they are given."""
+    name = MODEL_NAMES[record["config"]["model"]]
+    return ", ".join([name, *variant, *mean_in_words(seeds_of(record))])
 
 
 def mean_in_words(seeds):

@@ -16,11 +16,10 @@ from ecg_lib.experiment.config import size_text
 from ecg_lib.experiment.evaluation import SCORED_SPLITS, accuracy, parts
 from ecg_lib.experiment.markdown import markdown, ours_below
 from ecg_lib.experiment.runs import (
-    MODEL_NAMES,
     PREDICTIONS,
     RECORD,
     finished_runs,
-    mean_in_words,
+    network_name,
     read_predictions,
     read_record,
     seeds_of,
@@ -68,15 +67,12 @@ def _table_row(run):
     config = record["config"]
     scored = parts(read_predictions(run), config["protocol"])
     measured = {name: accuracy(part) for name, part in scored.items() if len(part)}
-    seeds = seeds_of(record)
     row = {
-        "model": ", ".join(
-            [MODEL_NAMES[config["model"]], *benchmark.variant(config), *mean_in_words(seeds)]
-        ),
+        "model": network_name(record, benchmark.variant(config)),
         "run": run.name,
         "image_size": size_text(config),
         "epochs": record["epochs_done"],
-        "seed": "+".join(map(str, seeds)),
+        "seed": "+".join(map(str, seeds_of(record))),
         "device": " + ".join(record["devices"]),
         "parameters": record["parameters"],
         **measured,
