@@ -1,13 +1,17 @@
 """The clean protocols: no page and no exam on two sides, on the published pages' list alone."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from ecg_lib.data.catalogue import conflicts, published_files
-from ecg_lib.data.splits import CLASSES_3X4, FOLDS, PROTOCOLS, SPLITS, split_pages
+from ecg_lib.data.splits import CLASSES_3X4, FOLDS, PROTOCOLS, SPLITS, split_hash, split_pages
 from ecg_lib.errors import InputError
+from ecg_lib.experiment.runs import read_record
 
 CLEAN = ("clean", "clean-3x4")
+RESULTS = Path(__file__).parents[1] / "results"
 WIDTHS = {"standard": (2213, 1572), "landscape": (1280, 904), "portrait": (952, 1232)}
 
 
@@ -60,6 +64,18 @@ def test_folds_do_not_depend_on_the_seed_or_on_names_and_order_of_files(pages, f
     again = split_pages(protocol, renamed, 7, 0)
     expected = splits_of_folds[0].dropna().groupby(pages["page_id"]).first()
     assert again.dropna().groupby(renamed["page_id"]).first().equals(expected)
+
+
+def test_the_committed_results_are_of_these_folds(pages, folds):
+    """Whoever has version 1 alone, under whatever names, is on the same ones."""
+    protocol, splits_of_folds = folds
+    first_version = pages["file"].str.startswith("v1/")
+    renamed = pages.assign(file=pages["sha256"])[first_version].sort_values("file")
+    for fold, splits in enumerate(splits_of_folds):
+        elsewhere = split_hash(split_pages(protocol, renamed, 1, fold), renamed)
+        records = map(read_record, RESULTS.glob(f"khan2021/{protocol}/*-f{fold}"))
+        assert {record["split_hash"] for record in records} == {elsewhere}
+        assert split_hash(splits, pages) == elsewhere
 
 
 def test_distinct_pages_without_the_contradicted_one(pages):

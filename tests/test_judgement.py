@@ -111,7 +111,7 @@ def model_that_is_right(right, pages_an_exam=1):
     said = np.where(right, 0, 1)
     return pd.DataFrame(
         {
-            "file": [f"page_{number}.jpg" for number in range(len(right))],
+            "page_id": [f"P{number}" for number in range(len(right))],
             "group": np.arange(len(right)) // pages_an_exam,
             "label": "normal",
             **{
@@ -217,6 +217,7 @@ def test_calibration_by_hand():
 
 def test_the_ensemble_is_the_mean_page_by_page(scored):
     other = scored.sample(frac=1, random_state=1)
+    other["file"] = "elsewhere/" + other["file"]
     other[judgement.PROBABILITY + "normal"] += 0.2
     joined = judgement.ensemble([scored, other])
     assert list(joined["file"]) == list(scored["file"])

@@ -97,10 +97,17 @@ def test_unknown_protocol(pages):
         split_pages("random", pages, seed=1)
 
 
-def test_split_hash_tells_files_and_splits_but_not_their_order(pages):
+def test_split_hash_tells_pages_and_splits_but_not_names_and_order_of_files(pages):
     splits = split_pages("plain", pages, seed=1)
     digest = split_hash(splits, pages)
     shuffled = pages.sample(frac=1, random_state=0)
     assert split_hash(splits.loc[shuffled.index], shuffled) == digest
     assert split_hash(split_pages("plain", pages, seed=2), pages) != digest
-    assert split_hash(splits, pages.assign(file="v1/" + pages["file"])) != digest
+    assert split_hash(splits, pages.assign(file="v1/" + pages["file"])) == digest
+    assert split_hash(splits, pages.assign(page_id="a" + pages["page_id"])) != digest
+
+
+def test_split_hash_does_not_count_pages_that_are_not_used(pages):
+    splits = split_pages("plain", pages, seed=1)
+    unused = pd.concat([pages, pages.head(3)], ignore_index=True)
+    assert split_hash(splits.reindex(unused.index), unused) == split_hash(splits, pages)

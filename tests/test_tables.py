@@ -74,9 +74,9 @@ def test_variants_and_ensembles_are_told_apart(folder, run):
 
 def test_runs_on_other_pages_are_neither_averaged_nor_compared(folder, run):
     """Under plain, the seed draws the split."""
-    other = add_run(run, "testing", {"split_hash": "another"}, seed=2)
+    other = add_run(run, "testing", {"split_hash": "of other pages"}, seed=2)
     predictions = runs.read_predictions(other)
-    predictions.assign(file="other " + predictions["file"]).to_csv(
+    predictions.assign(page_id="other " + predictions["page_id"]).to_csv(
         other / runs.PREDICTIONS, index=False
     )
     scored = benchmark.scored_models(folder)

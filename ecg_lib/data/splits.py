@@ -81,8 +81,13 @@ def split_pages(protocol, pages, seed, fold=0):
 
 
 def split_hash(splits, pages):
-    """Digest of which file is in which split, to tell whether two runs used the same."""
-    rows = sorted(zip(pages["file"], splits, strict=True))
+    """Digest of which page is in which split, to tell whether two runs used the same.
+
+    It is the same whatever the files are called and whatever lies beside those that are used, so
+    that runs on another copy of the published pages can be told to be on the same folds.
+    """
+    used = splits.notna()
+    rows = sorted(zip(pages["page_id"][used], splits[used], strict=True))
     return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 

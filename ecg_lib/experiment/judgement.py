@@ -94,10 +94,19 @@ def ensemble(members):
     Returns:
         A DataFrame of the same form.
     """
-    first, *others = [scored.set_index("file") for scored in members]
+    first, *others = map(_by_page, members)
     numbers = first.select_dtypes("number").columns
     total = sum((scored.loc[first.index, numbers] for scored in others), first[numbers])
-    return first.assign(**(total / len(members))).reset_index()
+    return first.assign(**(total / len(members))).reset_index(drop=True)
+
+
+def _by_page(scored):
+    """Scored pages by what tells them apart in every run, whatever their files are called there.
+
+    Under some protocols there are copies; then it is also told which one of them.
+    """
+    copy = scored.groupby(["page_id", "label"]).cumcount()
+    return scored.set_index(["page_id", "label", copy], drop=False).rename_axis([None] * 3)
 
 
 def figures(scored, resamples=RESAMPLES, seed=0):
@@ -217,13 +226,13 @@ def compare(models):
         independent), p, and p_holm (p after Holm's correction over all pairs).
     """
     right = {
-        name: scored[["file", "group"]].assign(right=predicted_labels(scored) == scored["label"])
+        name: _by_page(scored.assign(right=predicted_labels(scored) == scored["label"]))
         for name, scored in models.items()
     }
     rows = []
     for model, other in combinations(right, 2):
-        both = right[model].merge(right[other][["file", "right"]], on="file")
-        gained = both["right_x"].astype(int) - both["right_y"].astype(int)
+        both = right[model].join(right[other]["right"], rsuffix="_of_other", how="inner")
+        gained = both["right"].astype(int) - both["right_of_other"].astype(int)
         only_model, only_other = int((gained > 0).sum()), int((gained < 0).sum())
         by_page = min(mcnemar([[0, only_model], [only_other, 0]], exact=True).pvalue, 1.0)
         by_exam = _sign_flip(gained.groupby(both["group"]).sum().to_numpy())
