@@ -26,7 +26,7 @@ from ecg_lib.models.layers import logits, standardised_crops
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
-from ecg_lib.pages.preprocess import crop_leads, read_luma
+from ecg_lib.pages.preprocess import crop_leads, read_exchanged_grey
 from ecg_lib.serving.ensemble import mean_network
 
 COMMITTED = "results/models/lead_attention"
@@ -419,7 +419,7 @@ def test_a_published_page_gets_its_published_boxes(asked, published_run, monkeyp
     monkeypatch.setattr(explain, "published_files", lambda: files)
     question = explain.open_question(published_run, asked.page)
     assert question.names[:3] == ("box 1", "box 10", "box 11")
-    expected = crop_leads(read_luma(asked.page), question.boxes, image_size=16)
+    expected = crop_leads(read_exchanged_grey(asked.page), question.boxes, image_size=16)
     np.testing.assert_array_equal(question.crops, expected)
 
 

@@ -18,7 +18,7 @@ from ecg_lib.data.prepared import PUBLISHED_CROP_ORDER, crop_names, prepare
 from ecg_lib.errors import InputError
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.leads import CROPS
-from ecg_lib.pages.preprocess import crop_leads, read_luma
+from ecg_lib.pages.preprocess import crop_leads, read_exchanged_grey, read_luma
 
 
 @pytest.fixture
@@ -357,7 +357,7 @@ def test_published_crops_of_real_pages(real_pages, box_sets):
     for page in pages.loc[~pages["boxes"].astype(str).duplicated()].itertuples():
         crops, entry = prepared._prepare_page(real_pages, page.source, [page.boxes] * 2, options)
         assert "reason" not in entry
-        luma = read_luma(real_pages / page.source)
+        luma = read_exchanged_grey(real_pages / page.source)
         (tenth,) = (boxes[9] for boxes in box_sets.values() if sorted(boxes) == sorted(page.boxes))
         np.testing.assert_array_equal(crops[1, 1], crop_leads(luma, [tenth], **options)[0])
 

@@ -4,7 +4,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from ecg_lib.errors import InputError
 from ecg_lib.pages.leads import Box
-from ecg_lib.pages.preprocess import MIN_SIDE, crop_leads, read_luma
+from ecg_lib.pages.preprocess import MIN_SIDE, crop_leads, read_exchanged_grey, read_luma
 
 BOXES = [Box(10, 20, 150, 110), Box(0, 0, 300, 240), Box(250, 200, 320, 260)]
 
@@ -35,6 +35,24 @@ def test_crops_equal_pillow_to_the_byte(luma, size):
     assert crops.dtype == np.uint8
     assert crops.shape == (3, size[0], size[-1])
     np.testing.assert_array_equal(crops, pillow_crops(luma, BOXES, size[0], size[-1]))
+
+
+def test_published_crops_equal_the_experiment_s_steps_to_the_byte(tmp_path):
+    """On a page with a pink grid: crop, exchange red and blue, grey, invert, dilate, resize."""
+    page = np.full((240, 300, 3), 255, np.uint8)
+    page[::8] = page[:, ::8] = (255, 170, 185)
+    page[100:103, 20:280] = (20, 20, 60)
+    path = tmp_path / "page.jpg"
+    Image.fromarray(page).save(path, quality=90)
+    expected = []
+    with Image.open(path) as image:
+        for box in BOXES:
+            red, green, blue = image.crop(box).split()
+            grey = ImageOps.grayscale(Image.merge("RGB", (blue, green, red)))
+            dilated = ImageOps.invert(grey).filter(ImageFilter.MaxFilter(3))
+            expected.append(np.asarray(dilated.resize((64, 64))))
+    np.testing.assert_array_equal(crop_leads(read_exchanged_grey(path), BOXES), expected)
+    assert (read_exchanged_grey(path) != read_luma(path)).mean() > 0.2
 
 
 def test_ink_is_bright_and_a_single_pixel_grows_to_three():

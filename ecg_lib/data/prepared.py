@@ -34,10 +34,19 @@ from ecg_lib.errors import InputError, one_of
 from ecg_lib.locks import locked
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.leads import CROPS
-from ecg_lib.pages.preprocess import PREPROCESSING_VERSION, crop_leads, read_luma
+from ecg_lib.pages.preprocess import (
+    PREPROCESSING_VERSION,
+    crop_leads,
+    read_exchanged_grey,
+    read_luma,
+)
 
 BOXES = ("detected", "published")
 """Where boxes come from: found from the page itself, or those of the published experiment."""
+
+PUBLISHED_PREPROCESSING_VERSION = 2
+"""The same as `PREPROCESSING_VERSION`, for crops of the published boxes. Version 2 exchanges red
+and blue, as the published experiment does."""
 
 PUBLISHED_CROP_ORDER = (0, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6, 7, 8)
 """The published experiment stacks its crops in the text order of their numbers: 1, 10, 11, ..."""
@@ -203,8 +212,9 @@ def published_boxes():
 
 
 def _fingerprint(pages, boxes, options):
+    published = boxes == "published"
     made_from = {
-        "version": PREPROCESSING_VERSION,
+        "version": PUBLISHED_PREPROCESSING_VERSION if published else PREPROCESSING_VERSION,
         "boxes": boxes,
         **options,
         "pages": pages.drop(columns="source").to_csv(index=False),
@@ -314,11 +324,12 @@ def _prepare_page(folder, source, box_sets, options, known=True):
     """
     entry = {"source": source}
     try:
-        luma = read_luma(folder / source)
+        detected = None in box_sets
+        luma = (read_luma if detected else read_exchanged_grey)(folder / source)
         if not known:
             entry |= identify(luma)
         entry |= {"width": luma.shape[1], "height": luma.shape[0]}
-        if None in box_sets:
+        if detected:
             found = detect(luma)
             luma = rectify(luma, found)
             box_sets = [found.boxes]

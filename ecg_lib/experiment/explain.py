@@ -26,7 +26,7 @@ from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS, RunConfig, crop_opti
 from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import load
 from ecg_lib.pages.detect import detect, rectify
-from ecg_lib.pages.preprocess import crop_leads, read_luma
+from ecg_lib.pages.preprocess import crop_leads, read_exchanged_grey, read_luma
 from ecg_lib.pages.synthetic import draw_set
 
 ATTENTION_MAPS = ("attention1", "attention2", "attention3")
@@ -99,11 +99,11 @@ def open_question(run, page, model=None):
     record = runs.read_record(run)
     config = record["config"]
     _draw_if_missing(page)
-    luma = read_luma(page)
     source = PROTOCOLS[config["protocol"]].boxes
     if source == "published":
-        boxes = _published_boxes(page)
+        luma, boxes = read_exchanged_grey(page), _published_boxes(page)
     else:
+        luma = read_luma(page)
         try:
             found = detect(luma)
         except InputError as error:
