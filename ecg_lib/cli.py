@@ -16,7 +16,7 @@ from ecg_lib.data.classes import CLASSES, class_of_folder
 from ecg_lib.errors import InputError
 from ecg_lib.experiment.config import DEMO, DEMO_PAGES_PER_CLASS, RunConfig, knob_descriptions
 from ecg_lib.models import OURS, PUBLISHED
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 
 PREPARE_KNOBS = ("data", "protocol", "image_size", "image_width", "prepared")
 AUDIT_KNOBS = (*PREPARE_KNOBS, "seed", "fold", "ink_only", "results")
@@ -232,7 +232,7 @@ def _add_signals(commands):
     draw.add_argument(
         "--layout",
         default="standard_3x4_with_rhythm",
-        help=f"{' | '.join(LAYOUTS)} (default: %(default)s)",
+        help=f"{' | '.join(PUBLISHED_LAYOUTS)} (default: %(default)s)",
     )
 
 

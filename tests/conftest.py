@@ -11,7 +11,7 @@ import pytest
 from ecg_lib.data.prepared import prepare
 from ecg_lib.experiment.config import RunConfig
 from ecg_lib.pages.drawing import draw_page
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.synthetic import RATE, draw_set, simulate
 
 ROOT = Path(__file__).parents[1]
@@ -68,7 +68,7 @@ def configure(configure_in, tmp_path):
 def drawn():
     """For each layout one drawn page: its luma and its true boxes."""
     pages = {}
-    for layout in LAYOUTS:
+    for layout in PUBLISHED_LAYOUTS:
         rng = np.random.default_rng(3)
         page, boxes = draw_page(simulate("normal", rng), RATE, layout, rng)
         pages[layout] = np.asarray(page.convert("L")), boxes

@@ -24,7 +24,7 @@ from ecg_lib.experiment.judgement import temperature_of
 from ecg_lib.models import MODELS, build
 from ecg_lib.models.layers import logits, standardised_crops
 from ecg_lib.pages.detect import detect, rectify
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
 from ecg_lib.pages.preprocess import crop_leads, read_exchanged_grey
 from ecg_lib.serving.ensemble import mean_network
@@ -64,7 +64,7 @@ def trained(prepared_set, crops, tiny):
 # --- Back on the page ---
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", PUBLISHED_LAYOUTS)
 @each_crop
 def test_a_hot_pixel_lands_in_its_crop_s_box(drawn, layout, place):
     luma, boxes = drawn[layout]

@@ -9,7 +9,7 @@ from ecg_lib.pages.leads import CROPS, LEADS, RHYTHM_STRIP, Box
 
 each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
-WIDTH, HEIGHT = 1200, 900
+HEIGHT = 1400
 
 
 def boxes_of(layout):
@@ -52,7 +52,37 @@ def test_intersection_over_union(other, share):
 def test_layout_holds_every_lead_once(layout):
     assert sorted(lead for row in layout.rows for lead in row) == sorted(LEADS)
     assert {len(row) for row in layout.rows} == {layout.columns}
-    assert layout.lines == len(layout.rows) + (layout.rhythm_strip in LEADS)
+    assert layout.lines == len(layout.rows) + len(layout.rhythm_strips)
+    assert set(layout.rhythm_strips) <= set(LEADS)
+
+
+def test_arrangements_of_the_leads():
+    assert {
+        (layout.name.partition("_")[0], len(layout.rows), layout.columns, len(layout.rhythm_strips))
+        for layout in LAYOUTS.values()
+        if layout.name not in ("portrait_3x4_with_rhythm", "landscape_3x4_with_rhythm")
+    } == {
+        (order, *arrangement)
+        for order in ("standard", "cabrera")
+        for arrangement in (
+            *((3, 4, strips) for strips in range(4)),
+            *((6, 2, strips) for strips in range(2)),
+            (12, 1, 0),
+        )
+    }
+
+
+def test_cabrera_order_goes_round_the_heart():
+    by_column = {"3x4": 3, "6x2": 6, "12x1": 12}
+    for layout in LAYOUTS.values():
+        if not layout.name.startswith("cabrera"):
+            assert layout.inverted == ()
+            continue
+        assert len(layout.rows) == by_column[layout.name.split("_")[1]]
+        columns = [lead for column in zip(*layout.rows, strict=True) for lead in column]
+        assert columns[:6] == ["aVL", "I", "aVR", "II", "aVF", "III"]
+        assert columns[6:] == ["V1", "V2", "V3", "V4", "V5", "V6"]
+        assert layout.inverted == ("aVR",)
 
 
 @each_layout
@@ -72,8 +102,17 @@ def test_rhythm_strip_spans_the_page_or_repeats_lead_two(layout):
     if layout.rhythm_strip is None:
         assert boxes[RHYTHM_STRIP] == boxes["II"]
     else:
-        last = 50 + 100 * len(layout.rows)
-        assert boxes[RHYTHM_STRIP] == Box(100, last, 1100, last + 100)
+        # Two strips repeat V1 and II, three V1, II and V5: the thirteenth crop is that of lead II.
+        of_lead_two = 50 + 100 * (len(layout.rows) + layout.rhythm_strips.index("II"))
+        assert boxes[RHYTHM_STRIP] == Box(100, of_lead_two, 1100, of_lead_two + 100)
+
+
+def test_without_a_strip_of_lead_two_the_first_strip_is_the_rhythm_strip():
+    layout = LAYOUTS["standard_3x4_with_two_rhythm_strips"].with_strips(["V5", "V1"])
+    assert layout.rhythm_strip == "V5"
+    assert boxes_of(layout)[RHYTHM_STRIP] == Box(100, 350, 1100, 450)
+    with pytest.raises(ValueError, match="has 2 rhythm strips, got leads for 1"):
+        layout.with_strips(["II"])
 
 
 def test_boxes_stay_on_the_page():

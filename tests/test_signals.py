@@ -5,7 +5,7 @@ from PIL import Image
 from ecg_lib.data.prepared import prepare
 from ecg_lib.errors import InputError
 from ecg_lib.pages.detect import detect
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS, LEADS
 from ecg_lib.pages.recordings import Given, Recording, find_recordings, read_recordings
 from ecg_lib.pages.signals import (
@@ -24,7 +24,7 @@ SIGNALS = simulate("normal", np.random.default_rng(7))
 BY_LEAD = dict(zip(LEADS, SIGNALS, strict=True))
 GIVEN = Given(RATE, "mV")
 
-every_layout = pytest.mark.parametrize("layout", LAYOUTS)
+every_layout = pytest.mark.parametrize("layout", PUBLISHED_LAYOUTS)
 
 
 def recording(*leads, signals=None, rate=RATE):

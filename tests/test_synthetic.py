@@ -8,7 +8,7 @@ from scipy.signal import find_peaks
 
 from ecg_lib.errors import InputError
 from ecg_lib.pages import synthetic
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import LEADS
 from ecg_lib.pages.synthetic import DOWER, RATE, RECIPES, draw_set, simulate, twelve_leads
 
@@ -220,7 +220,7 @@ def test_every_page_has_its_whole_truth(drawn):
     for path in pages:
         truth = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         assert truth["class"] == path.parent.name
-        assert truth["layout"] in LAYOUTS
+        assert truth["layout"] in PUBLISHED_LAYOUTS
         with Image.open(path) as page:
             assert len(truth["boxes"]) == 13
             for left, top, right, bottom in truth["boxes"]:
@@ -288,7 +288,7 @@ def test_layouts_are_the_same_in_every_class(drawn):
         for name in RECIPES
     }
     assert len(set(map(tuple, by_class.values()))) == 1
-    assert set(synthetic.LAYOUT_SHARES) == set(LAYOUTS)
+    assert set(synthetic.LAYOUT_SHARES) == set(PUBLISHED_LAYOUTS)
     assert sum(synthetic.LAYOUT_SHARES.values()) == pytest.approx(1)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import butter, sosfiltfilt
 
 from ecg_lib.pages.drawing import draw_page
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS, LEADS
 from ecg_lib.pages.recordings import find_recordings, read_recordings
 from ecg_lib.pages.signals import page_signals
@@ -25,7 +25,7 @@ def correlations(signals, layout):
     page, boxes = draw_page(signals, RATE, layout, np.random.default_rng(1))
     traces = recover_traces(np.asarray(page.convert("L")), boxes)
     return {
-        crop: correlation(shown_in(crop, signals, LAYOUTS[layout]), trace)
+        crop: correlation(shown_in(crop, signals, PUBLISHED_LAYOUTS[layout]), trace)
         for crop, trace in zip(CROPS, traces, strict=True)
     }
 
@@ -58,7 +58,7 @@ def by_column(signal, columns, shift):
     return values
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", PUBLISHED_LAYOUTS)
 def test_what_is_drawn_is_what_was_recorded(layout):
     signals = filtered(simulate("history_of_mi", np.random.default_rng(0)))
     found = correlations(signals, layout)
@@ -69,7 +69,7 @@ def test_other_signals_do_not_pass_for_what_was_drawn():
     signals = filtered(simulate("normal", np.random.default_rng(0)))
     page, boxes = draw_page(signals, RATE, "standard_6x2", np.random.default_rng(1))
     traces = recover_traces(np.asarray(page.convert("L")), boxes)
-    mirrored = [shown_in(crop, -signals, LAYOUTS["standard_6x2"]) for crop in CROPS]
+    mirrored = [shown_in(crop, -signals, PUBLISHED_LAYOUTS["standard_6x2"]) for crop in CROPS]
     assert max(map(correlation, mirrored, traces)) < 0.5
 
 

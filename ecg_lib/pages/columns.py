@@ -6,7 +6,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import RHYTHM_STRIP
 from ecg_lib.pages.refusal import PageRefused
 
@@ -156,12 +156,14 @@ def _visible(edges, end):
 def _candidates(columns, portrait):
     """The layouts with such columns. The sheet's shape tells those without separators apart."""
     if columns.separated:
-        names = [name for name in LAYOUTS if name.startswith("standard")]
+        names = [name for name in PUBLISHED_LAYOUTS if name.startswith("standard")]
     else:
         names = ["portrait_3x4_with_rhythm" if portrait else "landscape_3x4_with_rhythm"]
     number = len(columns.edges) - 1
-    fitting = [LAYOUTS[name] for name in names if LAYOUTS[name].columns == number]
-    return fitting or [LAYOUTS[names[0]]]
+    fitting = [
+        PUBLISHED_LAYOUTS[name] for name in names if PUBLISHED_LAYOUTS[name].columns == number
+    ]
+    return fitting or [PUBLISHED_LAYOUTS[names[0]]]
 
 
 def _missing(ink, lines, columns, layout):

@@ -9,7 +9,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from ecg_lib.pages.layouts import ROWS_3X4, ROWS_6X2
+from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import RHYTHM_STRIP
 
 PULSES = "calibration pulses"
@@ -38,7 +38,11 @@ _BEAT_TOGETHER = 0.35
 _MEDIAN_TOGETHER = 0.55
 """The same for the median of all pairs: mostly 0.65 to 0.98 on real pages."""
 
-_ROWS = {4: (ROWS_3X4, 1.1), 6: (ROWS_6X2, 1.75), 7: (ROWS_6X2, 1.3)}
+_ROWS = {
+    4: (LAYOUTS["standard_3x4"].rows, 1.1),
+    6: (LAYOUTS["standard_6x2"].rows, 1.75),
+    7: (LAYOUTS["standard_6x2"].rows, 1.3),
+}
 """By the number of traces: the rows of leads, and the largest distance of baselines as a share of
 their mean. It is 1.01, 1.69 and 1.01 on real pages; some pages of six traces centre each alone."""
 

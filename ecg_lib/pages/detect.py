@@ -13,7 +13,7 @@ import numpy as np
 from ecg_lib.pages.columns import listed, match_layout
 from ecg_lib.pages.cut import missing_on_the_left
 from ecg_lib.pages.ink import look_at, look_through
-from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import Box
 from ecg_lib.pages.lines import follow_lines, resemble_ecg
 from ecg_lib.pages.pulses import HEIGHT, find_pulses
@@ -31,7 +31,7 @@ from ecg_lib.pages.tilt import (
 LEAST_SIZE = 4 * HEIGHT
 """A look that is less tall or wide has no room for an ECG."""
 
-NUMBERS_OF_LINES = {layout.lines for layout in LAYOUTS.values()}
+NUMBERS_OF_LINES = {layout.lines for layout in PUBLISHED_LAYOUTS.values()}
 
 ATTEMPTS = (
     (HEIGHT, 0),
@@ -57,7 +57,7 @@ class Detection:
     """What a page shows, and where.
 
     Attributes:
-        layout: name of the layout, a key of `ecg_lib.pages.layouts.LAYOUTS`.
+        layout: name of the layout, a key of `ecg_lib.pages.layouts.PUBLISHED_LAYOUTS`.
         boxes: 13 `Box`es in the order of `ecg_lib.pages.leads.CROPS`, in pixels of the rectified
             page.
         homography: float array (3, 3), from pixels of the rectified page to those of the given

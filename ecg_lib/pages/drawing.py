@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.signal import find_peaks
 
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import LEADS
 
 SECONDS = 10.0
@@ -145,7 +145,7 @@ def draw_page(signals, rate, layout, rng):
         signals: array `(12, samples)` in mV, leads in the order of `ecg_lib.pages.leads.LEADS`;
             the first ten seconds are drawn.
         rate: samples a second.
-        layout: name of the layout, a key of `ecg_lib.pages.layouts.LAYOUTS`.
+        layout: name of the layout, a key of `ecg_lib.pages.layouts.PUBLISHED_LAYOUTS`.
         rng: a `numpy.random.Generator`.
 
     Returns:
@@ -156,7 +156,7 @@ def draw_page(signals, rate, layout, rng):
         InputError: if the layout is unknown, or the signals are not twelve leads of at least ten
             seconds.
     """
-    layout = LAYOUTS[one_of("layout", layout, LAYOUTS)]
+    layout = PUBLISHED_LAYOUTS[one_of("layout", layout, PUBLISHED_LAYOUTS)]
     signals = _ten_seconds(signals, rate)
     if layout.name in EXPORTS:
         form = _export(layout, signals, rate, rng)

@@ -1,26 +1,19 @@
 """Page layouts as data: which lead lies where.
 
-The names are those of the `layout` column of `ecg_lib/data/khan2021.csv`.
+The names in `PUBLISHED_LAYOUTS` are those of the `layout` column of `ecg_lib/data/khan2021.csv`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ecg_lib.pages.leads import CROPS, RHYTHM_STRIP, Box
 
-ROWS_3X4 = (
-    ("I", "aVR", "V1", "V4"),
-    ("II", "aVL", "V2", "V5"),
-    ("III", "aVF", "V3", "V6"),
-)
-ROWS_6X2 = (
-    ("I", "V1"),
-    ("II", "V2"),
-    ("III", "V3"),
-    ("aVR", "V4"),
-    ("aVL", "V5"),
-    ("aVF", "V6"),
-)
+STANDARD_ORDER = ("I", "II", "III", "aVR", "aVL", "aVF")
+CABRERA_ORDER = ("aVL", "I", "aVR", "II", "aVF", "III")
+"""The limb leads by the angle from which they see the heart. aVR is printed inverted, as -aVR."""
+
+CHEST_LEADS = ("V1", "V2", "V3", "V4", "V5", "V6")
 
 
 @dataclass(frozen=True)
@@ -30,46 +23,103 @@ class Layout:
     Attributes:
         name: the layout's name, a key of `LAYOUTS`.
         rows: the leads row by row, each row from left to right.
-        rhythm_strip: the lead that the strip under the rows repeats over the full width,
-            or None where there is no strip.
+        rhythm_strips: the leads that the strips under the rows repeat over the full width, from
+            top to bottom; empty where there is no strip. The leads are the usual ones: a page
+            may repeat others, see `with_strips`.
+        inverted: the leads that are printed upside down, as -aVR is in Cabrera order.
     """
 
     name: str
     rows: tuple[tuple[str, ...], ...]
-    rhythm_strip: str | None
+    rhythm_strips: tuple[str, ...] = ()
+    inverted: tuple[str, ...] = ()
 
     @property
-    def columns(self):
+    def columns(self) -> int:
         """Number of leads side by side in a row."""
         return len(self.rows[0])
 
     @property
-    def lines(self):
-        """Number of traces one above the other, the rhythm strip included."""
-        return len(self.rows) + (self.rhythm_strip is not None)
+    def lines(self) -> int:
+        """Number of traces one above the other, the rhythm strips included."""
+        return len(self.rows) + len(self.rhythm_strips)
+
+    @property
+    def rhythm_strip(self) -> str | None:
+        """The lead that the thirteenth crop's strip repeats, or None where there is no strip.
+
+        Of several strips it is that of lead II, or the first where none repeats lead II.
+        """
+        if "II" in self.rhythm_strips:
+            return "II"
+        return self.rhythm_strips[0] if self.rhythm_strips else None
+
+    def with_strips(self, leads: Sequence[str]) -> "Layout":
+        """Return the same layout with strips that repeat other leads, as many as before."""
+        if len(leads) != len(self.rhythm_strips):
+            raise ValueError(
+                f"{self.name} has {len(self.rhythm_strips)} rhythm strips, got leads for "
+                f"{len(leads)}"
+            )
+        return replace(self, rhythm_strips=tuple(leads))
+
+
+def _in_columns(order, columns):
+    """Rows of leads that run down the columns, the limb leads first."""
+    leads = (*order, *CHEST_LEADS)
+    number = len(leads) // columns
+    return tuple(leads[row::number] for row in range(number))
+
+
+def _arrangements(order_name, order, inverted=()):
+    """Every arrangement of twelve leads in one order of the limb leads."""
+    strips = {
+        "": (),
+        "_with_rhythm": ("II",),
+        "_with_two_rhythm_strips": ("V1", "II"),
+        "_with_three_rhythm_strips": ("V1", "II", "V5"),
+    }
+    for arrangement, columns, endings in (("3x4", 4, 4), ("6x2", 2, 2), ("12x1", 1, 1)):
+        rows = _in_columns(order, columns)
+        for ending, leads in list(strips.items())[:endings]:
+            yield Layout(f"{order_name}_{arrangement}{ending}", rows, leads, inverted)
 
 
 LAYOUTS = {
     layout.name: layout
     for layout in (
-        # Exports of 2213x1572 pixels, with or without a pink grid.
-        Layout("standard_3x4_with_rhythm", ROWS_3X4, "II"),
-        Layout("standard_6x2_with_rhythm", ROWS_6X2, "II"),
-        Layout("standard_6x2", ROWS_6X2, None),
+        *_arrangements("standard", STANDARD_ORDER),
+        *_arrangements("cabrera", CABRERA_ORDER, inverted=("aVR",)),
         # Small pages on which the ECG covers only part of the sheet.
-        Layout("portrait_3x4_with_rhythm", ROWS_3X4, "II"),
-        Layout("landscape_3x4_with_rhythm", ROWS_3X4, "II"),
+        Layout("portrait_3x4_with_rhythm", _in_columns(STANDARD_ORDER, 4), ("II",)),
+        Layout("landscape_3x4_with_rhythm", _in_columns(STANDARD_ORDER, 4), ("II",)),
     )
 }
 
+PUBLISHED_LAYOUTS = {
+    name: LAYOUTS[name]
+    for name in (
+        # Exports of 2213x1572 pixels, with or without a pink grid.
+        "standard_3x4_with_rhythm",
+        "standard_6x2_with_rhythm",
+        "standard_6x2",
+        "portrait_3x4_with_rhythm",
+        "landscape_3x4_with_rhythm",
+    )
+}
+"""The layouts of Khan 2021, in which pages are drawn by default and which the calibration pulses
+tell apart."""
 
-def lead_boxes(layout, column_edges, baselines, page_height):
+
+def lead_boxes(
+    layout: Layout, column_edges: Sequence[float], baselines: Sequence[float], page_height: int
+) -> list[Box]:
     """Boxes of the 13 crops, from where the page's columns and baselines lie.
 
     This is the one definition of a lead's box. From left to right it spans the lead's column.
     From top to bottom it reaches halfway to the neighbouring baselines; the outermost boxes
-    reach as far outwards as inwards, but not over the page's edge. Where there is no rhythm
-    strip, the thirteenth box is that of lead II again.
+    reach as far outwards as inwards, but not over the page's edge. The thirteenth box is that of
+    `layout.rhythm_strip`; where there is no strip, it is that of lead II again.
 
     Args:
         layout: a `Layout`.
@@ -92,7 +142,8 @@ def lead_boxes(layout, column_edges, baselines, page_height):
     if layout.rhythm_strip is None:
         boxes[RHYTHM_STRIP] = boxes["II"]
     else:
-        boxes[RHYTHM_STRIP] = Box(edges[0], tops[-1], edges[-1], bottoms[-1])
+        line = len(layout.rows) + layout.rhythm_strips.index(layout.rhythm_strip)
+        boxes[RHYTHM_STRIP] = Box(edges[0], tops[line], edges[-1], bottoms[line])
     return [boxes[crop] for crop in CROPS]
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.pages.drawing import SECONDS, draw_page
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import LEADS
 from ecg_lib.pages.recordings import read_recordings
 from ecg_lib.pages.synthetic import INDEPENDENT_LEADS, RATE, twelve_leads
@@ -141,7 +141,7 @@ def draw_recording(recording, layout):
 
     Args:
         recording: an `ecg_lib.pages.recordings.Recording`.
-        layout: a key of `ecg_lib.pages.layouts.LAYOUTS`.
+        layout: a key of `ecg_lib.pages.layouts.PUBLISHED_LAYOUTS`.
 
     Returns:
         The page and its 13 boxes, as `ecg_lib.pages.drawing.draw_page` returns them.
@@ -173,7 +173,7 @@ def draw_recordings(files, folder, layout, given=None, jobs=1):
     Args:
         files: paths, as `ecg_lib.pages.recordings.find_recordings` returns them.
         folder: where the pages go, JPEG files; made if it is not there.
-        layout: a key of `ecg_lib.pages.layouts.LAYOUTS`.
+        layout: a key of `ecg_lib.pages.layouts.PUBLISHED_LAYOUTS`.
         given: an `ecg_lib.pages.recordings.Given`.
         jobs: number of processes.
 
@@ -183,7 +183,7 @@ def draw_recordings(files, folder, layout, given=None, jobs=1):
     Raises:
         InputError: if the layout is unknown, `given` is of no use, or the folder cannot be made.
     """
-    one_of("layout", layout, LAYOUTS)
+    one_of("layout", layout, PUBLISHED_LAYOUTS)
     # Absolute: worker processes may have been started in another current folder.
     files = [Path(file).absolute() for file in files]
     folder = Path(folder).absolute()

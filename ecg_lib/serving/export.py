@@ -25,7 +25,7 @@ from ecg_lib.experiment.config import crop_options, crop_size
 from ecg_lib.models import load
 from ecg_lib.pages.detect import detect, rectify
 from ecg_lib.pages.drawing import draw_page
-from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.pages.preprocess import crop_leads
 from ecg_lib.pages.synthetic import RATE, simulate
@@ -164,7 +164,7 @@ def drawn_crops(config):
     """
     rng = np.random.default_rng(0)
     pages = []
-    for layout, class_name in product(LAYOUTS, ("normal", "abnormal_heartbeat")):
+    for layout, class_name in product(PUBLISHED_LAYOUTS, ("normal", "abnormal_heartbeat")):
         drawn, _ = draw_page(simulate(class_name, rng), RATE, layout, rng)
         luma = np.asarray(drawn.convert("L"))
         found = detect(luma)
