@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from ecg_lib.errors import InputError
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import CROPS, LEADS, RHYTHM_STRIP, Box
 
@@ -111,7 +112,7 @@ def test_without_a_strip_of_lead_two_the_first_strip_is_the_rhythm_strip():
     layout = LAYOUTS["standard_3x4_with_two_rhythm_strips"].with_strips(["V5", "V1"])
     assert layout.rhythm_strip == "V5"
     assert boxes_of(layout)[RHYTHM_STRIP] == Box(100, 350, 1100, 450)
-    with pytest.raises(ValueError, match="has 2 rhythm strips, got leads for 1"):
+    with pytest.raises(InputError, match="has 2 rhythm strips, got leads for 1"):
         layout.with_strips(["II"])
 
 

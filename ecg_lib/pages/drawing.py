@@ -239,7 +239,7 @@ def _export(layout, signals, rate, rng):
         smooth_letters=False,
         ink=(0, 0, 0),
         pen=3,
-        font=_font(SERIF, 29),
+        font=load_font(SERIF, 29),
         name_offset=(1, -7),
     )
 
@@ -295,8 +295,8 @@ def _paint_dots(area):
 
 
 def _write_header(page, rng, heart_rate, measurements):
-    draw, text = _pen(page), _font(SERIF, 29)
-    draw.text((1136, 62), "ECG  REPORT", fill=0, font=_font(SERIF, 45), anchor="ms")
+    draw, text = _pen(page), load_font(SERIF, 29)
+    draw.text((1136, 62), "ECG  REPORT", fill=0, font=load_font(SERIF, 45), anchor="ms")
     age = rng.choice(["", str(rng.integers(25, 85))])
     after_age = 316 + int(rng.integers(-60, 70))
     words = {
@@ -341,14 +341,14 @@ def _write_measurements(draw, font, heart_rate):
 
 
 def _write_footer(page, rng, heart_rate, layout):
-    draw, font = _pen(page), _font(SERIF, 23)
+    draw, font = _pen(page), load_font(SERIF, 23)
     band = rng.choice(["0.67~25Hz", "0.5~45Hz", "0.67~45Hz", "0.5~100Hz"])
     arrangement = f"{layout.columns}*{SECONDS / layout.columns:g}s"
     strip = "" if layout.rhythm_strip is None else "+1r"
     settings = f"{band}  AC50  25mm/s  10mm/mV  {arrangement}{strip}  "
     draw.text((68, 1552), settings, fill=0, font=font, anchor="ls")
     x = 68 + draw.textlength(settings, font=font)
-    draw.text((x, 1552), "♥", fill=0, font=_font(SANS, 20), anchor="ls")
+    draw.text((x, 1552), "♥", fill=0, font=load_font(SANS, 20), anchor="ls")
     rest = f"{heart_rate}  SE-3  V1.0  SEMIP  V1.7"
     draw.text((x + 19, 1552), rest, fill=0, font=font, anchor="ls")
     day = np.datetime64("2019-01-01") + rng.integers(0, 700)
@@ -387,7 +387,7 @@ def _sheet(sheet, dpi):
         smooth_letters=True,
         ink=sheet.ink,
         pen=1,
-        font=_font(SANS, round(3.9 * px_per_mm)),
+        font=load_font(SANS, round(3.9 * px_per_mm)),
         name_offset=(1.4 * px_per_mm, -2.5 * px_per_mm),
     )
 
@@ -415,7 +415,7 @@ def _paint_lines(area, px_per_mm):
 
 def _write_cut_line(page, left, bottom, px_per_mm):
     """The line under the grid, cut off after the tops of its letters as on the real pages."""
-    draw, font = _pen(page), _font(SANS, round(3.2 * px_per_mm))
+    draw, font = _pen(page), load_font(SANS, round(3.2 * px_per_mm))
     draw.text((left + 2, bottom + 2), "Cart#  0   V.", fill=0, font=font)
     settings = "Site# 0  Cart# 0  FW:1.11.0.2  Sequence#  25 mm/s  10 mm/mV  0.05-150 Hz"
     draw.text((left + 64 * px_per_mm, bottom + 2), settings, fill=0, font=font)
@@ -432,7 +432,7 @@ def _pen(page, smooth=False):
 
 
 @lru_cache
-def _font(name, size):
+def load_font(name, size):
     """A font that matplotlib ships, so that pages come out alike on any machine."""
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)

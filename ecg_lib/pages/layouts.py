@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from ecg_lib.errors import InputError
 from ecg_lib.pages.leads import CROPS, RHYTHM_STRIP, Box
 
 STANDARD_ORDER = ("I", "II", "III", "aVR", "aVL", "aVF")
@@ -57,7 +58,7 @@ class Layout:
     def with_strips(self, leads: Sequence[str]) -> "Layout":
         """Return the same layout with strips that repeat other leads, as many as before."""
         if len(leads) != len(self.rhythm_strips):
-            raise ValueError(
+            raise InputError(
                 f"{self.name} has {len(self.rhythm_strips)} rhythm strips, got leads for "
                 f"{len(leads)}"
             )
