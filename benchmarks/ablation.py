@@ -18,13 +18,17 @@ from unittest import mock
 import pandas as pd
 from sklearn.metrics import log_loss
 
-from ecg_lib.experiment import judgement, runs
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.markdown import markdown
-from ecg_lib.experiment.recipes import RECIPES
-from ecg_lib.experiment.training import train
+from ecg_lib.evaluation.calibration import probabilities_of, score, scored_classes
+from ecg_lib.evaluation.comparison import mean_of_models
+from ecg_lib.evaluation.intervals import figures_in_a_row, intervals_in_a_table
+from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.models import MODELS
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.folder import finished_runs, read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
+from ecg_lib.training.recipes import RECIPES
+from ecg_lib.training.train import train
 
 FOLDS = (0, 1)
 
@@ -127,10 +131,10 @@ def ablation_table(results):
         DataFrame with a row a variant, in the order of `VARIANTS`: title, parameters, epochs,
         seed, device, pages (those in the validation parts of several folds count in each),
         log_loss (mean negative log probability of the right class), and each figure of
-        `judgement.figures` with its `_low` and `_high`.
+        `figures` with its `_low` and `_high`.
     """
     folders = {
-        name: runs.finished_runs(config_of(name, FOLDS[0], results).table_path) for name in VARIANTS
+        name: finished_runs(config_of(name, FOLDS[0], results).table_path) for name in VARIANTS
     }
     finished = {name: of_folds for name, of_folds in folders.items() if len(of_folds) == len(FOLDS)}
     rows = [_row(VARIANTS[name].title, [of_folds]) for name, of_folds in finished.items()]
@@ -148,10 +152,10 @@ def _row(title, members):
         members: for each variant its run folders, one a fold.
     """
     scored = pd.concat(
-        [judgement.ensemble(list(map(_scored, of_fold))) for of_fold in zip(*members, strict=True)],
+        [mean_of_models(list(map(_scored, of_fold))) for of_fold in zip(*members, strict=True)],
         ignore_index=True,
     )
-    records = [runs.read_record(of_folds[0]) for of_folds in members]
+    records = [read_record(of_folds[0]) for of_folds in members]
     return {
         "title": title,
         "parameters": sum(record["trainable_parameters"] for record in records),
@@ -160,18 +164,18 @@ def _row(title, members):
         "device": " + ".join(records[0]["devices"]),
         "pages": len(scored),
         "log_loss": _log_loss(scored),
-    } | judgement.figures_in_a_row(scored)
+    } | figures_in_a_row(scored)
 
 
 def _scored(run):
-    return judgement.score(runs.read_predictions(run), "validation")
+    return score(read_predictions(run), "validation")
 
 
 def _log_loss(scored):
     """Mean negative log probability of the right class."""
-    classes = judgement.scored_classes(scored)
+    classes = scored_classes(scored)
     places = scored["label"].map(classes.index)
-    probabilities = judgement.probabilities_of(scored)
+    probabilities = probabilities_of(scored)
     return log_loss(places, probabilities, labels=range(len(classes)))
 
 
@@ -186,7 +190,7 @@ def table_markdown(table):
         }
     )
     for figure, title in SHOWN.items():
-        shown[title] = judgement.intervals_in_a_table(table, figure)
+        shown[title] = intervals_in_a_table(table, figure)
     first = table.iloc[0]
     return (
         f"{markdown(shown)}\n"
@@ -195,7 +199,7 @@ def table_markdown(table):
         f"row changes one thing of the first: seed {first['seed']}, {first['device']}. The weights "
         f"of the epoch of least log loss count, which the same pages choose, so all figures are a "
         f"little too good, and alike so. In brackets: 95 % intervals, bootstrap over exams. "
-        f"Computed from each run's {runs.PREDICTIONS}.\n"
+        f"Computed from each run's {PREDICTIONS}.\n"
     )
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg_lib.experiment import explain, runs
 from ecg_lib.models import load
-from ecg_lib.serving.predict import DEFAULT_RUN
+from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
+from ecg_lib.runs.predictions import read_predictions
+from ecg_lib.serving import explain
 
 PAGES = 100
 
@@ -25,10 +26,10 @@ def main():
     parser.add_argument("pages_folder", type=Path)
     parser.add_argument("--run", type=Path, default=Path(DEFAULT_RUN))
     options = parser.parse_args()
-    predictions = runs.read_predictions(options.run)
+    predictions = read_predictions(options.run)
     tested = predictions[predictions["split"] == "test"]
     tested = tested.sample(min(PAGES, len(tested)), random_state=0)
-    model = load(options.run / runs.MODEL)
+    model = load(options.run / MODEL)
     questions = [
         explain.open_question(options.run, options.pages_folder / file, model)
         for file in tested["file"]

@@ -29,11 +29,13 @@ from joblib import Parallel, delayed
 from not_ecgs import pictures
 from PIL import Image
 
-from ecg_lib.experiment.markdown import markdown
-from ecg_lib.pages.detect import TURNED, PageRefused, detect, rectify
+from ecg_lib.drawing.demo_set import draw_set
+from ecg_lib.errors import PageRefused
+from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.detection.pulse_reader import TURNED
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, RHYTHM_STRIP, Box
-from ecg_lib.pages.synthetic import draw_set
 
 MARKS = Path(__file__).with_name("detection_marks.csv")
 
@@ -236,8 +238,8 @@ def memory_of_reading(paths):
     """Most memory, in MB, of a fresh process that reads these pages and does nothing else."""
     code = """
 import resource, sys
-from ecg_lib.pages.detect import detect
-from ecg_lib.pages.preprocess import read_luma
+from ecg_lib.pages.detection import detect
+from ecg_lib.pages.image import read_luma
 for path in sys.argv[1:]:
     detect(read_luma(path))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

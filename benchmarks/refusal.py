@@ -8,8 +8,8 @@ cores.
 
 A measure alone is tried on crops that were cut where a page that can be read has its leads. Every
 measure has the threshold that keeps 99 % of the run's validation pages. `predict` uses the spread
-of logits (`ecg_lib.serving.familiarity`): the features know more, but they need the training
-pages, which no run folder holds.
+of logits (`ecg_lib.evaluation.out_of_distribution`): the features know more, but they need the
+training pages, which no run folder holds.
 """
 
 import argparse
@@ -27,18 +27,20 @@ from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
 
 from ecg_lib.data.prepared import prepare
-from ecg_lib.data.splits import split_pages
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import crop_options
-from ecg_lib.experiment.explain import networks_of
-from ecg_lib.experiment.judgement import temperature_of
+from ecg_lib.data.protocols import split_pages
+from ecg_lib.drawing.demo_set import draw_set
+from ecg_lib.drawing.recording_pages import draw_recordings
+from ecg_lib.errors import PageRefused
+from ecg_lib.evaluation.calibration import temperature_of
+from ecg_lib.evaluation.out_of_distribution import KEPT, familiarity
 from ecg_lib.models import load
-from ecg_lib.pages.detect import PageRefused, detect
-from ecg_lib.pages.preprocess import crop_leads, read_luma
-from ecg_lib.pages.signals import draw_recordings
-from ecg_lib.pages.synthetic import draw_set
-from ecg_lib.serving.familiarity import KEPT, familiarity
-from ecg_lib.serving.predict import DEFAULT_RUN
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.pages.detection import detect
+from ecg_lib.pages.image import read_luma
+from ecg_lib.runs.config import crop_options
+from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, read_record
+from ecg_lib.runs.predictions import read_predictions
+from ecg_lib.serving.explain import networks_of
 
 ALTERED = {
     "real pages upside down": lambda luma: luma[::-1, ::-1],
@@ -140,14 +142,14 @@ class Measures:
 
 
 def refusal_table(pages_folder, recordings, run, prepared_folder):
-    record = runs.read_record(run)
+    record = read_record(run)
     config = record["config"]
     options = crop_options(config)
     prepared = prepare(pages_folder, prepared_folder, **options)
     split = split_pages(config["protocol"], prepared.pages, config["seed"], config["fold"])
     rows = {name: split.index[split == name].to_numpy() for name in ("train", "validation", "test")}
     crops = {name: np.array(prepared.crops[of_split]) for name, of_split in rows.items()}
-    measures = Measures(load(run / runs.MODEL), crops["train"], runs.read_predictions(run))
+    measures = Measures(load(run / MODEL), crops["train"], read_predictions(run))
     limits = measures(crops["validation"]).quantile(KEPT, interpolation="higher")
 
     def row(kind, crops, read):

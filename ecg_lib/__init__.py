@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 def __getattr__(name):
     """`ecg_lib.predict`, whose imports take seconds, only for those who want it."""
     if name == "predict":
-        from ecg_lib.serving.predict import predict
+        from ecg_lib.serving.predictor import predict
 
         return predict
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

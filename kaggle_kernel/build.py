@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import runs
+from ecg_lib.files import code_version
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
@@ -39,7 +39,7 @@ def main(arguments=None):
         print(f"build.py: error: {error}", file=sys.stderr)
         return 2
     print(
-        f"code {runs.code_version()}\n"
+        f"code {code_version()}\n"
         f"upload: kaggle datasets create -p {options.output / 'package'}\n"
         f"run:    kaggle kernels push -p {options.output / 'kernel'}"
     )
@@ -67,7 +67,7 @@ def build(owner, pages, output, resume=False):
     _build_wheel(package)
     for notebook in (PROJECT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, package)
-    (package / "code_version.txt").write_text(runs.code_version())
+    (package / "code_version.txt").write_text(code_version())
     _write_json(package / DATASET_METADATA, _filled_in(DATASET_METADATA, owner, pages))
 
     kernel_metadata = _filled_in(KERNEL_METADATA, owner, pages)

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from ecg_lib.data.prepared import prepare
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.pages.drawing import draw_page
+from ecg_lib.drawing.demo_set import draw_set
+from ecg_lib.drawing.page import draw_page
+from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
-from ecg_lib.pages.synthetic import RATE, draw_set, simulate
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.folder import finished_runs
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +45,7 @@ def prepared_set(pages_folder, prepared_folder):
 def configure_in(pages_folder, prepared_folder, prepared_set):
     """A function that makes a tiny `RunConfig` whose runs lie in a given folder."""
 
-    def config(results, **knobs):
+    def config(results, **options):
         tiny = {
             "data": str(pages_folder),
             "prepared": str(prepared_folder),
@@ -53,7 +55,7 @@ def configure_in(pages_folder, prepared_folder, prepared_set):
             "epochs": 2,
             "batch_size": 4,
         }
-        return RunConfig(**tiny | knobs)
+        return RunConfig(**tiny | options)
 
     return config
 
@@ -99,8 +101,8 @@ def tiny():
 @pytest.fixture(scope="session")
 def finished_run(configure_in, tmp_path_factory):
     """The `RunConfig` of a run that is finished: never write into its folder, copy it."""
-    from ecg_lib.experiment.inputs import open_inputs
-    from ecg_lib.experiment.training import train
+    from ecg_lib.runs.inputs import open_inputs
+    from ecg_lib.training.train import train
 
     config = configure_in(tmp_path_factory.mktemp("finished"))
     train(config, open_inputs(config))
@@ -118,9 +120,8 @@ def folder(finished_run, tmp_path):
 @pytest.fixture
 def run(folder):
     """The one run in `folder`."""
-    from ecg_lib.experiment import runs
 
-    (found,) = runs.finished_runs(folder)
+    (found,) = finished_runs(folder)
     return found
 
 

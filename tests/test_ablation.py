@@ -13,12 +13,13 @@ from scipy.special import softmax
 
 from benchmarks import ablation
 from ecg_lib.data.classes import CLASSES
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.evaluation import LOGIT, accuracy
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.recipes import RECIPES
+from ecg_lib.drawing.demo_set import draw_set
+from ecg_lib.evaluation.metrics import accuracy
 from ecg_lib.models import MODELS
-from ecg_lib.pages.synthetic import draw_set
+from ecg_lib.runs.folder import read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.predictions import LOGIT, read_predictions
+from ecg_lib.training.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,11 @@ def test_no_test_page_is_predicted(config, small):
     without = config("no_attention", 0)
     ablation.train_variant(without, small["no_attention"])
     splits = open_inputs(without).splits
-    predictions = runs.read_predictions(without.run_path)
+    predictions = read_predictions(without.run_path)
     assert (splits == "test").any()
     assert set(predictions["split"]) == {"validation"}
     assert len(predictions) == (splits == "validation").sum()
-    assert runs.read_record(without.run_path)["pages"]["test"] == 0
+    assert read_record(without.run_path)["pages"]["test"] == 0
 
 
 @pytest.mark.parametrize("name", ablation.VARIANTS)
@@ -73,7 +74,7 @@ def test_a_variant_trains_what_it_says(config, monkeypatch, name):
     assert recipes == RECIPES
     ((ran, network, recipe),) = trained
     assert (ran.protocol, ran.fold) == ("clean", 1)
-    assert {knob: getattr(ran, knob) for knob in variant.config} == variant.config
+    assert {option: getattr(ran, option) for option in variant.config} == variant.config
     assert recipe.choice.endswith(variant.title)
     assert recipe == replace(RECIPES[ran.recipe], choice=recipe.choice, **variant.recipe)
     layers = {layer.name for layer in network.layers}
@@ -98,7 +99,7 @@ def test_table_has_every_variant_that_is_finished(config, small, monkeypatch, ca
 
     table = ablation.ablation_table(results).set_index("title")
     both = pd.concat(
-        runs.read_predictions(config("crops_32px", fold).run_path) for fold in ablation.FOLDS
+        read_predictions(config("crops_32px", fold).run_path) for fold in ablation.FOLDS
     )
     row = table.loc["crops of 32x32"]
     assert row["pages"] == len(both)
@@ -124,9 +125,7 @@ def test_the_mean_of_the_seeds_is_that_of_their_probabilities():
     by_fold = []
     for fold in ablation.FOLDS:
         members = [
-            runs.read_predictions(
-                ablation.config_of(name, fold, ROOT / "results" / "ablation").run_path
-            )
+            read_predictions(ablation.config_of(name, fold, ROOT / "results" / "ablation").run_path)
             for name in ablation.SEEDS
         ]
         logits = members[0].filter(like=LOGIT).columns

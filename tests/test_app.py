@@ -23,7 +23,7 @@ from ecg_lib import cli
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.serving import app
 from ecg_lib.serving.card import DISCLAIMER, measure
-from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.report import limits
 
 LOCAL = "127.0.0.1"
@@ -221,7 +221,7 @@ def _upload(address, data):
 
 def test_the_command_listens_locally_unless_told_otherwise(monkeypatch):
     told = []
-    monkeypatch.setattr(cli, "_app", lambda **options: told.append(options))
+    monkeypatch.setattr("ecg_lib.cli.serving._app", lambda **options: told.append(options))
     assert cli.main(["app"]) == 0
     assert cli.main(["app", "--host", "0.0.0.0", "--port", "80", "--model", "run"]) == 0
     assert told == [

@@ -6,11 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_lib.data.catalogue import published_files
 from ecg_lib.data.classes import CLASSES
-from ecg_lib.data.splits import PROTOCOLS
-from ecg_lib.experiment import audit, benchmark, judgement, naive, runs, tables
-from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.data.khan2021 import published_files
+from ecg_lib.data.protocols import PROTOCOLS
+from ecg_lib.evaluation import audit, fold_tables
+from ecg_lib.evaluation.baselines import (
+    BASELINES,
+    LEAST,
+    SEE_CROPS,
+    grey_features,
+    grey_statistics,
+    layout_only,
+)
+from ecg_lib.evaluation.calibration import brier_score, score
+from ecg_lib.evaluation.comparison import mean_of_models
+from ecg_lib.evaluation.tables import table_markdown, write_table
+from ecg_lib.runs.folder import RECORD, _write_json, finished_runs, read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.names import BASELINE_NAMES
+from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
 
 
 class Prepared:
@@ -94,7 +108,7 @@ def test_planted_leaks_are_found(prepared, splits):
 
 def test_shortcuts_are_found_where_they_are(prepared, splits):
     table = audit.shortcuts(prepared, splits).table.set_index("model")
-    reached = table["accuracy"].rename({name: key for key, name in naive.NAIVE_NAMES.items()})
+    reached = table["accuracy"].rename({name: key for key, name in BASELINE_NAMES.items()})
     assert reached["majority"] == 0.2
     # Layout tells normal, size tells covid; the other three classes look the same.
     assert reached["layout_only"] == 0.6
@@ -105,7 +119,7 @@ def test_an_unknown_size_says_what_its_layout_says(prepared, splits):
     test = splits.index[splits == "test"]
     prepared.pages.loc[test, "width"] = 1000
     train = splits.index[splits == "train"]
-    said = naive.layout_only(prepared, train, test, list(CLASSES)).argmax(axis=1)
+    said = layout_only(prepared, train, test, list(CLASSES)).argmax(axis=1)
     normal = prepared.pages.loc[test, "class"] == "normal"
     assert (said[normal] == 0).all()
     assert (said[~normal] != 0).all()
@@ -131,25 +145,25 @@ def test_blank_crops_are_counted(prepared):
 
 def test_grey_features_do_not_see_where_the_ink_is(prepared):
     crops = prepared.crops[:3]
-    features = naive.grey_features(crops)
+    features = grey_features(crops)
     assert features.shape == (3, 130)
-    np.testing.assert_allclose(naive.grey_features(crops[..., ::-1, ::-1]), features)
+    np.testing.assert_allclose(grey_features(crops[..., ::-1, ::-1]), features)
 
 
 def test_grey_statistics_call_no_class_impossible(prepared, splits):
     prepared.crops[0] = 255  # Far from all pages that were seen in training.
     train = splits.index[(splits == "train") & (prepared.pages["class"] != "covid_19")]
-    logs = naive.grey_statistics(prepared, train.drop(0, errors="ignore"), [0, 1], list(CLASSES))
+    logs = grey_statistics(prepared, train.drop(0, errors="ignore"), [0, 1], list(CLASSES))
     assert np.isfinite(logs).all()
-    assert (logs[:, -1] == naive.LEAST).all()
+    assert (logs[:, -1] == LEAST).all()
 
 
 def test_pages_of_one_class_can_be_audited(configure, pages_folder, tmp_path):
     shutil.copytree(pages_folder / "normal", tmp_path / "pages" / "normal")
     config = configure(data=str(tmp_path / "pages"))
     assert "1.0000 of the test files are classified rightly" in audit.write_audit(config)
-    audit.write_naive_runs(config)
-    assert len(runs.finished_runs(config.table_path)) == len(naive.NAIVE)
+    audit.write_baseline_runs(config)
+    assert len(finished_runs(config.table_path)) == len(BASELINES)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +176,7 @@ def benchmark_folder(tmp_path_factory):
         splits = PROTOCOLS["clean"].split(pages, 1, fold)
         rows = {name: splits.index[splits == name].to_numpy() for name in splits.unique()}
         scored = np.concatenate([rows["validation"], rows["test"]])
-        for name, model in naive.NAIVE.items():
+        for name, model in BASELINES.items():
             run = folder / f"{name}-s1-f{fold}"
             run.mkdir(parents=True)
             logits = model(prepared, rows["train"], scored, list(CLASSES))
@@ -170,7 +184,7 @@ def benchmark_folder(tmp_path_factory):
                 split=splits[scored],
                 label=pages.loc[scored, "class"],
                 **{f"logit_{label}": logits[:, place] for place, label in enumerate(CLASSES)},
-            ).to_csv(run / runs.PREDICTIONS, index=False)
+            ).to_csv(run / PREDICTIONS, index=False)
             config = {"model": name, "protocol": "clean", "seed": 1, "fold": fold}
             record = {
                 "config": config | {"image_size": 64, "ink_only": False},
@@ -181,12 +195,12 @@ def benchmark_folder(tmp_path_factory):
                 "wall_seconds": 6.0,
                 "metrics": {},
             }
-            runs._write_json(run / runs.RECORD, record)
+            _write_json(run / RECORD, record)
     return folder
 
 
 def test_folds_are_pooled_and_each_page_is_tested_once(benchmark_folder):
-    table = benchmark.benchmark_table(benchmark_folder).set_index("run")
+    table = fold_tables.fold_table(benchmark_folder).set_index("run")
     assert list(table.index) == ["majority-s1", "layout_only-s1", "grey_statistics-s1"]
     assert (table["folds"] == "0 to 4").all()
     assert (table["pages"] == 100).all()
@@ -201,7 +215,7 @@ def test_protocols_stand_side_by_side(benchmark_folder, tmp_path):
         shutil.copytree(run, tmp_path / "clean-3x4" / run.name)
     (second,) = benchmark_folder.glob("layout_only-*-f1")
     shutil.copytree(second, tmp_path / "clean-3x4" / second.name)
-    text = benchmark.side_by_side(tmp_path)
+    text = fold_tables.side_by_side(tmp_path)
     head, _, *rows = [line.split(" | ") for line in text.splitlines() if line.startswith("|")]
     assert [cell.strip("| ") for cell in head] == [
         "model",
@@ -210,16 +224,16 @@ def test_protocols_stand_side_by_side(benchmark_folder, tmp_path):
         "clean-3x4: accuracy",
         "clean-3x4: macro F1",
     ]
-    assert [row[0] for row in rows] == [f"| {name}" for name in naive.NAIVE_NAMES.values()]
+    assert [row[0] for row in rows] == [f"| {name}" for name in BASELINE_NAMES.values()]
     assert rows[1][1].startswith("0.600 (") and "fold" not in rows[1][1]
     assert rows[0][3].endswith(", fold 0")
     assert rows[1][3].endswith(", folds 0 to 1")
 
 
 def test_the_report_holds_the_table_the_classes_and_the_tests(benchmark_folder):
-    text = tables.write_table(benchmark_folder)
+    text = write_table(benchmark_folder)
     assert text == (benchmark_folder / "accuracy.md").read_text()
-    assert text.startswith(tables.table_markdown(benchmark_folder))
+    assert text.startswith(table_markdown(benchmark_folder))
     assert "Layout and page size only" in text
     pairs = pd.read_csv(benchmark_folder / "comparisons.csv")
     assert len(pairs) == 3
@@ -240,13 +254,13 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
         run = tmp_path / f"{model}-s{seed}-f0"
         run.mkdir()
         original = benchmark_folder / f"{source}-s1-f0"
-        record = runs.read_record(original)
+        record = read_record(original)
         record["config"] |= {"model": model, "seed": seed}
-        runs._write_json(run / runs.RECORD, record)
-        (run / runs.PREDICTIONS).write_bytes((original / runs.PREDICTIONS).read_bytes())
-    table = benchmark.benchmark_table(tmp_path)
+        _write_json(run / RECORD, record)
+        (run / PREDICTIONS).write_bytes((original / PREDICTIONS).read_bytes())
+    table = fold_tables.fold_table(tmp_path)
     by_folds = table.groupby("folds", sort=False)["run"].apply(list).to_dict()
-    naive_runs = [f"{name}-s1" for name in naive.NAIVE]
+    naive_runs = [f"{name}-s1" for name in BASELINES]
     assert list(by_folds) == ["0 to 4", "0"]
     assert by_folds["0 to 4"] == naive_runs
     trained = ["cnn_2d-s1", "cnn_2d-s2", "hybrid-s1"]
@@ -257,21 +271,19 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
     mean = of_fold.loc["cnn_2d-s1+2"]
     assert (mean["model"], mean["seed"]) == ("CNN 2D, mean of 2 seeds", "1+2")
     assert mean["minutes"] == pytest.approx(of_fold.loc[trained[:2], "minutes"].sum())
-    of_seeds = [
-        judgement.score(runs.read_predictions(tmp_path / f"{seed}-f0")) for seed in trained[:2]
-    ]
-    assert mean["brier"] == judgement.brier_score(judgement.ensemble(of_seeds))
-    assert "ensemble" in benchmark.report(tmp_path)[0]
-    pairs = benchmark.comparison_table(tmp_path).query("folds == '0'")
+    of_seeds = [score(read_predictions(tmp_path / f"{seed}-f0")) for seed in trained[:2]]
+    assert mean["brier"] == brier_score(mean_of_models(of_seeds))
+    assert "ensemble" in fold_tables.report(tmp_path)[0]
+    pairs = fold_tables.comparison_table(tmp_path).query("folds == '0'")
     assert set(pairs["model"]) | set(pairs["other"]) == {*by_folds["0"]} - {"cnn_2d-s2"}
 
 
 def test_an_ensemble_has_a_row_under_whatever_name(benchmark_folder, tmp_path):
     run = shutil.copytree(next(benchmark_folder.glob("majority-s1-f0")), tmp_path / "my_own")
-    record = runs.read_record(run) | {"members": [{"seed": 1}, {"seed": 2}]}
+    record = read_record(run) | {"members": [{"seed": 1}, {"seed": 2}]}
     record["config"]["model"] = "cnn_2d"
-    runs._write_json(run / runs.RECORD, record)
-    (row,) = benchmark.benchmark_table(tmp_path).to_dict("records")
+    _write_json(run / RECORD, record)
+    (row,) = fold_tables.fold_table(tmp_path).to_dict("records")
     assert (row["run"], row["model"]) == ("my_own", "CNN 2D, mean of 2 seeds")
     assert row["seed"] == "1+2"
 
@@ -282,18 +294,18 @@ def test_an_audit_is_written_and_naive_runs_are_written_once(configure):
     assert (config.table_path / audit.AUDIT).read_text() == text
     for title in ("Copies", "Label conflicts", "Leaks", "Shortcuts", "Leave one", "Blank crops"):
         assert f"## {title}" in text
-    audit.write_naive_runs(config)
+    audit.write_baseline_runs(config)
     inputs = open_inputs(config)
     (run,) = config.table_path.glob("layout_only-*")
-    before = (run / runs.RECORD).stat().st_mtime_ns
-    audit.write_naive_runs(config)
-    assert (run / runs.RECORD).stat().st_mtime_ns == before
-    predictions = runs.read_predictions(run)
+    before = (run / RECORD).stat().st_mtime_ns
+    audit.write_baseline_runs(config)
+    assert (run / RECORD).stat().st_mtime_ns == before
+    predictions = read_predictions(run)
     assert len(predictions) == inputs.splits.isin(["validation", "test"]).sum()
 
 
 def test_with_only_ink_the_naive_models_that_see_crops_are_written(configure):
     config = configure(ink_only=True)
-    audit.write_naive_runs(config)
+    audit.write_baseline_runs(config)
     written = {run.name for run in config.table_path.iterdir()}
-    assert written == {f"{name}-16px-ink-s1" for name in naive.SEE_CROPS}
+    assert written == {f"{name}-16px-ink-s1" for name in SEE_CROPS}

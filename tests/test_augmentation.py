@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ecg_lib.experiment import augmentation
-from ecg_lib.experiment.augmentation import augment
+from ecg_lib.training import augmentation
+from ecg_lib.training.augmentation import augment
 
 PAGES, SIDE = 8, 32
 

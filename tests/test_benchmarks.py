@@ -15,8 +15,8 @@ from benchmarks.speed.__main__ import main, readable
 from benchmarks.speed.plot import figure, used_of_target
 from benchmarks.speed.timing import COLUMNS, milliseconds, ratio, row, side_by_side, spread, table
 from ecg_lib.data.catalogue import page_files
-from ecg_lib.pages.detect import detect
-from ecg_lib.pages.preprocess import read_luma
+from ecg_lib.pages.detection import detect
+from ecg_lib.pages.image import read_luma
 
 ARGUMENTS = ("--repetitions", "1", "--sizes", "3", "6")
 

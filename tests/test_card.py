@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from ecg_lib import cli
-from ecg_lib.data.catalogue import published_files
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.evaluation import accuracy
+from ecg_lib.data.khan2021 import published_files
+from ecg_lib.evaluation.metrics import accuracy
+from ecg_lib.runs.folder import read_record
+from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
 from ecg_lib.serving import card
 
 ROOT = Path(__file__).parents[1]
@@ -55,15 +56,15 @@ def test_calibration_before_and_after(committed):
 def test_a_card_of_any_run(finished_run, tmp_path, capsys):
     """Of other pages than the published ones, with classes that no test page has."""
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
-    predictions = runs.read_predictions(run)
+    predictions = read_predictions(run)
     is_covid = (predictions["split"] == "test") & (predictions["label"] == "covid_19")
-    predictions[~is_covid].to_csv(run / runs.PREDICTIONS, index=False)
+    predictions[~is_covid].to_csv(run / PREDICTIONS, index=False)
     assert cli.main(["card", str(run)]) == 0
     assert card.CARD in capsys.readouterr().out
     text = (run / card.CARD).read_text(encoding="utf-8")
     assert "not in the catalogue" in text
     assert card.DISCLAIMER in text
-    record = runs.read_record(run)
+    record = read_record(run)
     assert record["model_sha256"] in text and record["split_hash"][:12] in text
     assert json.dumps(card.measure(run).as_record(), allow_nan=False)
     assert card.write_card(str(run)) == run / card.CARD

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ecg_lib.data.catalogue import find_pages, published_files
+from ecg_lib.data.catalogue import find_pages
 from ecg_lib.data.classes import class_of_folder
+from ecg_lib.data.khan2021 import published_files
 from ecg_lib.errors import InputError
 
 
@@ -248,11 +249,12 @@ def test_only_the_files_of_the_experiment_have_its_split_and_boxes(files):
 def test_tables_are_read_as_utf_8_whatever_the_system_s_encoding_is():
     code = """
 import warnings
-from ecg_lib.data import catalogue, identity, prepared
+from ecg_lib.data import khan2021
 warnings.simplefilter("error", EncodingWarning)
-catalogue.published_files()
-identity._published_hashes()
-prepared.published_boxes()
+khan2021.published_files()
+khan2021.published_hashes()
+khan2021.published_boxes()
+khan2021.published_accuracies()
 """
     subprocess.run([sys.executable, "-X", "warn_default_encoding", "-c", code], check=True)
 

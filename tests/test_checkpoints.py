@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.checkpoints import Checkpoints
+from ecg_lib.runs.folder import BACKUP, HISTORY, read_history
+from ecg_lib.training.checkpoints import Checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def restored(folder, model, keep_best=False):
 
 
 def saved(folder):
-    return {path.name for path in (folder / runs.BACKUP).iterdir()}
+    return {path.name for path in (folder / BACKUP).iterdir()}
 
 
 def test_history_is_the_same_with_and_without_interruptions(tmp_path, model):
@@ -71,8 +71,8 @@ def test_history_is_the_same_with_and_without_interruptions(tmp_path, model):
     for epochs in (1, 3, 3, 5):
         checkpoints = train(resumed, model, losses[:epochs])
         assert len(checkpoints.history) == checkpoints.epoch_kept == epochs
-    assert (resumed / runs.HISTORY).read_bytes() == (straight / runs.HISTORY).read_bytes()
-    history = runs.read_history(resumed)
+    assert (resumed / HISTORY).read_bytes() == (straight / HISTORY).read_bytes()
+    history = read_history(resumed)
     assert list(history) == ["epoch", "loss", "val_loss"]
     assert list(history["epoch"]) == [0, 1, 2, 3, 4]
 
@@ -131,7 +131,7 @@ def of_another_model(path):
 @pytest.mark.parametrize("damage", [cut, change_a_weight, empty, of_another_model])
 def test_damaged_state_is_named_and_the_one_before_taken(tmp_path, model, capsys, damage):
     train(tmp_path, model, [3, 2, 1])
-    damage(tmp_path / runs.BACKUP / "after_epoch_3.npz")
+    damage(tmp_path / BACKUP / "after_epoch_3.npz")
     assert restored(tmp_path, model) == 2
     (line,) = capsys.readouterr().out.splitlines()
     assert "after_epoch_3.npz is broken: going on without it" in line
@@ -141,7 +141,7 @@ def test_damaged_state_is_named_and_the_one_before_taken(tmp_path, model, capsys
 def test_both_states_damaged(tmp_path, model, capsys):
     train(tmp_path, model, [3, 2, 1])
     for number in (2, 3):
-        empty(tmp_path / runs.BACKUP / f"after_epoch_{number}.npz")
+        empty(tmp_path / BACKUP / f"after_epoch_{number}.npz")
     assert restored(tmp_path, model) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
 
@@ -149,7 +149,7 @@ def test_both_states_damaged(tmp_path, model, capsys):
 @pytest.mark.parametrize("lose", [empty, lambda path: path.unlink()])
 def test_without_the_best_state_nothing_after_it_counts(tmp_path, model, lose):
     train(tmp_path, model, [3, 1, 2, 2], keep_best=True)
-    lose(tmp_path / runs.BACKUP / "after_epoch_2.npz")
+    lose(tmp_path / BACKUP / "after_epoch_2.npz")
     assert restored(tmp_path, model, keep_best=True) == 0
 
 
@@ -158,15 +158,15 @@ def test_without_the_best_state_nothing_after_it_counts(tmp_path, model, lose):
 )
 def test_damaged_history_is_begun_anew(tmp_path, model, content):
     train(tmp_path, model, [3, 2])
-    (tmp_path / runs.HISTORY).write_bytes(content)
+    (tmp_path / HISTORY).write_bytes(content)
     assert restored(tmp_path, model) == 0
 
 
 def test_half_written_files_do_not_count(tmp_path, model):
     train(tmp_path, model, [3, 2])
-    (tmp_path / runs.BACKUP / "after_epoch_3.npz.part").write_bytes(b"PK")
-    (tmp_path / f"{runs.HISTORY}.part").write_text("epo")
+    (tmp_path / BACKUP / "after_epoch_3.npz.part").write_bytes(b"PK")
+    (tmp_path / f"{HISTORY}.part").write_text("epo")
     assert restored(tmp_path, model) == 2
     train(tmp_path, model, [3, 2, 1])
     assert saved(tmp_path) == {"after_epoch_2.npz", "after_epoch_3.npz"}
-    assert list(runs.read_history(tmp_path)["val_loss"]) == [3, 2, 1]
+    assert list(read_history(tmp_path)["val_loss"]) == [3, 2, 1]

@@ -1,4 +1,4 @@
-"""The knobs: what is refused, and where a run lies."""
+"""The options: what is refused, and where a run lies."""
 
 import math
 from dataclasses import asdict, fields
@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError
-from ecg_lib.experiment.config import (
+from ecg_lib.models import PUBLISHED
+from ecg_lib.runs.config import (
     DEMO,
     DEMO_PAGES_PER_CLASS,
     RunConfig,
-    knob_descriptions,
+    option_descriptions,
     project_path,
 )
-from ecg_lib.models import PUBLISHED
 
 NAMES = [field.name for field in fields(RunConfig)]
 
@@ -121,7 +121,7 @@ def test_what_counts_leaves_out_only_where_things_lie():
 
 
 def test_every_knob_is_described_and_nothing_else():
-    described = knob_descriptions()
+    described = option_descriptions()
     assert list(described) == NAMES
     assert all(text.endswith(".") and "\n" not in text for text in described.values())
     assert described["batch_size"] == "pages a training step, over all replicas together."
@@ -129,8 +129,8 @@ def test_every_knob_is_described_and_nothing_else():
 
 def test_demo_trains_the_six():
     assert tuple(DEMO) == PUBLISHED
-    for model, knobs in DEMO.items():
-        RunConfig(model=model, **knobs)
+    for model, options in DEMO.items():
+        RunConfig(model=model, **options)
     assert DEMO_PAGES_PER_CLASS >= 30
 
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from ecg_lib.errors import InputError
-from ecg_lib.experiment.devices import choose_strategy, device_name, environment_report
+from ecg_lib.training.devices import choose_strategy, device_name, environment_report
 
 no_gpu = pytest.mark.skipif(
     bool(tf.config.list_physical_devices("GPU")), reason="is about a machine without GPU"

@@ -9,14 +9,17 @@ import pytest
 from scipy.special import softmax
 
 from ecg_lib import cli
-from ecg_lib.experiment import judgement, runs
-from ecg_lib.experiment.evaluation import LOGIT
+from ecg_lib.evaluation.calibration import probabilities_of, score
+from ecg_lib.evaluation.comparison import mean_of_models
+from ecg_lib.files import sha256
 from ecg_lib.models import load
+from ecg_lib.runs.folder import MODEL, RECORD, read_record
+from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
 from ecg_lib.serving import export
 from ecg_lib.serving.card import model_card
-from ecg_lib.serving.ensemble import make_ensemble
-from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.runtimes import litert_logits, onnx_logits
+from ecg_lib.training.ensemble import make_ensemble
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +32,14 @@ def members(finished_run, prepared_set, tmp_path_factory):
 def _member(finished_run, prepared_set, folder, seed):
     """The finished run as it might have come out from another seed."""
     run = shutil.copytree(finished_run.run_path, folder / f"testing-s{seed}")
-    model = load(run / runs.MODEL)
+    model = load(run / MODEL)
     rng = np.random.default_rng(seed)
     model.set_weights([w + 0.1 * rng.normal(size=w.shape) for w in model.get_weights()])
-    model.save(run / runs.MODEL)
-    predictions = runs.read_predictions(run)
+    model.save(run / MODEL)
+    predictions = read_predictions(run)
     logits = predictions.filter(like=LOGIT).columns
     predictions[logits] = model.predict(crops_of(predictions, prepared_set), verbose=0)
-    predictions.to_csv(run / runs.PREDICTIONS, index=False, float_format="%.6g")
+    predictions.to_csv(run / PREDICTIONS, index=False, float_format="%.6g")
     change(run, seed=seed)
     return run
 
@@ -46,13 +49,13 @@ def crops_of(predictions, prepared_set):
     return prepared_set.crops[predictions["file"].map(row_of)]
 
 
-def change(run, **knobs):
+def change(run, **options):
     """Let a run's record say something else of its config, and tell of the files beside it."""
-    record = runs.read_record(run)
-    record["config"] |= knobs
-    record["model_sha256"] = runs.sha256(run / runs.MODEL)
-    record["predictions_sha256"] = runs.sha256(run / runs.PREDICTIONS)
-    (run / runs.RECORD).write_text(json.dumps(record))
+    record = read_record(run)
+    record["config"] |= options
+    record["model_sha256"] = sha256(run / MODEL)
+    record["predictions_sha256"] = sha256(run / PREDICTIONS)
+    (run / RECORD).write_text(json.dumps(record))
 
 
 @pytest.fixture(scope="module")
@@ -62,34 +65,34 @@ def ensemble(members, tmp_path_factory):
 
 def test_the_network_answers_with_the_mean_probability(members, ensemble, prepared_set):
     crops = prepared_set.crops[:20]
-    together = softmax(load(ensemble / runs.MODEL).predict(crops, verbose=0), axis=1)
-    apart = [softmax(load(run / runs.MODEL).predict(crops, verbose=0), axis=1) for run in members]
+    together = softmax(load(ensemble / MODEL).predict(crops, verbose=0), axis=1)
+    apart = [softmax(load(run / MODEL).predict(crops, verbose=0), axis=1) for run in members]
     np.testing.assert_allclose(together, np.mean(apart, axis=0), rtol=1e-4)
     assert np.abs(apart[0] - apart[1]).max() > 0.01  # else any of them would do
 
 
 def test_the_predictions_are_those_of_the_network(ensemble, prepared_set):
-    predictions = runs.read_predictions(ensemble)
+    predictions = read_predictions(ensemble)
     crops = crops_of(predictions, prepared_set)
-    logits = load(ensemble / runs.MODEL).predict(crops, verbose=0)
+    logits = load(ensemble / MODEL).predict(crops, verbose=0)
     np.testing.assert_allclose(predictions.filter(like=LOGIT), logits, rtol=1e-3, atol=1e-4)
 
 
 def test_it_is_the_same_mean_as_that_of_the_tables(members, ensemble):
-    of_members = [judgement.score(runs.read_predictions(run)) for run in members]
-    expected = judgement.probabilities_of(judgement.ensemble(of_members))
-    found = judgement.probabilities_of(judgement.score(runs.read_predictions(ensemble)))
+    of_members = [score(read_predictions(run)) for run in members]
+    expected = probabilities_of(mean_of_models(of_members))
+    found = probabilities_of(score(read_predictions(ensemble)))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_the_record_tells_what_it_is_made_of(members, ensemble):
-    record, of_members = runs.read_record(ensemble), [runs.read_record(run) for run in members]
+    record, of_members = read_record(ensemble), [read_record(run) for run in members]
     assert [member["seed"] for member in record["members"]] == [1, 2, 10]
     assert [member["model_sha256"] for member in record["members"]] == [
-        runs.sha256(run / runs.MODEL) for run in members
+        sha256(run / MODEL) for run in members
     ]
     assert record["parameters"] == 3 * of_members[0]["parameters"]
-    assert record["model_sha256"] == runs.sha256(ensemble / runs.MODEL)
+    assert record["model_sha256"] == sha256(ensemble / MODEL)
     assert record["metrics"]["test"]["pages"] == of_members[0]["metrics"]["test"]["pages"]
     card = model_card(ensemble)
     assert "# Model card: Testing, mean of 3 seeds\n" in card
@@ -97,27 +100,27 @@ def test_the_record_tells_what_it_is_made_of(members, ensemble):
 
 
 def test_the_record_tells_what_is_true_of_all_members(members, ensemble, tmp_path):
-    record = runs.read_record(ensemble)
+    record = read_record(ensemble)
     assert (record["resumed"], record["devices"]) == (
         False,
-        runs.read_record(members[0])["devices"],
+        read_record(members[0])["devices"],
     )
     resumed = shutil.copytree(members[1], tmp_path / "resumed")
     told = {"resumed": True, "resumed_after": [3], "devices": ["Tesla T4", "Tesla T4"]}
-    (resumed / runs.RECORD).write_text(json.dumps(runs.read_record(resumed) | told))
+    (resumed / RECORD).write_text(json.dumps(read_record(resumed) | told))
     for chosen in ([members[0], resumed], [resumed, members[0]]):
-        record = runs.read_record(make_ensemble(chosen, tmp_path / chosen[0].name / "ensemble"))
+        record = read_record(make_ensemble(chosen, tmp_path / chosen[0].name / "ensemble"))
         assert record["resumed"] is True
         assert "resumed_after" not in record
-        one, other = (runs.read_record(member)["devices"] for member in chosen)
+        one, other = (read_record(member)["devices"] for member in chosen)
         assert record["devices"] == one + other
 
 
 def test_what_was_interrupted_can_be_made_again(members, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(runs, "write_record", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr("ecg_lib.training.ensemble.write_record", Mock(side_effect=KeyboardInterrupt))
         make_ensemble(members, tmp_path / "ensemble")
-    assert runs.read_record(make_ensemble(members, tmp_path / "ensemble"))["members"]
+    assert read_record(make_ensemble(members, tmp_path / "ensemble"))["members"]
     assert [path.name for path in tmp_path.iterdir()] == ["ensemble"]
 
 
@@ -134,10 +137,10 @@ def test_it_can_be_exported(ensemble, tmp_path, prepared_set, file_format):
     assert difference <= export.TOLERANCE
     crops = np.array(prepared_set.crops[:3])
     open_file = {
-        "onnx": lambda path: onnx_logits(path, runs.read_record(run)["model_sha256"]),
+        "onnx": lambda path: onnx_logits(path, read_record(run)["model_sha256"]),
         "litert": litert_logits,
     }
-    expected = load(run / runs.MODEL).predict_on_batch(crops)
+    expected = load(run / MODEL).predict_on_batch(crops)
     np.testing.assert_allclose(open_file[file_format](path)(crops), expected, atol=1e-4)
 
 
@@ -145,12 +148,12 @@ def test_the_command_writes_it(members, tmp_path, capsys):
     made = tmp_path / "new" / "ensemble"
     assert cli.main(["ensemble", *map(str, members), "--to", str(made)]) == 0
     assert str(made) in capsys.readouterr().out
-    assert runs.read_record(made)["members"]
+    assert read_record(made)["members"]
 
 
 def refusal(capsys, folder, *members):
     assert cli.main(["ensemble", *map(str, members), "--to", str(folder)]) == 2
-    assert not (folder / runs.MODEL).exists() or folder in members
+    assert not (folder / MODEL).exists() or folder in members
     return capsys.readouterr().err
 
 
@@ -159,8 +162,8 @@ def test_what_differs_by_more_than_the_seed_is_refused(members, tmp_path, capsys
     change(other, epochs=7)
     line = refusal(capsys, tmp_path / "new", members[0], other)
     assert f"{other} differs from {members[0]} in epochs, 7 and " in line
-    record = runs.read_record(members[1])
-    (other / runs.RECORD).write_text(json.dumps(record | {"split_hash": "0"}))
+    record = read_record(members[1])
+    (other / RECORD).write_text(json.dumps(record | {"split_hash": "0"}))
     line = refusal(capsys, tmp_path / "new", members[0], other)
     assert f"{other} was not trained and tested on the same pages as {members[0]}" in line
 
@@ -176,9 +179,9 @@ def test_an_ensemble_is_no_member(members, ensemble, tmp_path, capsys):
 
 
 def test_a_run_is_not_written_over(members, capsys):
-    before = runs.sha256(members[0] / runs.RECORD)
+    before = sha256(members[0] / RECORD)
     assert "holds a run already" in refusal(capsys, members[0], *members)
-    assert runs.sha256(members[0] / runs.RECORD) == before
+    assert sha256(members[0] / RECORD) == before
 
 
 def test_a_member_without_weights_is_refused(members, tmp_path, capsys):

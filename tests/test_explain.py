@@ -19,15 +19,18 @@ from scipy.stats import spearmanr
 
 from benchmarks import deletion
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import explain, runs
-from ecg_lib.experiment.judgement import temperature_of
+from ecg_lib.evaluation.calibration import temperature_of
 from ecg_lib.models import MODELS, build
 from ecg_lib.models.layers import logits, standardised_crops
-from ecg_lib.pages.detect import detect, rectify
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.image import read_exchanged_grey
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
-from ecg_lib.pages.preprocess import crop_leads, read_exchanged_grey
-from ecg_lib.serving.ensemble import mean_network
+from ecg_lib.runs.folder import MODEL, RECORD, read_record
+from ecg_lib.runs.predictions import read_predictions
+from ecg_lib.serving import explain
+from ecg_lib.training.ensemble import mean_network
 
 COMMITTED = "results/models/lead_attention"
 
@@ -358,7 +361,7 @@ def test_a_question_is_seen_as_the_run_saw_its_pages(asked, prepared_set):
     assert question.names == CROPS
     assert question.size == (question.page.shape[1], question.page.shape[0])
     assert question.answer.sum() == pytest.approx(1, abs=1e-6)
-    assert list(question.answer.index) == runs.read_record(asked.run)["classes"]
+    assert list(question.answer.index) == read_record(asked.run)["classes"]
 
 
 def test_the_answer_is_calibrated(asked):
@@ -392,7 +395,7 @@ def test_a_folder_without_a_run_or_model_is_named(asked, tmp_path):
     with pytest.raises(InputError, match="holds no finished run"):
         explain.open_question(tmp_path, asked.page)
     run = shutil.copytree(asked.run, tmp_path / "run")
-    (run / runs.MODEL).unlink()
+    (run / MODEL).unlink()
     with pytest.raises(InputError, match=r"no model at .*: expected a \.keras file"):
         explain.open_question(run, asked.page)
 
@@ -401,9 +404,9 @@ def test_a_folder_without_a_run_or_model_is_named(asked, tmp_path):
 def published_run(asked, tmp_path):
     """The finished run, as if under the published protocol."""
     run = shutil.copytree(asked.run, tmp_path / "published")
-    record = json.loads((run / runs.RECORD).read_text())
+    record = json.loads((run / RECORD).read_text())
     record["config"]["protocol"] = "published"
-    (run / runs.RECORD).write_text(json.dumps(record))
+    (run / RECORD).write_text(json.dumps(record))
     return run
 
 
@@ -435,7 +438,7 @@ def test_the_deletion_benchmark_takes_the_pages_that_are_there(finished_run, run
     deletion.main()
     assert loaded.call_count == 1
     table = pd.read_csv(run_copy / "deletion.csv", index_col=0)
-    predictions = runs.read_predictions(run_copy)
+    predictions = read_predictions(run_copy)
     scores = predictions[predictions["split"] == "test"].filter(like="logit_")
     shares = softmax(scores / temperature_of(predictions), axis=1)
     np.testing.assert_allclose(table.iloc[0], shares.max(axis=1).mean(), atol=1e-3)
@@ -446,7 +449,7 @@ def test_the_deletion_benchmark_takes_the_pages_that_are_there(finished_run, run
 
 @pytest.mark.real
 def test_deletion_beats_chance_on_pages_the_committed_model_never_saw(real_pages):
-    predictions = runs.read_predictions(explain.project_path(COMMITTED))
+    predictions = read_predictions(explain.project_path(COMMITTED))
     tested = predictions[predictions["split"] == "test"].sample(12, random_state=0)
     questions = [explain.open_question(COMMITTED, real_pages / file) for file in tested["file"]]
     asked = questions[0]

@@ -16,13 +16,16 @@ from scipy.special import softmax
 
 from ecg_lib import cli
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.explain import lead_occlusion
+from ecg_lib.files import sha256
 from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
-from ecg_lib.pages.detect import detect, rectify
-from ecg_lib.pages.preprocess import crop_leads, read_luma
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.image import read_luma
+from ecg_lib.runs.folder import MODEL, RECORD, read_record
+from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.serving import export
-from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.explain import lead_occlusion
+from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.report import open_report
 
 each_format = pytest.mark.parametrize("file_format", export.FORMATS)
@@ -64,11 +67,11 @@ def logits_of(run, file_format, crops):
 
 def put_network(run, model):
     """Let another network be the run's."""
-    model.save(run / runs.MODEL)
-    record = runs.read_record(run)
+    model.save(run / MODEL)
+    record = read_record(run)
     record["config"]["image_size"] = model.input_shape[-1]
-    record["model_sha256"] = runs.sha256(run / runs.MODEL)
-    (run / runs.RECORD).write_text(json.dumps(record))
+    record["model_sha256"] = sha256(run / MODEL)
+    (run / RECORD).write_text(json.dumps(record))
 
 
 def refusal(capsys, *arguments):
@@ -135,7 +138,7 @@ def test_volumes_are_pooled_as_keras_does():
 def test_the_committed_network_says_the_same_of_real_pages(real_pages, tmp_path, file_format):
     run = shutil.copytree(Predictor().run, tmp_path / "run")
     export.export(run, file_format)
-    pages = runs.read_predictions(run).groupby("label")["file"].head(3)
+    pages = read_predictions(run).groupby("label")["file"].head(3)
     crops = []
     for file in pages:
         luma = read_luma(real_pages / file)
@@ -223,7 +226,7 @@ def test_the_same_leads_drive_the_answer(in_keras, in_onnx, page, tmp_path):
 def test_tensorflow_is_not_needed(exported, page, tmp_path):
     """Nor are the weights, for answers as text, as JSON, and as a table."""
     run = shutil.copytree(exported, tmp_path / "run")
-    (run / runs.MODEL).unlink()
+    (run / MODEL).unlink()
     arguments = ["predict", str(page), "--model", str(run), "--onnx"]
     code = (
         "import sys; from ecg_lib import cli\n"

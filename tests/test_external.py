@@ -9,12 +9,14 @@ import pytest
 import wfdb
 from scipy.special import softmax
 
+from benchmarks import external
 from ecg_lib.data.classes import CLASSES
+from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import external, runs
-from ecg_lib.experiment.markdown import markdown
+from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.pages.leads import LEADS
-from ecg_lib.pages.synthetic import RATE, simulate
+from ecg_lib.runs.folder import RECORD, read_record
+from ecg_lib.runs.predictions import PREDICTIONS
 
 ROOT = Path(__file__).parents[1]
 
@@ -122,15 +124,15 @@ def test_unusable_labels(tmp_path, finished_run, text, words):
 
 
 def test_boxes_that_depend_on_the_label_are_refused(run_copy, recordings, tmp_path):
-    record = runs.read_record(run_copy)
+    record = read_record(run_copy)
     record["config"]["protocol"] = "published"
-    (run_copy / runs.RECORD).write_text(json.dumps(record))
+    (run_copy / RECORD).write_text(json.dumps(record))
     with pytest.raises(InputError, match="boxes depend on the label"):
         external.write_external_test(run_copy, recordings, tmp_path / "external")
 
 
 def test_the_committed_table_follows_from_the_committed_predictions():
     results = ROOT / "results"
-    predictions = pd.read_csv(results / "external" / runs.PREDICTIONS, keep_default_na=False)
+    predictions = pd.read_csv(results / "external" / PREDICTIONS, keep_default_na=False)
     text = external.table_markdown(predictions, results / "models" / "lead_attention", faults=[])
     assert (results / "external" / "table.md").read_text(encoding="utf-8") == text

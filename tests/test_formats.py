@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from ecg_lib.pages.formats import lead_name, open_file
+from ecg_lib.drawing.formats import lead_name, open_file
 
 SIGNALS = np.random.default_rng(0).normal(0, 0.3, (3, 80)).round(4)
 

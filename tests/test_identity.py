@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ecg_lib.data.catalogue import UNKNOWN, conflicts, find_pages, published_files
+from ecg_lib.data.catalogue import UNKNOWN, conflicts, find_pages
 from ecg_lib.data.identity import hash_pixels, identify, perceptual_hash
+from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.prepared import prepare
-from ecg_lib.pages.preprocess import read_luma
+from ecg_lib.pages.image import read_luma
 
 
 def first_of_each_class(folder):

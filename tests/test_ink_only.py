@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ecg_lib.pages.crops import crop_leads, keep_ink
 from ecg_lib.pages.leads import Box
-from ecg_lib.pages.preprocess import crop_leads, keep_ink
 
 HEIGHT, WIDTH = 240, 400
 BOX = Box(0, 0, WIDTH, HEIGHT)

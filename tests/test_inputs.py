@@ -1,13 +1,13 @@
-"""What a run works on: pages, splits, identity."""
+"""What a run works on: pages, splits, run_key."""
 
 import json
 
 import pandas as pd
 
 from ecg_lib.data.classes import CLASSES
-from ecg_lib.experiment import inputs as module
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.inputs import name_of_data, open_inputs
+from ecg_lib.runs import inputs as module
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.inputs import name_of_data, open_inputs
 
 
 def test_inputs_are_the_prepared_pages_and_their_splits(configure, prepared_set):
@@ -53,13 +53,13 @@ def test_own_pages_are_not_called_the_published_ones(configure, prepared_set):
 
 
 def test_identity_tells_runs_apart(configure, configure_in, tmp_path):
-    one = open_inputs(configure()).identity
-    assert one == open_inputs(configure_in(tmp_path / "elsewhere")).identity
-    other_seed = open_inputs(configure(seed=2)).identity
+    one = open_inputs(configure()).run_key
+    assert one == open_inputs(configure_in(tmp_path / "elsewhere")).run_key
+    other_seed = open_inputs(configure(seed=2)).run_key
     assert other_seed["split_hash"] != one["split_hash"]
     assert other_seed["data_hash"] == one["data_hash"]
-    assert open_inputs(configure(epochs=3)).identity["config"] != one["config"]
-    assert open_inputs(configure(ink_only=True)).identity["data_hash"] != one["data_hash"]
+    assert open_inputs(configure(epochs=3)).run_key["config"] != one["config"]
+    assert open_inputs(configure(ink_only=True)).run_key["data_hash"] != one["data_hash"]
 
 
 def test_default_pages_are_drawn_and_others_never(configure, tmp_path, monkeypatch, pages_folder):

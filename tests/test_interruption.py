@@ -21,27 +21,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_lib.data.splits import PROTOCOLS
-from ecg_lib.experiment import runs, tables
-from ecg_lib.experiment.inputs import open_inputs
+from ecg_lib.data.protocols import PROTOCOLS
+from ecg_lib.evaluation.tables import accuracy_table
+from ecg_lib.files import replacing
 from ecg_lib.models import MODELS, load
+from ecg_lib.runs.folder import HISTORY, MODEL, RECORD, read_history, read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.predictions import PREDICTIONS
 
 if sys.platform == "win32":
     pytest.skip("Windows has no SIGKILL", allow_module_level=True)
 
 pytestmark = pytest.mark.slow
 
-FILES = {runs.RECORD, runs.HISTORY, runs.PREDICTIONS, runs.MODEL}
+FILES = {RECORD, HISTORY, PREDICTIONS, MODEL}
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["ecg_lib.experiment.training"])
+processes.set_forkserver_preload(["ecg_lib.training.train"])
 
 
 # --- In the process that trains ---
 
 
 def train_in_process(config, keep_best, set_trap):
-    from ecg_lib.experiment.training import train
+    from ecg_lib.training.train import train
 
     MODELS["testing"] = with_dropout
     PROTOCOLS["plain"] = replace(PROTOCOLS["plain"], keep_best=keep_best)
@@ -75,7 +78,7 @@ def die_writing(name, stage, time_of_writing=1):
 
 
 def _trap_writing(folder, name, stage, time_of_writing):
-    replacing, times = runs.replacing, iter(range(1, 1000))
+    times = iter(range(1, 1000))
 
     @contextmanager
     def watched(path):
@@ -89,7 +92,8 @@ def _trap_writing(folder, name, stage, time_of_writing):
         if now:
             die()
 
-    runs.replacing = watched
+    patch("ecg_lib.runs.folder.replacing", watched).start()
+    patch("ecg_lib.training.checkpoints.replacing", watched).start()
 
 
 def die_calling(function, half_written=None):
@@ -117,9 +121,9 @@ def start(config, keep_best, set_trap=None):
 
 def epochs_written(folder):
     """Number of epochs in the history, which is whole at any moment."""
-    if not (folder / runs.HISTORY).exists():
+    if not (folder / HISTORY).exists():
         return 0
-    epochs = list(runs.read_history(folder)["epoch"])
+    epochs = list(read_history(folder)["epoch"])
     assert epochs == list(range(len(epochs)))
     return len(epochs)
 
@@ -148,19 +152,19 @@ def train_to_the_end(config, keep_best):
 
 
 CHOSEN_MOMENTS = [
-    die_writing(runs.RECORD, "half"),
+    die_writing(RECORD, "half"),
     die_writing("after_epoch_1.npz", "half"),
     die_writing("after_epoch_1.npz", "whole"),
     die_writing("after_epoch_2.npz", "in place"),
-    die_writing(runs.HISTORY, "half"),
-    die_writing(runs.HISTORY, "whole"),
+    die_writing(HISTORY, "half"),
+    die_writing(HISTORY, "whole"),
     die_calling("pathlib.Path.unlink"),
-    die_writing(runs.RECORD, "half"),
+    die_writing(RECORD, "half"),
     die_writing("after_epoch_5.npz", "half"),
-    die_calling("ecg_lib.experiment.training._predict", half_written=runs.MODEL),
-    die_calling("ecg_lib.experiment.runs.write_record", half_written=runs.PREDICTIONS),
-    die_writing(runs.RECORD, "whole", time_of_writing=2),
-    die_writing(runs.RECORD, "in place", time_of_writing=2),
+    die_calling("ecg_lib.training.train._predict", half_written=MODEL),
+    die_calling("ecg_lib.training.train.write_record", half_written=PREDICTIONS),
+    die_writing(RECORD, "whole", time_of_writing=2),
+    die_writing(RECORD, "in place", time_of_writing=2),
 ]
 
 
@@ -187,19 +191,19 @@ def test_killed_again_and_again_it_ends_like_uninterrupted(
     folder, expected = killed.run_path, straight.run_path
     assert {path.name for path in folder.iterdir()} == FILES
     assert epochs_written(folder) == epochs
-    record, of_straight = runs.read_record(folder), runs.read_record(expected)
+    record, of_straight = read_record(folder), read_record(expected)
     assert record["epochs_done"] == epochs
     assert record["epoch_kept"] == of_straight["epoch_kept"]
     assert record["resumed"] is True and of_straight["resumed"] is False
     assert record["resumed_after"] == sorted(record["resumed_after"])
-    assert bool(tables.accuracy_table(killed.table_path)["resumed"].item())
+    assert bool(accuracy_table(killed.table_path)["resumed"].item())
     pd.testing.assert_frame_equal(
-        runs.read_history(folder).drop(columns="seconds"),
-        runs.read_history(expected).drop(columns="seconds"),
+        read_history(folder).drop(columns="seconds"),
+        read_history(expected).drop(columns="seconds"),
         check_exact=True,
     )
-    assert (folder / runs.PREDICTIONS).read_bytes() == (expected / runs.PREDICTIONS).read_bytes()
-    weights, others = (load(run / runs.MODEL).get_weights() for run in (folder, expected))
+    assert (folder / PREDICTIONS).read_bytes() == (expected / PREDICTIONS).read_bytes()
+    weights, others = (load(run / MODEL).get_weights() for run in (folder, expected))
     for weight, other in zip(weights, others, strict=True):
         np.testing.assert_array_equal(weight, other)
 
@@ -211,7 +215,7 @@ def test_a_copied_run_folder_goes_on(configure, tmp_path):
     shutil.copytree(config.results_path, elsewhere.results_path, copy_function=shutil.copyfile)
     shutil.rmtree(config.results_path)
     train_to_the_end(elsewhere, False)
-    assert runs.read_record(elsewhere.run_path)["resumed_after"] == [2]
+    assert read_record(elsewhere.run_path)["resumed_after"] == [2]
 
 
 # --- A batch ---
@@ -220,8 +224,8 @@ def test_a_copied_run_folder_goes_on(configure, tmp_path):
 @pytest.fixture
 def start_batch(configure, tmp_path):
     """A function that starts `ecg_lib run`; returns the process, and the file of its output."""
-    knobs = asdict(configure(epochs=15))
-    options = [f"--{name.replace('_', '-')}={knobs[name]}" for name in BATCH_KNOBS]
+    options = asdict(configure(epochs=15))
+    options = [f"--{name.replace('_', '-')}={options[name]}" for name in BATCH_KNOBS]
     output = tmp_path / "output"
 
     def start_process():
@@ -268,7 +272,7 @@ def test_a_killed_batch_goes_on_and_its_table_says_so(start_batch, configure):
     process, output = start_batch()
     stop_batch(process, second, 3, signal.SIGKILL)
     before = {path: path.read_bytes() for path in first.iterdir()}
-    assert "metrics" in json.loads(before[first / runs.RECORD])
+    assert "metrics" in json.loads(before[first / RECORD])
 
     process, output = start_batch()
     assert process.wait() == 0
@@ -276,7 +280,7 @@ def test_a_killed_batch_goes_on_and_its_table_says_so(start_batch, configure):
     assert f"finished before in {first}, not trained again" in text
     assert {path: path.read_bytes() for path in first.iterdir()} == before
     assert "cnn_2d-16px-s1: going on after epoch" in text
-    assert epochs_written(second) == runs.read_record(second)["epochs_done"] == 15
+    assert epochs_written(second) == read_record(second)["epochs_done"] == 15
     table = pd.read_csv(second.parent / "accuracy.csv").set_index("run")
     assert table.loc[second.name, "resumed"]
     (row,) = (line for line in text.splitlines() if line.startswith("| CNN 2D |"))

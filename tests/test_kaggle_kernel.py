@@ -20,11 +20,12 @@ from requests import HTTPError
 
 from ecg_lib.data.catalogue import find_pages
 from ecg_lib.data.classes import CLASSES
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.notebooks import parameters_of
-from ecg_lib.experiment.training import train
+from ecg_lib.files import code_version
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.folder import read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.training.headless import parameters_of
+from ecg_lib.training.train import train
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "kaggle_kernel"
@@ -90,7 +91,7 @@ def test_the_wheel_holds_the_whole_package_and_says_its_version(built):
     package = ROOT / "ecg_lib"
     files = {path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.is_file()}
     assert packed == {name for name in files if "__pycache__" not in name}
-    assert (built / "package" / "code_version.txt").read_text() == runs.code_version()
+    assert (built / "package" / "code_version.txt").read_text() == code_version()
 
 
 def test_the_package_is_flat_since_kaggle_s_client_skips_folders(built):
@@ -218,12 +219,12 @@ def test_the_driver_is_thin_and_holds_no_output():
 
 def test_the_driver_s_knobs_are_run_config_s_and_all_are_passed_on(tmp_path, monkeypatch):
     own = {"models", "hours", "inputs"}
-    knobs = {name: value for name, value in parameters_of(DRIVER).items() if name not in own}
-    RunConfig(**knobs)
+    options = {name: value for name, value in parameters_of(DRIVER).items() if name not in own}
+    RunConfig(**options)
     monkeypatch.chdir(tmp_path)
     given = parameters_of(DRIVER) | {"hours": 0.0, "mixed_precision": True, "pages": [tmp_path]}
     options = run_cell("The trainings", **given)["options"]
-    assert {f"--{name.replace('_', '-')}" for name in knobs} <= set(options)
+    assert {f"--{name.replace('_', '-')}" for name in options} <= set(options)
 
 
 def test_the_driver_itself_imports_only_the_standard_library_and_ipython():
@@ -250,7 +251,7 @@ def test_training_imports_only_what_kaggle_has():
     notebook = nbformat.read(ROOT / "notebooks" / "02_train_model.ipynb", as_version=4)
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     code = "\n".join(sources).replace("%matplotlib inline", "")
-    todo = {*imports_of(ast.parse(code)), "ecg_lib.experiment.batch", "ecg_lib.models.layers"}
+    todo = {*imports_of(ast.parse(code)), "ecg_lib.training.headless", "ecg_lib.models.layers"}
     seen = set()
     while todo:
         name = todo.pop()
@@ -482,7 +483,7 @@ def earlier_output(inputs, pages_folder, tmp_path, monkeypatch):
     """The output of a version that finished one network and was cut off in another's training."""
     # The pages lay elsewhere in that version: their place is not part of what a run is.
     shutil.copytree(pages_folder, tmp_path / "ecg-pages")
-    knobs = {
+    options = {
         "data": str(tmp_path / "ecg-pages"),
         "prepared": str(tmp_path / "earlier-prepared"),
         "results": str(tmp_path / "output" / "runs"),
@@ -491,7 +492,7 @@ def earlier_output(inputs, pages_folder, tmp_path, monkeypatch):
         "epochs": 2,
         "strategy": "single",
     }
-    finished = RunConfig(model="testing", **knobs)
+    finished = RunConfig(model="testing", **options)
     train(finished, open_inputs(finished))
 
     evaluate, epochs = keras.Model.evaluate, []
@@ -502,7 +503,7 @@ def earlier_output(inputs, pages_folder, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return evaluate(model, *args, **kwargs)
 
-    cut_off = RunConfig(model="cnn_2d", **knobs)
+    cut_off = RunConfig(model="cnn_2d", **options)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(keras.Model, "evaluate", cut_off_in_the_second_epoch)
         train(cut_off, open_inputs(cut_off))
@@ -511,8 +512,8 @@ def earlier_output(inputs, pages_folder, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_kernel_trains_and_ends_with_the_table(run_kernel, inputs, built):
-    knobs = {"epochs": 1, "seed": 2, "batch_size": 5}
-    status, working, text = run_kernel(inputs("flat"), models=["testing", "cnn_2d"], **knobs)
+    options = {"epochs": 1, "seed": 2, "batch_size": 5}
+    status, working, text = run_kernel(inputs("flat"), models=["testing", "cnn_2d"], **options)
     assert status == 0, text
     code_version = (built / "package" / "code_version.txt").read_text()
     assert f"code: {code_version}" in text
@@ -522,9 +523,9 @@ def test_the_kernel_trains_and_ends_with_the_table(run_kernel, inputs, built):
     assert "| Testing | 16x16 | 1 |" in table
     folder = working / "runs" / "ecg_pages" / "plain"
     for name in ("testing-16px-s2", "cnn_2d-16px-s2"):
-        record = runs.read_record(folder / name)
+        record = read_record(folder / name)
         assert record["code_version"] == code_version
-        assert record["config"].items() >= knobs.items()
+        assert record["config"].items() >= options.items()
         assert (folder / f"{name}.ipynb").exists()
     assert {path.name for path in working.iterdir()} == {"notebooks", "runs"}
 
@@ -539,8 +540,8 @@ def test_a_new_version_goes_on_from_the_earlier_output(run_kernel, inputs, earli
     assert "testing-16px-s1, not trained again" in text
     assert "cnn_2d-16px-s1: going on after epoch 1 of 2" in text
     folder = working / "runs" / "ecg_pages" / "plain"
-    assert runs.read_record(folder / "testing-16px-s1")["resumed"] is False
-    assert runs.read_record(folder / "cnn_2d-16px-s1")["resumed"] is True
+    assert read_record(folder / "testing-16px-s1")["resumed"] is False
+    assert read_record(folder / "cnn_2d-16px-s1")["resumed"] is True
     assert {path.name for path in folder.iterdir() if "~" in path.name} == set()
 
 

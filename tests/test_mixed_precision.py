@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from ecg_lib.experiment import recipes, runs, training
-from ecg_lib.experiment.evaluation import LOGIT
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.optimizers import LossScaleOptimizer
 from ecg_lib.models import OURS, PUBLISHED, build, load
+from ecg_lib.runs.folder import MODEL, read_history, read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.predictions import LOGIT, read_predictions
+from ecg_lib.training.optimizers import LossScaleOptimizer
+from ecg_lib.training.recipes import RECIPES, compile_model
+from ecg_lib.training.train import precision, train
 
 pytestmark = pytest.mark.slow
 
@@ -31,11 +33,11 @@ def build_twice():
     """A function that builds a network in float32 and in mixed precision, of equal weights."""
     statistics = {"mean": 21.3, "variance": 2809.0}
 
-    def build_both(name, **knobs):
+    def build_both(name, **options):
         models = []
         for mixed in (False, True):
-            with training.precision(mixed):
-                models.append(build(name, (13, 32, 32), 5, **statistics, **knobs))
+            with precision(mixed):
+                models.append(build(name, (13, 32, 32), 5, **statistics, **options))
         full, mixed = models
         mixed.set_weights(full.get_weights())
         return full, mixed
@@ -61,9 +63,7 @@ def test_mixed_precision_learns_as_float32_does(build_twice, tiny, crops, labels
     np.testing.assert_allclose(before_mixed, before, rtol=0.01, atol=0.005)
     losses = []
     for model in models:
-        recipes.compile_model(
-            model, recipes.RECIPES["published"], learning_rate=0.001, steps_per_epoch=2, epochs=3
-        )
+        compile_model(model, RECIPES["published"], learning_rate=0.001, steps_per_epoch=2, epochs=3)
         history = model.fit(crops, labels, batch_size=4, epochs=3, shuffle=False, verbose=0)
         losses.append(history.history["loss"])
     assert isinstance(mixed.optimizer, LossScaleOptimizer)
@@ -77,11 +77,9 @@ def test_mixed_precision_learns_as_float32_does(build_twice, tiny, crops, labels
 def test_gradients_are_clipped_after_they_were_unscaled(
     build_twice, tiny, crops, labels, monkeypatch
 ):
-    monkeypatch.setattr(recipes, "GLOBAL_CLIPNORM", 0.01)
+    monkeypatch.setattr("ecg_lib.training.recipes.GLOBAL_CLIPNORM", 0.01)
     _, model = build_twice("cnn_2d", **tiny["cnn_2d"])
-    recipes.compile_model(
-        model, recipes.RECIPES["published"], learning_rate=0.001, steps_per_epoch=1, epochs=1
-    )
+    compile_model(model, RECIPES["published"], learning_rate=0.001, steps_per_epoch=1, epochs=1)
     model.fit(crops, labels, epochs=1, verbose=0)
     momenta = [v.numpy() for v in model.optimizer.variables if v.name.endswith("_momentum")]
     norm = np.sqrt(sum(np.sum(momentum**2) for momentum in momenta))
@@ -90,9 +88,7 @@ def test_gradients_are_clipped_after_they_were_unscaled(
 
 def test_a_step_that_overflows_is_left_out(build_twice, tiny, crops, labels):
     _, model = build_twice("cnn_2d", **tiny["cnn_2d"])
-    recipes.compile_model(
-        model, recipes.RECIPES["published"], learning_rate=0.001, steps_per_epoch=1, epochs=1
-    )
+    compile_model(model, RECIPES["published"], learning_rate=0.001, steps_per_epoch=1, epochs=1)
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
     optimizer.dynamic_scale.assign(1e30)
@@ -106,13 +102,13 @@ def test_a_step_that_overflows_is_left_out(build_twice, tiny, crops, labels):
 def test_run_in_mixed_precision_is_saved_in_float32(configure):
     config = configure(mixed_precision=True)
     inputs = open_inputs(config)
-    folder = training.train(config, inputs)
+    folder = train(config, inputs)
     assert folder.name == "testing-16px-fp16-s1"
-    assert runs.read_record(folder)["config"]["mixed_precision"] is True
-    assert np.isfinite(runs.read_history(folder).to_numpy()).all()
-    model = load(folder / runs.MODEL)
+    assert read_record(folder)["config"]["mixed_precision"] is True
+    assert np.isfinite(read_history(folder).to_numpy()).all()
+    model = load(folder / MODEL)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     scored = inputs.splits.index[inputs.splits != "train"]
     logits = model.predict(inputs.prepared.crops[scored], verbose=0)
-    recorded = runs.read_predictions(folder).filter(like=LOGIT)
+    recorded = read_predictions(folder).filter(like=LOGIT)
     np.testing.assert_allclose(recorded, logits, rtol=1e-5, atol=1e-6)

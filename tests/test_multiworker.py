@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import runs, workers
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.training import train
 from ecg_lib.models import load
+from ecg_lib.runs import workers
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.folder import MODEL, RECORD, finished_runs, read_history, read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.training.train import train
 
 CLUSTER = {"worker": ["a:1", "b:1"]}
 
@@ -100,10 +101,10 @@ TRAIN_RUN = """
 import json
 import sys
 
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.runs import read_record
-from ecg_lib.experiment.training import train
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.folder import read_record
+from ecg_lib.training.train import train
 
 config = RunConfig(**json.loads(sys.argv[1]))
 assert read_record(train(config, open_inputs(config)))
@@ -112,12 +113,10 @@ assert read_record(train(config, open_inputs(config)))
 
 def assert_same_run(two, one):
     """Whether the run of two workers in one folder is that of one process in another."""
-    history, expected = runs.read_history(two), runs.read_history(one)
+    history, expected = read_history(two), read_history(one)
     for name in set(history) - {"seconds"}:
         np.testing.assert_allclose(history[name], expected[name], rtol=1e-4, err_msg=name)
-    for weight, other in zip(
-        load(two / runs.MODEL).weights, load(one / runs.MODEL).weights, strict=True
-    ):
+    for weight, other in zip(load(two / MODEL).weights, load(one / MODEL).weights, strict=True):
         np.testing.assert_allclose(weight.numpy(), other.numpy(), atol=1e-4, err_msg=weight.path)
 
 
@@ -125,10 +124,10 @@ def assert_same_run(two, one):
 def test_two_workers_train_as_one_process(configure, tmp_path, run_on_two_workers):
     config = configure(prepared=str(tmp_path / "prepared"))
     run_on_two_workers("-c", TRAIN_RUN, json.dumps(vars(config)))
-    record = runs.read_record(config.run_path)
+    record = read_record(config.run_path)
     assert record["strategy"] == "MultiWorkerMirroredStrategy"
     assert (record["workers"], record["replicas"], record["batch_per_replica"]) == (2, 2, 2)
-    assert [path.parent for path in tmp_path.rglob(runs.RECORD)] == [config.run_path]
+    assert [path.parent for path in tmp_path.rglob(RECORD)] == [config.run_path]
 
     alone = replace(config, results=str(tmp_path / "alone"))
     assert_same_run(config.run_path, train(alone, open_inputs(alone)))
@@ -138,12 +137,12 @@ def test_two_workers_train_as_one_process(configure, tmp_path, run_on_two_worker
 def test_two_workers_run_one_model_after_the_other(pages_folder, tmp_path, run_on_two_workers):
     """The ports of one model's training are free again for the next."""
     places = ("--data", pages_folder, "--prepared", tmp_path / "p", "--results", tmp_path / "r")
-    knobs = ("--image-size", 16, "--epochs", 1, "--batch-size", 4)
-    command = ("-m", "ecg_lib", "run", "--models", "testing", "cnn_2d", *places, *knobs)
+    options = ("--image-size", 16, "--epochs", 1, "--batch-size", 4)
+    command = ("-m", "ecg_lib", "run", "--models", "testing", "cnn_2d", *places, *options)
     chief, worker = run_on_two_workers(*command)
     assert "| CNN 2D |" in chief and "| CNN 2D |" not in worker
     (table,) = tmp_path.rglob("accuracy.md")
-    assert {path.name for path in runs.finished_runs(table.parent)} == {
+    assert {path.name for path in finished_runs(table.parent)} == {
         "testing-16px-s1",
         "cnn_2d-16px-s1",
     }

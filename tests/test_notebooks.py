@@ -10,11 +10,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.explain import open_question
-from ecg_lib.experiment.notebooks import parameters_of, run_notebook
 from ecg_lib.models import build
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.folder import MODEL, RECORD
+from ecg_lib.serving.explain import open_question
+from ecg_lib.training.headless import parameters_of, run_notebook
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -74,9 +74,9 @@ def test_it_says_at_its_top_where_it_runs_and_on_which_devices(path):
     "path", [path for path in NOTEBOOKS if path != EXPLAIN], ids=lambda path: path.stem
 )
 def test_its_parameters_are_run_config_s_with_their_defaults(path):
-    knobs = {field.name: field.default for field in fields(RunConfig)}
+    options = {field.name: field.default for field in fields(RunConfig)}
     parameters = parameters_of(path)
-    assert parameters.items() <= knobs.items()
+    assert parameters.items() <= options.items()
 
 
 def test_the_training_notebook_has_every_parameter():
@@ -169,10 +169,10 @@ def test_looking_at_pages_under_papermill_shows_every_class(folders, tmp_path):
 
 def test_explaining_under_papermill_shows_what_the_answer_hangs_on(finished_run, tiny, tmp_path):
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
-    record = json.loads((run / runs.RECORD).read_text())
+    record = json.loads((run / RECORD).read_text())
     record["config"] |= {"model": "attention_vgg", "image_size": 32}
-    (run / runs.RECORD).write_text(json.dumps(record))
-    build("attention_vgg", (13, 32, 32), **tiny["attention_vgg"]).save(run / runs.MODEL)
+    (run / RECORD).write_text(json.dumps(record))
+    build("attention_vgg", (13, 32, 32), **tiny["attention_vgg"]).save(run / MODEL)
     page = finished_run.data_path / "normal" / "normal_0001.jpg"
     run_notebook(EXPLAIN, tmp_path / "05.ipynb", {"run": str(run), "page": str(page)})
     # Page and crops, bars and page of each of two explanations, three attention maps, deletion.

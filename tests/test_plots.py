@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from ecg_lib.experiment import plots
+from ecg_lib.evaluation import plots
 from ecg_lib.pages.leads import CROPS
 
 

@@ -12,13 +12,14 @@ import pytest
 from conftest import SIDE
 from PIL import Image
 
-from ecg_lib.data import prepared
-from ecg_lib.data.catalogue import find_pages, published_files
-from ecg_lib.data.prepared import PUBLISHED_CROP_ORDER, crop_names, prepare
+from ecg_lib.data.catalogue import find_pages
+from ecg_lib.data.khan2021 import PUBLISHED_CROP_ORDER, published_files, published_pages
+from ecg_lib.data.prepared import _prepare_page, crop_names, prepare
 from ecg_lib.errors import InputError
-from ecg_lib.pages.detect import detect, rectify
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.image import read_exchanged_grey, read_luma
 from ecg_lib.pages.leads import CROPS
-from ecg_lib.pages.preprocess import crop_leads, read_exchanged_grey, read_luma
 
 
 @pytest.fixture
@@ -47,11 +48,11 @@ def worked_on(monkeypatch):
     """List of the pages that are really prepared."""
     sources = []
 
-    def noted(folder, source, *rest, work=prepared._prepare_page):
+    def noted(folder, source, *rest, work=_prepare_page):
         sources.append(source)
         return work(folder, source, *rest)
 
-    monkeypatch.setattr(prepared, "_prepare_page", noted)
+    monkeypatch.setattr("ecg_lib.data.prepared._prepare_page", noted)
     return sources
 
 
@@ -125,7 +126,7 @@ def test_anything_that_its_bytes_depend_on_makes_another(build, few, monkeypatch
     folders.append(build().folder)
     (few / "normal").rename(few / "covid")
     folders.append(build().folder)
-    monkeypatch.setattr(prepared, "PREPROCESSING_VERSION", "next")
+    monkeypatch.setattr("ecg_lib.data.prepared.PREPROCESSING_VERSION", "next")
     folders.append(build().folder)
     assert len(set(folders)) == 8
     assert all((folder / "pages.csv").exists() for folder in folders)
@@ -202,7 +203,7 @@ def assert_damaged(build, folder):
 
 
 def test_an_interrupt_keeps_what_is_done(build, worked_on, monkeypatch):
-    work = prepared._prepare_page
+    work = _prepare_page
 
     def interrupted(folder, source, *rest):
         if len(worked_on) == 3:
@@ -210,7 +211,7 @@ def test_an_interrupt_keeps_what_is_done(build, worked_on, monkeypatch):
         return work(folder, source, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepared, "_prepare_page", interrupted)
+        patch.setattr("ecg_lib.data.prepared._prepare_page", interrupted)
         with pytest.raises(KeyboardInterrupt):
             build()
     worked_on.clear()
@@ -313,7 +314,7 @@ def test_version_1_alone_serves_the_published_order():
     files = published_files()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        pages = prepared._published_pages(files[files["file"].str.startswith("v1/")])
+        pages = published_pages(files[files["file"].str.startswith("v1/")])
     assert len(pages) == 2746
     assert pages["source"].str.startswith("v1/").all()
     assert pages["file"].str.startswith("v2/").sum() > 900
@@ -352,10 +353,10 @@ def test_published_boxes_are_the_original_s_by_its_rules(box_sets, shared):
 def test_published_crops_of_real_pages(real_pages, box_sets):
     """One page of each set of boxes: the whole set takes a minute."""
     files = published_files()
-    pages = prepared._published_pages(files[files["file"].str.startswith("v1/")])
+    pages = published_pages(files[files["file"].str.startswith("v1/")])
     options = {"image_size": 32, "ink_only": False}
     for page in pages.loc[~pages["boxes"].astype(str).duplicated()].itertuples():
-        crops, entry = prepared._prepare_page(real_pages, page.source, [page.boxes] * 2, options)
+        crops, entry = _prepare_page(real_pages, page.source, [page.boxes] * 2, options)
         assert "reason" not in entry
         luma = read_exchanged_grey(real_pages / page.source)
         (tenth,) = (boxes[9] for boxes in box_sets.values() if sorted(boxes) == sorted(page.boxes))

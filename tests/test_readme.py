@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from ecg_lib.data.classes import CLASSES
-from ecg_lib.data.splits import PROTOCOLS
-from ecg_lib.experiment import tables
-from ecg_lib.experiment.config import DEMO_PAGES_PER_CLASS
-from ecg_lib.experiment.notebooks import parameters_of
+from ecg_lib.data.protocols import PROTOCOLS
+from ecg_lib.drawing.simulation import RATE, simulate
+from ecg_lib.evaluation.tables import update_readme
 from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
 from ecg_lib.pages.leads import LEADS
-from ecg_lib.pages.synthetic import RATE, simulate
+from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS
+from ecg_lib.training.headless import parameters_of
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -66,9 +66,9 @@ def test_the_command_line_does_what_the_readme_tells_it(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     # Papermill and the training itself are test_notebooks' business.
     monkeypatch.setattr(
-        "ecg_lib.experiment.batch.run_notebook", lambda *arguments: trained.append(arguments)
+        "ecg_lib.training.headless.run_notebook", lambda *arguments: trained.append(arguments)
     )
-    monkeypatch.setattr("ecg_lib.experiment.inputs.DEMO_PAGES_PER_CLASS", 3)
+    monkeypatch.setattr("ecg_lib.runs.inputs.DEMO_PAGES_PER_CLASS", 3)
     # Serving would never end.
     monkeypatch.setattr("ecg_lib.serving.app.serve", lambda *arguments: served.append(arguments))
     write_recording(Path("path/to/recordings/recording.csv"))
@@ -109,7 +109,7 @@ def test_the_python_examples_run(tmp_path):
     answers, crops = blocks("python")
     code = (
         "from pathlib import Path\n"
-        "from ecg_lib.pages.synthetic import draw_set\n"
+        "from ecg_lib.drawing.demo_set import draw_set\n"
         "for folder in ('data/asked', 'data/more'):\n"
         "    draw_set(Path(folder), 1)\n"
         f"{answers}\n"
@@ -126,7 +126,7 @@ def test_its_tables_are_those_of_the_committed_predictions(tmp_path):
     copy = tmp_path / "README.md"
     copy.write_text(README)
     shutil.copytree(ROOT / "results", tmp_path / "results")
-    tables.update_readme(copy)
+    update_readme(copy)
     assert copy.read_text() == README
     assert len(re.findall("<!-- table: ", README)) >= 2
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from ecg_lib.experiment import config
-from ecg_lib.experiment.recipes import RECIPES, class_weights, compile_model
+from ecg_lib.runs import config
+from ecg_lib.training.recipes import RECIPES, class_weights, compile_model
 
 
 def compiled(recipe, steps_per_epoch, epochs):

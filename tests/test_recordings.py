@@ -8,14 +8,14 @@ import pytest
 import scipy.io
 import wfdb
 
+from ecg_lib.drawing.recordings import Hints, find_recordings, read_recordings
+from ecg_lib.drawing.simulation import INDEPENDENT_LEADS, simulate
 from ecg_lib.errors import InputError
 from ecg_lib.pages.leads import LEADS
-from ecg_lib.pages.recordings import Given, find_recordings, read_recordings
-from ecg_lib.pages.synthetic import INDEPENDENT_LEADS, simulate
 
 RATE = 250
 SIGNALS = simulate("normal", np.random.default_rng(4), seconds=4, rate=RATE)
-GIVEN = Given(RATE, "mV", LEADS)
+GIVEN = Hints(RATE, "mV", LEADS)
 
 
 def write_wfdb(path, signals=SIGNALS, leads=LEADS, unit="mV"):
@@ -61,10 +61,10 @@ def write_edf(path):
     [
         ("hea", write_wfdb, None, ("file", "file", "file"), ()),
         ("csv", write_csv, None, ("file", "file", "file"), ()),
-        ("tsv", write_tsv, Given(RATE, "mV"), ("argument", "argument", "assumed"), ()),
-        ("npy", write_npy, Given(RATE, "uV", LEADS), ("argument", "argument", "argument"), ()),
-        ("npz", write_npz, Given(None, "mV"), ("file", "argument", "assumed"), ()),
-        ("mat", write_mat, Given(1, "V", LEADS), ("file", "file", "file"), ()),
+        ("tsv", write_tsv, Hints(RATE, "mV"), ("argument", "argument", "assumed"), ()),
+        ("npy", write_npy, Hints(RATE, "uV", LEADS), ("argument", "argument", "argument"), ()),
+        ("npz", write_npz, Hints(None, "mV"), ("file", "argument", "assumed"), ()),
+        ("mat", write_mat, Hints(1, "V", LEADS), ("file", "file", "file"), ()),
         ("edf", write_edf, None, ("file", "file", "file"), ("Resp",)),
     ],
 )
@@ -92,14 +92,14 @@ def test_a_dat_is_read_by_its_header(tmp_path):
 
 def test_eight_unnamed_leads_are_the_independent_ones(tmp_path):
     np.save(tmp_path / "eight.npy", SIGNALS[[LEADS.index(lead) for lead in INDEPENDENT_LEADS]])
-    (recording,), _ = read_recordings(tmp_path / "eight.npy", Given(RATE, "mV"))
+    (recording,), _ = read_recordings(tmp_path / "eight.npy", Hints(RATE, "mV"))
     assert recording.leads == INDEPENDENT_LEADS
     assert recording.sources["leads"] == "assumed"
 
 
 def test_a_single_lead_may_lie_in_a_flat_array(tmp_path):
     np.save(tmp_path / "single.npy", SIGNALS[1])
-    (recording,), _ = read_recordings(tmp_path / "single.npy", Given(RATE, "mV", ("ii",)))
+    (recording,), _ = read_recordings(tmp_path / "single.npy", Hints(RATE, "mV", ("ii",)))
     assert recording.leads == ("II",)
     assert recording.signals.shape == (1, 4 * RATE)
 
@@ -259,10 +259,10 @@ def test_an_unknown_unit_in_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (Given(rate=0), "rate is 0"),
-        (Given(rate=float("nan")), "rate is nan"),
-        (Given(unit="kV"), "unknown unit 'kV'"),
-        (Given(leads=("I", "V9")), "unknown lead 'V9'"),
+        (Hints(rate=0), "rate is 0"),
+        (Hints(rate=float("nan")), "rate is nan"),
+        (Hints(unit="kV"), "unknown unit 'kV'"),
+        (Hints(leads=("I", "V9")), "unknown lead 'V9'"),
     ],
 )
 def test_arguments_that_are_no_use(tmp_path, given, words):

@@ -10,11 +10,11 @@ import sys
 import numpy as np
 import pytest
 
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.evaluation import LOGIT
-from ecg_lib.experiment.inputs import open_inputs
 from ecg_lib.models import OURS, PUBLISHED, load
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.folder import MODEL, read_history, read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.predictions import LOGIT, read_predictions
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +42,8 @@ def run_on_two_devices(code, *arguments):
 TRAIN_EACH = """
 import json
 
-from ecg_lib.experiment import recipes
-from ecg_lib.experiment.devices import choose_strategy
+
+from ecg_lib.training.devices import choose_strategy
 from ecg_lib.models import build
 
 networks, path = json.loads(sys.argv[1]), sys.argv[2]
@@ -52,15 +52,15 @@ rng = np.random.default_rng(0)
 crops = rng.integers(0, 256, (steps * batch, 13, 32, 32), dtype=np.uint8)
 labels = rng.integers(0, 5, steps * batch)
 pages = tf.data.Dataset.from_tensor_slices((crops, labels)).batch(batch)
-recipes.GLOBAL_CLIPNORM = 0.01  # All gradients are clipped.
+GLOBAL_CLIPNORM = 0.01  # All gradients are clipped.
 
 
-def weights_and_logits(name, knobs, optimizer, strategy):
+def weights_and_logits(name, options, optimizer, strategy):
     keras.utils.set_random_seed(1)
-    new_model = lambda: build(name, crops.shape[1:], 5, mean=127.5, variance=5461.0, **knobs)
+    new_model = lambda: build(name, crops.shape[1:], 5, mean=127.5, variance=5461.0, **options)
     with choose_strategy(strategy).scope():
         model = new_model()
-        recipes.compile_model(model, recipes.RECIPES["published"], 0.001, steps, epochs=1)
+        compile_model(model, RECIPES["published"], 0.001, steps, epochs=1)
         if optimizer == "sgd":
             model.compile(keras.optimizers.SGD(0.001), model.loss, jit_compile=False)
     before = {weight.path: weight.numpy() for weight in model.weights}
@@ -76,10 +76,10 @@ def weights_and_logits(name, knobs, optimizer, strategy):
 
 found = {
     "|".join((name, optimizer, strategy, what)): value
-    for name, knobs in networks.items()
+    for name, options in networks.items()
     for optimizer in ("sgd", "adamax")
     for strategy in ("single", "mirrored")
-    for what, value in weights_and_logits(name, knobs, optimizer, strategy)
+    for what, value in weights_and_logits(name, options, optimizer, strategy)
 }
 np.savez(path, **found)
 """
@@ -130,10 +130,10 @@ def test_two_replicas_answer_as_one_after_adamax(compared, name):
 TRAIN_RUN = """
 import json
 
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.devices import choose_strategy
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.training import train
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.training.devices import choose_strategy
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.training.train import train
 
 assert choose_strategy("auto").num_replicas_in_sync == 1  # two GPUs, not two CPUs
 config = RunConfig(**json.loads(sys.argv[1]))
@@ -143,7 +143,7 @@ train(config, open_inputs(config))
 
 def test_run_on_two_replicas(pages_folder, prepared_folder, tmp_path):
     """15 pages in batches of 8, then 5 to validate: on two replicas the last of each is short."""
-    knobs = {
+    options = {
         "data": str(pages_folder),
         "prepared": str(prepared_folder),
         "results": str(tmp_path),
@@ -153,17 +153,17 @@ def test_run_on_two_replicas(pages_folder, prepared_folder, tmp_path):
         "batch_size": 8,
         "strategy": "mirrored",
     }
-    run_on_two_devices(TRAIN_RUN, json.dumps(knobs))
-    config = RunConfig(**knobs)
-    record = runs.read_record(config.run_path)
+    run_on_two_devices(TRAIN_RUN, json.dumps(options))
+    config = RunConfig(**options)
+    record = read_record(config.run_path)
     assert record["strategy"] == "MirroredStrategy"
     assert (record["replicas"], record["batch_per_replica"]) == (2, 4)
     assert (record["config"]["batch_size"], len(record["devices"])) == (8, 2)
-    assert np.isfinite(runs.read_history(config.run_path).to_numpy()).all()
+    assert np.isfinite(read_history(config.run_path).to_numpy()).all()
 
     inputs = open_inputs(config)
     scored = inputs.splits.index[inputs.splits != "train"]
-    logits = load(config.run_path / runs.MODEL).predict(inputs.prepared.crops[scored], verbose=0)
-    recorded = runs.read_predictions(config.run_path).filter(like=LOGIT).to_numpy()
+    logits = load(config.run_path / MODEL).predict(inputs.prepared.crops[scored], verbose=0)
+    recorded = read_predictions(config.run_path).filter(like=LOGIT).to_numpy()
     assert recorded.shape == (10, 5)
     np.testing.assert_allclose(recorded, logits, rtol=1e-5, atol=1e-6)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.serving.card import DISCLAIMER, measure
-from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.report import open_report, section
 
 NAME = "<b>&$x$'.jpg"

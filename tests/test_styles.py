@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg_lib.drawing.styles import NAMES, PULSES, Style, draw_styled, random_style
 from ecg_lib.errors import InputError
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, LEADS
-from ecg_lib.pages.styles import NAMES, PULSES, Style, draw_styled, random_style
 
 RATE = 500
 SAMPLES = 10 * RATE

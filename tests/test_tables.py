@@ -6,16 +6,21 @@ import shutil
 import pandas as pd
 import pytest
 
+from ecg_lib.data.khan2021 import published_accuracies
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import benchmark, judgement, runs, tables
-from ecg_lib.experiment.evaluation import LOGIT, accuracy, parts
+from ecg_lib.evaluation import fold_tables
+from ecg_lib.evaluation.calibration import score
+from ecg_lib.evaluation.metrics import accuracy
+from ecg_lib.evaluation.tables import accuracy_table, table_markdown, update_readme, write_table
 from ecg_lib.models import DISPLAY_NAMES, PUBLISHED
+from ecg_lib.runs.folder import RECORD, folders_of_runs
+from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions, scored_parts
 
 
 def change_record(run, top=None, **changes):
-    record = json.loads((run / runs.RECORD).read_text()) | (top or {})
+    record = json.loads((run / RECORD).read_text()) | (top or {})
     record["config"] |= changes
-    (run / runs.RECORD).write_text(json.dumps(record))
+    (run / RECORD).write_text(json.dumps(record))
 
 
 def add_run(run, model, top=None, **changes):
@@ -27,13 +32,13 @@ def add_run(run, model, top=None, **changes):
 
 def predict_rightly(run, right):
     """Let the first `right` scored files be predicted rightly, the others wrongly."""
-    table = runs.read_predictions(run)
+    table = read_predictions(run)
     columns = [name for name in table if name.startswith(LOGIT)]
     for number, label in enumerate(table["label"]):
         own = columns.index(LOGIT + label)
         table.loc[number, columns] = -1.0
         table.loc[number, columns[own if number < right else own - 1]] = 1.0
-    table.to_csv(run / runs.PREDICTIONS, index=False)
+    table.to_csv(run / PREDICTIONS, index=False)
     return table
 
 
@@ -43,17 +48,17 @@ def predict_rightly(run, right):
 @pytest.mark.parametrize("right", [0, 4, 10])
 def test_table_is_computed_from_the_predictions(folder, run, right):
     predictions = predict_rightly(run, right)
-    (row,) = tables.accuracy_table(folder).to_dict("records")
+    (row,) = accuracy_table(folder).to_dict("records")
     assert row["both"] == right / 10
-    for name, part in parts(predictions, "plain").items():
+    for name, part in scored_parts(predictions, "plain").items():
         assert row[name] == accuracy(part)
-    assert f"| {right / 10:.4f} |" in tables.table_markdown(folder)
+    assert f"| {right / 10:.4f} |" in table_markdown(folder)
 
 
 def test_our_networks_stand_below_the_others_under_their_heading(folder, run):
-    without = tables.table_markdown(folder)
+    without = table_markdown(folder)
     add_run(run, "lead_attention")
-    rows = tables.table_markdown(folder).splitlines()
+    rows = table_markdown(folder).splitlines()
     names = [row.split(" | ")[0] for row in rows if row.startswith("| ")]
     assert names == ["| model", "| ---", "| Testing", "| **ours**", "| Lead attention"]
     assert without.splitlines()[:3] == rows[:3]
@@ -65,7 +70,7 @@ def test_variants_and_ensembles_are_told_apart(folder, run):
     add_run(run, "cnn_2d-ink", ink_only=True)
     add_run(run, "cnn_2d-augmented-fp16", recipe="augmented", mixed_precision=True)
     add_run(run, "cnn_2d-ensemble", {"members": [{"seed": 3}, {"seed": 12}]})
-    table = tables.accuracy_table(folder).set_index("run")
+    table = accuracy_table(folder).set_index("run")
     assert table.loc["cnn_2d-ink-s1", "model"] == "CNN 2D, only ink"
     assert table.loc["cnn_2d-augmented-fp16-s1", "model"] == "CNN 2D, augmented, float16"
     mean = table.loc["cnn_2d-ensemble-s1"]
@@ -75,25 +80,25 @@ def test_variants_and_ensembles_are_told_apart(folder, run):
 def test_runs_on_other_pages_are_neither_averaged_nor_compared(folder, run):
     """Under plain, the seed draws the split."""
     other = add_run(run, "testing", {"split_hash": "of other pages"}, seed=2)
-    predictions = runs.read_predictions(other)
+    predictions = read_predictions(other)
     predictions.assign(page_id="other " + predictions["page_id"]).to_csv(
-        other / runs.PREDICTIONS, index=False
+        other / PREDICTIONS, index=False
     )
-    scored = benchmark.scored_models(folder)
+    scored = fold_tables.scored_models(folder)
     assert [title.partition("-s")[2] for title in scored] == ["1, fold 0", "2, fold 0"]
-    assert benchmark.comparison_table(folder).empty
+    assert fold_tables.comparison_table(folder).empty
 
 
 def test_runs_with_other_epochs_are_not_averaged(folder, run):
     add_run(run, "testing", seed=2, epochs=99)
-    assert len(benchmark.scored_models(folder)) == 2
+    assert len(fold_tables.scored_models(folder)) == 2
 
 
 def test_the_first_seed_is_the_least_number(folder, run):
     for seed in (10, 2):
         add_run(run, "cnn_2d", seed=seed)
-    assert "cnn_2d-s2+10" in set(benchmark.benchmark_table(folder)["run"])
-    compared = benchmark.comparison_table(folder)[["model", "other"]].to_numpy()
+    assert "cnn_2d-s2+10" in set(fold_tables.fold_table(folder)["run"])
+    compared = fold_tables.comparison_table(folder)[["model", "other"]].to_numpy()
     assert "cnn_2d-s2" in compared
     assert "cnn_2d-s10" not in compared
 
@@ -107,54 +112,54 @@ def test_only_networks_as_published_join_the_ensemble(folder, run):
     ):
         predict_rightly(other, 0)
     joined = [predict_rightly(add_run(run, name), 5) for name in ("cnn_2d", "hybrid")]
-    (expected, _) = map(judgement.score, joined)
-    found = benchmark.scored_models(folder)["ensemble, fold 0"]
+    (expected, _) = map(score, joined)
+    found = fold_tables.scored_models(folder)["ensemble, fold 0"]
     pd.testing.assert_frame_equal(found, expected)
 
 
 def test_rows_come_in_the_order_of_the_registry(folder, run):
     for model in sorted(PUBLISHED):
         add_run(run, model)
-    table = tables.accuracy_table(folder)
+    table = accuracy_table(folder)
     assert list(table["model"]) == [DISPLAY_NAMES[name] for name in (*PUBLISHED, "testing")]
-    rows = [line for line in tables.table_markdown(folder).splitlines() if line.startswith("| ")]
+    rows = [line for line in table_markdown(folder).splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [f"| {name}" for name in table["model"]]
     assert len({row.count(" |") for row in rows}) == 1
 
 
 def test_caption_says_what_it_was_measured_on(folder):
-    text = tables.table_markdown(folder)
+    text = table_markdown(folder)
     for words in ("drawn", "Protocol: plain", "15 train, 5 validation, 5 test", "16x16"):
         assert words in text
 
 
 def test_published_accuracies_stand_beside_ours_under_their_protocol_only(folder, run):
-    assert not any(name.startswith("published") for name in tables.accuracy_table(folder))
+    assert not any(name.startswith("published") for name in accuracy_table(folder))
     change_record(run, protocol="published", model="cnn_2d")
-    (row,) = tables.accuracy_table(folder).to_dict("records")
+    (row,) = accuracy_table(folder).to_dict("records")
     assert row["published_both"] == 0.9818
-    assert "| 0.9818 |" in tables.table_markdown(folder)
+    assert "| 0.9818 |" in table_markdown(folder)
 
 
 @pytest.mark.real
 def test_published_accuracies_are_the_original_s(shared):
     reported = json.loads((shared / "original" / "reported_results.json").read_text())
     names = {"test": "test", "val": "validation", "test_and_val": "both"}
-    assert tables.published_accuracies() == {
+    assert published_accuracies() == {
         model: {ours: figures[f"accuracy_{theirs}"] for theirs, ours in names.items()}
         for model, figures in reported.items()
     }
 
 
 def test_written_tables_agree(folder):
-    text = tables.write_table(folder)
+    text = write_table(folder)
     assert (folder / "accuracy.md").read_text() == text
     written = pd.read_csv(folder / "accuracy.csv", dtype={"seed": str})
-    pd.testing.assert_frame_equal(written, tables.accuracy_table(folder), rtol=1e-5)
+    pd.testing.assert_frame_equal(written, accuracy_table(folder), rtol=1e-5)
 
 
 def test_no_finished_run(tmp_path):
-    for read in (tables.accuracy_table, runs.folders_of_runs):
+    for read in (accuracy_table, folders_of_runs):
         with pytest.raises(InputError, match="holds no finished run"):
             read(tmp_path / "missing")
 
@@ -166,11 +171,11 @@ def test_readme_changes_between_its_marks_only(folder, tmp_path):
     mark, end = "<!-- table: results/drawn/plain -->", "<!-- end of table -->"
     readme = tmp_path / "README.md"
     readme.write_text(f"# Before\n{mark}\nold figures\n{end}\nbetween\n{mark}\n{end}\nafter\n")
-    tables.update_readme(readme)
+    update_readme(readme)
     text = readme.read_text()
-    table = tables.table_markdown(folder)
+    table = table_markdown(folder)
     assert text == (f"# Before\n{mark}\n{table}{end}\nbetween\n{mark}\n{table}{end}\nafter\n")
-    tables.update_readme(readme)
+    update_readme(readme)
     assert readme.read_text() == text
 
 
@@ -178,5 +183,5 @@ def test_readme_that_names_no_runs(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: nowhere -->\nold\n<!-- end of table -->\n")
     with pytest.raises(InputError, match="nowhere holds no finished run"):
-        tables.update_readme(readme)
+        update_readme(readme)
     assert "old" in readme.read_text()

@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import runs, training
-from ecg_lib.experiment.augmentation import augment
-from ecg_lib.experiment.evaluation import LOGIT, metrics
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.recipes import RECIPES, class_weights
-from ecg_lib.experiment.training import batches, moments, page_order, train, whole
+from ecg_lib.evaluation.metrics import metrics
 from ecg_lib.models import load
+from ecg_lib.runs.folder import HISTORY, MODEL, RECORD, is_finished, read_history
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
+from ecg_lib.training.augmentation import augment
+from ecg_lib.training.batches import all_pages, batches, moments, page_order
+from ecg_lib.training.recipes import RECIPES, class_weights
+from ecg_lib.training.train import EpochSeconds, _check_numbers, train
 
 # --- The order of the pages ---
 
@@ -92,9 +94,9 @@ def test_batches_that_were_trained_on_are_skipped(crops, labels):
 
 
 def test_whole_takes_every_row_once(crops, labels, monkeypatch):
-    monkeypatch.setattr(training, "PREDICT_BATCH", 4)
+    monkeypatch.setattr("ecg_lib.training.batches.PREDICT_BATCH", 4)
     rows = np.array([9, 1, 2, 3, 4, 8])
-    found = list(whole(crops, labels, rows))
+    found = list(all_pages(crops, labels, rows))
     assert [len(pixels) for pixels, *_ in found] == [4, 2]
     np.testing.assert_array_equal(np.concatenate([pixels for pixels, *_ in found]), crops[rows])
     np.testing.assert_array_equal(np.concatenate([own for _, own, _ in found]), labels[rows])
@@ -103,7 +105,7 @@ def test_whole_takes_every_row_once(crops, labels, monkeypatch):
 
 def test_whole_divides_among_replicas(crops, labels):
     rows = np.array([9, 1, 2, 3, 4])
-    ((pixels, own, weights),) = whole(crops, labels, rows, replicas=2)
+    ((pixels, own, weights),) = all_pages(crops, labels, rows, replicas=2)
     np.testing.assert_allclose(weights, [1.2, 1.2, 1.2, 1.2, 1.2, 0])
     np.testing.assert_array_equal(pixels, crops[[9, 1, 2, 3, 4, 9]])
     np.testing.assert_array_equal(own, labels[[9, 1, 2, 3, 4, 9]])
@@ -111,22 +113,22 @@ def test_whole_divides_among_replicas(crops, labels):
 
 # --- A whole run ---
 
-FILES = {runs.RECORD, runs.HISTORY, runs.PREDICTIONS, runs.MODEL}
+FILES = {RECORD, HISTORY, PREDICTIONS, MODEL}
 
 
 @pytest.fixture
 def run(configure):
-    """A function that trains with the given knobs; returns the run folder."""
+    """A function that trains with the given options; returns the run folder."""
 
-    def train_with(**knobs):
-        config = replace(configure(), **knobs)
+    def train_with(**options):
+        config = replace(configure(), **options)
         return train(config, open_inputs(config))
 
     return train_with
 
 
 def record_of(folder):
-    return json.loads((folder / runs.RECORD).read_text())
+    return json.loads((folder / RECORD).read_text())
 
 
 def test_run_folder_is_complete_and_true(finished_run):
@@ -134,19 +136,19 @@ def test_run_folder_is_complete_and_true(finished_run):
     inputs = open_inputs(finished_run)
     assert {path.name for path in folder.iterdir()} == FILES
 
-    predictions = runs.read_predictions(folder)
+    predictions = read_predictions(folder)
     splits, pages = inputs.splits, inputs.prepared.pages
     scored = splits.index[splits != "train"]
     assert list(predictions["file"]) == list(pages.loc[scored, "file"])
     assert list(predictions["split"]) == list(splits[scored])
     assert list(predictions["label"]) == list(pages.loc[scored, "class"])
-    model = load(folder / runs.MODEL)
+    model = load(folder / MODEL)
     logits = model.predict(np.array(inputs.prepared.crops[scored]), verbose=0)
     columns = [name for name in predictions if name.startswith(LOGIT)]
     np.testing.assert_allclose(predictions[columns], logits, rtol=1e-4, atol=1e-5)
 
     record = record_of(folder)
-    assert inputs.identity.items() <= record.items()
+    assert inputs.run_key.items() <= record.items()
     assert record["metrics"] == json.loads(json.dumps(metrics(predictions, finished_run.protocol)))
     assert record["pages"] == {"train": 15, "validation": 5, "test": 5}
     assert record["recipe"] == RECIPES["published"].choice
@@ -155,7 +157,7 @@ def test_run_folder_is_complete_and_true(finished_run):
     assert (record["replicas"], record["batch_per_replica"]) == (1, 4)
     assert record["trainable_parameters"] == 497
     assert record["libraries"]["keras"] == keras.__version__
-    assert list(runs.read_history(folder)["epoch"]) == [0, 1]
+    assert list(read_history(folder)["epoch"]) == [0, 1]
 
 
 def test_classes_count_as_the_recipe_says(run, monkeypatch):
@@ -176,7 +178,7 @@ def test_classes_count_as_the_recipe_says(run, monkeypatch):
 def test_what_is_finished_is_not_trained_again(finished_run, monkeypatch):
     folder = finished_run.run_path
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    monkeypatch.setattr(training, "_train", None)
+    monkeypatch.setattr("ecg_lib.training.train._train", None)
     assert train(finished_run, open_inputs(finished_run)) == folder
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -188,22 +190,22 @@ def copy_of_run(finished_run, configure):
 
 
 def test_a_run_of_another_config_is_kept_beside(copy_of_run, run):
-    old = (copy_of_run / runs.RECORD).read_bytes()
+    old = (copy_of_run / RECORD).read_bytes()
     assert run(epochs=1) == copy_of_run
     assert record_of(copy_of_run)["epochs_done"] == 1
     kept = copy_of_run.with_name(f"{copy_of_run.name}~1")
-    assert (kept / runs.RECORD).read_bytes() == old
+    assert (kept / RECORD).read_bytes() == old
     assert {path.name for path in kept.iterdir()} == FILES
 
 
-@pytest.mark.parametrize("name", [runs.MODEL, runs.PREDICTIONS])
+@pytest.mark.parametrize("name", [MODEL, PREDICTIONS])
 def test_damaged_results_are_not_taken_for_finished(copy_of_run, configure, name):
-    identity = open_inputs(configure()).identity
-    assert runs.is_finished(copy_of_run, identity)
+    identity = open_inputs(configure()).run_key
+    assert is_finished(copy_of_run, identity)
     (copy_of_run / name).write_bytes(b"")
-    assert not runs.is_finished(copy_of_run, identity)
+    assert not is_finished(copy_of_run, identity)
     (copy_of_run / name).unlink()
-    assert not runs.is_finished(copy_of_run, identity)
+    assert not is_finished(copy_of_run, identity)
 
 
 @pytest.mark.parametrize("epochs", [1, 2])
@@ -218,10 +220,10 @@ def test_nan_is_refused_every_time(run, configure, epochs):
 @pytest.mark.parametrize("name", ["loss", "val_loss"])
 def test_a_loss_that_is_not_finite_is_refused(configure, tmp_path, name, loss):
     history = pd.DataFrame({"epoch": [0, 1], "loss": [1.0, 1.0], "val_loss": [1.0, 1.0]})
-    training._check_numbers(configure(), history, tmp_path)
+    _check_numbers(configure(), history, tmp_path)
     history.loc[1, name] = loss
     with pytest.raises(InputError, match=r"NaN or infinity in epoch 2: expected a smaller"):
-        training._check_numbers(configure(), history, tmp_path)
+        _check_numbers(configure(), history, tmp_path)
 
 
 def interrupt_in_epoch(number, monkeypatch):
@@ -232,7 +234,7 @@ def interrupt_in_epoch(number, monkeypatch):
         if callback.model.optimizer.iterations == before + 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.EpochSeconds, "on_train_batch_end", stop)
+    monkeypatch.setattr(EpochSeconds, "on_train_batch_end", stop)
 
 
 def test_an_interrupted_training_ends_like_one_that_was_not(run, tmp_path, monkeypatch):
@@ -247,13 +249,13 @@ def test_an_interrupted_training_ends_like_one_that_was_not(run, tmp_path, monke
     assert record["resumed_after"] == [2]
     assert record["epochs_done"] == 3
     assert {path.name for path in folder.iterdir()} == FILES
-    history, other = runs.read_history(folder), runs.read_history(straight)
+    history, other = read_history(folder), read_history(straight)
     assert list(history["epoch"]) == [0, 1, 2]
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose(history[name], other[name], rtol=1e-4)
     for weight, expected in zip(
-        load(folder / runs.MODEL).get_weights(),
-        load(straight / runs.MODEL).get_weights(),
+        load(folder / MODEL).get_weights(),
+        load(straight / MODEL).get_weights(),
         strict=True,
     ):
         np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-5)
@@ -273,7 +275,7 @@ def test_batch_must_divide_among_the_devices(run, monkeypatch):
     class TwoReplicas:
         num_replicas_in_sync = 2
 
-    monkeypatch.setattr(training, "choose_strategy", lambda name: TwoReplicas())
+    monkeypatch.setattr("ecg_lib.training.train.choose_strategy", lambda name: TwoReplicas())
     with pytest.raises(InputError, match="batch_size 5 does not divide among 2 devices"):
         run(batch_size=5)
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.speed import prepare
 from benchmarks.speed.plot import figure
-from ecg_lib.experiment.markdown import markdown
+from ecg_lib.evaluation.markdown import markdown
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "PIL", "cv2", "torch", "onnxruntime")
 

@@ -9,7 +9,7 @@ from benchmarks.speed.prepare import LUMA, luma_alone, ours, some_files
 from benchmarks.speed.timing import milliseconds, ratio, row, side_by_side, table
 from ecg_lib.errors import InputError
 from ecg_lib.serving.export import export
-from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.predictor import Predictor
 
 KERAS, ONNX = "Keras", "ONNX"
 READING, FOLDER = "reading alone", "answers for a folder"

@@ -8,8 +8,9 @@ from benchmarks.speed.elsewhere import elsewhere
 from benchmarks.speed.prepare import some_files
 from benchmarks.speed.steps import our_step
 from benchmarks.speed.timing import milliseconds, ratio, row, side_by_side, spread, table
-from ecg_lib.experiment.runs import MODEL, read_record, seeds_of
 from ecg_lib.models import DISPLAY_NAMES
+from ecg_lib.runs.folder import MODEL, read_record
+from ecg_lib.runs.names import seeds_of
 
 MODEL_NAME, LARGEST = "lead_attention", "attention_vgg"
 
@@ -75,7 +76,7 @@ def _answers(files, run, work, repetitions):
 def _answer_on_one_core(arguments):
     """A function that answers for the next page; the libraries see one core alone."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    from ecg_lib.serving.predict import Predictor
+    from ecg_lib.serving.predictor import Predictor
 
     folder, by_onnx, files = arguments
     predictor, pages = Predictor(folder, by_onnx), cycle(files)

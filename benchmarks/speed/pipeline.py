@@ -17,14 +17,15 @@ from benchmarks.speed.timing import (
 )
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.prepared import prepare
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import RunConfig
-from ecg_lib.experiment.inputs import open_inputs
-from ecg_lib.experiment.notebooks import find_notebook, run_notebook
-from ecg_lib.experiment.recipes import RECIPES, compile_model
-from ecg_lib.experiment.training import batches, moments, train
+from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.models import build
-from ecg_lib.pages.synthetic import draw_set
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.folder import read_record
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.training.batches import batches, moments
+from ecg_lib.training.headless import find_notebook, run_notebook
+from ecg_lib.training.recipes import RECIPES, compile_model
+from ecg_lib.training.train import train
 
 CHEAPEST = "cnn_2d"
 MOST_WAITING = 0.03
@@ -127,6 +128,6 @@ def _beyond_epochs(work, repetitions):
         for number in range(repetitions):
             of_run = config(kind.replace(" ", "-"), number)
             seconds = seconds_of(lambda way=way, of_run=of_run: way(of_run))
-            beyond.append(seconds - runs.read_record(of_run.run_path)["wall_seconds"])
+            beyond.append(seconds - read_record(of_run.run_path)["wall_seconds"])
         rows.append(row(f"{kind}, beyond its epochs", "s", spread(beyond)))
     return rows

@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.speed.timing import ratio, row, seconds_of, side_by_side, spread, table
 from ecg_lib.data.catalogue import find_pages
 from ecg_lib.data.prepared import prepare
-from ecg_lib.pages.detect import detect, rectify
-from ecg_lib.pages.preprocess import crop_leads, read_luma
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.image import read_luma
 
 SIDE = 64
 PAGES_A_TIMING = 48

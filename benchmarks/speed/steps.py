@@ -16,10 +16,10 @@ def our_step(model, recipe="published"):
     import pandas as pd
     import tensorflow as tf
 
-    from ecg_lib.experiment.devices import choose_strategy
-    from ecg_lib.experiment.recipes import RECIPES, compile_model
-    from ecg_lib.experiment.training import batches
     from ecg_lib.models import build
+    from ecg_lib.training.batches import batches
+    from ecg_lib.training.devices import choose_strategy
+    from ecg_lib.training.recipes import RECIPES, compile_model
 
     tf.config.threading.set_intra_op_parallelism_threads(os.cpu_count())
     tf.config.threading.set_inter_op_parallelism_threads(os.cpu_count())

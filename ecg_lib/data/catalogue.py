@@ -3,16 +3,17 @@
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
-from importlib import resources
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from ecg_lib.data.classes import CLASSES, class_of_folder
+from ecg_lib.data.khan2021 import published_files
 from ecg_lib.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
 
 # What lies beside pages without being meant as one: a page's truth, notes, a system's litter.
 _BESIDE_PAGES = (".json", ".csv", ".txt", ".md", ".db", ".ini")
@@ -21,30 +22,6 @@ _BESIDE_PAGES = (".json", ".csv", ".txt", ".md", ".db", ".ini")
 UNKNOWN = "sha256:"
 """How the page_id of a page begins whose file is not a published one. Such a page is looked at when
 it is prepared: it may be a published one that was saved again, see `ecg_lib.data.identity`."""
-
-
-@cache
-def published_files():
-    """What is known of the published pages.
-
-    Returns:
-        A DataFrame with a row a file of Khan et al. (both versions of Mendeley Data gwbz3fsgp8):
-        file, class, page_id (one id a distinct image), group (the exam number printed on the
-        page, anonymised; pages of one exam must not be separated, nor two pairs of pages without
-        one, P0133 and P0165, P0174 and P0183, that show the same ECG at two sizes), layout,
-        sha256, and, for the files of the published experiment, published_order (place after its
-        permutation), published_split and published_boxes (a key of `published_boxes.json`).
-
-    Reference:
-        Khan, Hussain and Malik, Data in Brief 34 (2021) 106762, doi 10.1016/j.dib.2021.106762.
-    """
-    with resources.files("ecg_lib.data").joinpath("khan2021.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, dtype={"published_order": "Int64"})
-
-
-def is_published(page_ids):
-    """Whether pages are among the published ones: a Series of bool for one of `page_id`s."""
-    return page_ids.isin(published_files()["page_id"])
 
 
 def find_pages(folder):

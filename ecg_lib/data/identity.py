@@ -5,18 +5,16 @@ saved again has others: then the pixels tell, or, where those changed too, a per
 """
 
 import hashlib
-from functools import cache
-from importlib import resources
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
-from ecg_lib.data.catalogue import published_files
+from ecg_lib.data.khan2021 import published_hashes
 
 HASH_SIDE = 32
 """The perceptual hash keeps this many frequencies each way, 1,024 bits. At 16 the published pages,
 printed by one device, differ in as little as 2 of 256 bits: less than a copy from its original."""
+
 
 MAX_DISTANCE = 56
 """Most bits in which a copy may differ. Measured on the published pages: copies saved at JPEG
@@ -38,7 +36,7 @@ def identify(luma):
         dict with page_id and group.
     """
     pixels = hash_pixels(luma)
-    known, bits = _published_hashes()
+    known, bits = published_hashes()
     found = np.flatnonzero(known["pixels"] == pixels)
     if not found.size:
         distances = np.count_nonzero(bits != perceptual_hash(luma), axis=1)
@@ -63,14 +61,3 @@ def perceptual_hash(luma):
     import imagehash  # here, since no other page needs it
 
     return imagehash.phash(Image.fromarray(luma), HASH_SIDE).hash.ravel()
-
-
-@cache
-def _published_hashes():
-    """The published pages with their pixel hashes, and their perceptual hashes, a row a page."""
-    path = resources.files("ecg_lib.data").joinpath("khan2021_hashes.csv")
-    with path.open(encoding="utf-8") as file:
-        hashes = pd.read_csv(file, dtype=str)
-    pages = published_files().drop_duplicates("page_id")[["page_id", "group"]]
-    packed = np.array([list(bytes.fromhex(text)) for text in hashes["perceptual"]], np.uint8)
-    return hashes.merge(pages, on="page_id"), np.unpackbits(packed, axis=1).astype(bool)

@@ -20,7 +20,6 @@ import json
 import math
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -28,28 +27,22 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from ecg_lib.data.catalogue import UNKNOWN, find_pages, published_files
+from ecg_lib.data.catalogue import UNKNOWN, find_pages
 from ecg_lib.data.identity import identify
-from ecg_lib.errors import InputError, one_of
-from ecg_lib.locks import locked
-from ecg_lib.pages.detect import detect, rectify
-from ecg_lib.pages.leads import CROPS
-from ecg_lib.pages.preprocess import (
-    PREPROCESSING_VERSION,
-    crop_leads,
-    read_exchanged_grey,
-    read_luma,
+from ecg_lib.data.khan2021 import (
+    PUBLISHED_CROP_ORDER,
+    PUBLISHED_PREPROCESSING_VERSION,
+    published_pages,
 )
+from ecg_lib.errors import InputError, one_of
+from ecg_lib.files import locked
+from ecg_lib.pages.crops import PREPROCESSING_VERSION, crop_leads
+from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.image import read_exchanged_grey, read_luma
+from ecg_lib.pages.leads import CROPS
 
 BOXES = ("detected", "published")
 """Where boxes come from: found from the page itself, or those of the published experiment."""
-
-PUBLISHED_PREPROCESSING_VERSION = 2
-"""The same as `PREPROCESSING_VERSION`, for crops of the published boxes. Version 2 exchanges red
-and blue, as the published experiment does."""
-
-PUBLISHED_CROP_ORDER = (0, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6, 7, 8)
-"""The published experiment stacks its crops in the text order of their numbers: 1, 10, 11, ..."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +113,7 @@ def prepare(
         raise InputError(f"image size {height}x{width}: expected a positive number of pixels")
     pages, bad = find_pages(pages_folder)
     if boxes == "published":
-        pages = _published_pages(pages)
+        pages = published_pages(pages)
     else:
         # Copies are read once, from the first of them.
         first = pages.groupby("sha256")["file"].transform("first")
@@ -181,34 +174,6 @@ def _reading(folder):
 
 def _read_crops(folder):
     return np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False)
-
-
-def _published_pages(pages):
-    """The files of the published experiment in its order, each with the page on disk that has
-    its bytes as `source`, and with its boxes in the published crop order."""
-    wanted = published_files().dropna(subset="published_order").sort_values("published_order")
-    on_disk = pages.drop_duplicates("sha256").set_index("sha256")["file"]
-    wanted = wanted.assign(source=wanted["sha256"].map(on_disk))
-    missing = wanted[wanted["source"].isna()]
-    if len(missing):
-        raise InputError(
-            f"the published protocol needs all {len(wanted):,} files of the published experiment "
-            f"byte for byte, {len(missing):,} are missing, the first is "
-            f"{missing['file'].iloc[0]}: expected version 1 of Mendeley Data gwbz3fsgp8, or "
-            f"another protocol"
-        )
-    wanted["boxes"] = wanted["published_boxes"].map(published_boxes())
-    columns = ["file", "source", "class", "page_id", "group", "layout", "sha256", "boxes"]
-    return wanted[[*columns, "published_split"]].reset_index(drop=True)
-
-
-def published_boxes():
-    """The box sets of the published experiment: `{name: 13 boxes}`, in the order of its crops."""
-    path = resources.files("ecg_lib.data").joinpath("published_boxes.json")
-    box_sets = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        name: [boxes[crop] for crop in PUBLISHED_CROP_ORDER] for name, boxes in box_sets.items()
-    }
 
 
 def _fingerprint(pages, boxes, options):

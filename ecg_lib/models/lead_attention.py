@@ -53,7 +53,7 @@ def lead_attention(
 
     Returns:
         A functional `keras.Model`. The scores of its layer `attention` are
-        `(batch, heads, leads, leads)`, see `ecg_lib.experiment.explain`.
+        `(batch, heads, leads, leads)`, see `ecg_lib.serving.explain`.
 
     Input shape:
         `(batch, crops, height, width)`, uint8 or float, 0 to 255.

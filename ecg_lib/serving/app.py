@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 
 import gradio as gr
 
+from ecg_lib.drawing.demo_set import draw_example
 from ecg_lib.errors import InputError
-from ecg_lib.pages.synthetic import draw_example
 from ecg_lib.serving import report
 from ecg_lib.serving.card import DISCLAIMER
 
@@ -64,7 +64,7 @@ def respond(page, predictor, limits):
 
     Args:
         page: path of the page.
-        predictor: the `ecg_lib.serving.predict.Predictor` that answers.
+        predictor: the `ecg_lib.serving.predictor.Predictor` that answers.
         limits: what the network is known to do, as `ecg_lib.serving.report.limits` gives it.
 
     Returns:
@@ -118,7 +118,7 @@ def build(predictor):
     """Lay out the web page.
 
     Args:
-        predictor: the `ecg_lib.serving.predict.Predictor` that answers.
+        predictor: the `ecg_lib.serving.predictor.Predictor` that answers.
 
     Returns:
         A `gradio.Blocks`, which is not served yet.
@@ -169,7 +169,7 @@ def listen(predictor, host, port):
     """Serve the web page while the context lasts.
 
     Args:
-        predictor: the `ecg_lib.serving.predict.Predictor` that answers.
+        predictor: the `ecg_lib.serving.predictor.Predictor` that answers.
         host: the address of this machine to listen on.
         port: the port, 1 to 65535.
 

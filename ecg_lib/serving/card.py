@@ -10,15 +10,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecg_lib.data.catalogue import published_files
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.data.khan2021 import published_files
+from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import judgement, runs
-from ecg_lib.experiment.config import size_text
-from ecg_lib.experiment.evaluation import LOGIT
-from ecg_lib.experiment.markdown import markdown
-from ecg_lib.serving.familiarity import KEPT, familiarity
+from ecg_lib.evaluation.calibration import (
+    BINS,
+    CALIBRATED,
+    PROBABILITY,
+    brier_score,
+    expected_calibration_error,
+    score,
+    scored_classes,
+    temperature_of,
+)
+from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
+from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.evaluation.out_of_distribution import KEPT, familiarity
+from ecg_lib.runs.config import size_text
+from ecg_lib.runs.folder import MODEL, read_record
+from ecg_lib.runs.names import network_name, seeds_of
+from ecg_lib.runs.predictions import LOGIT, read_predictions
 
 CARD = "MODEL_CARD.md"
 REFUSALS = "refusal.csv"
@@ -33,8 +45,8 @@ OVERALL = {
 }
 
 INTERVALS = (
-    f"In brackets: {round(100 * judgement.CONFIDENCE)} % intervals, bootstrap over groups of pages "
-    f"(exams), {judgement.RESAMPLES:,} resamples."
+    f"In brackets: {round(100 * CONFIDENCE)} % intervals, bootstrap over groups of pages "
+    f"(exams), {RESAMPLES:,} resamples."
 )
 
 
@@ -46,8 +58,8 @@ class Measured:
         run: the run folder.
         record: its record.
         predictions: DataFrame of its predictions.
-        scored: DataFrame of its test pages, as `judgement.score` returns it.
-        figures: DataFrame of all figures with their intervals, as `judgement.figures` returns it.
+        scored: DataFrame of its test pages, as `score` returns it.
+        figures: DataFrame of all figures with their intervals, as `figures` returns it.
     """
 
     run: Path
@@ -58,7 +70,7 @@ class Measured:
 
     @property
     def network(self):
-        return runs.network_name(self.record)
+        return network_name(self.record)
 
     @property
     def protocol(self):
@@ -97,7 +109,7 @@ class Measured:
     def class_table(self):
         """DataFrame of text: class, pages, sensitivity, specificity, AUROC."""
         rows = []
-        for name in judgement.scored_classes(self.scored):
+        for name in scored_classes(self.scored):
             rows.append(
                 {
                     "class": DISPLAY_NAMES[name],
@@ -129,7 +141,7 @@ class Measured:
                     "accuracy": _interval(_figures(pages).loc["accuracy"]),
                     **{
                         DISPLAY_NAMES[name]: counts.get(name, 0)
-                        for name in judgement.scored_classes(self.scored)
+                        for name in scored_classes(self.scored)
                     },
                 }
             )
@@ -140,18 +152,18 @@ class Measured:
         """DataFrame of text: probabilities, expected calibration error, Brier score."""
         rows = []
         for words, prefix in (
-            ("as trained", judgement.PROBABILITY),
-            (f"divided by {self.temperature:.3f}, as shown", judgement.CALIBRATED),
+            ("as trained", PROBABILITY),
+            (f"divided by {self.temperature:.3f}, as shown", CALIBRATED),
         ):
-            error = judgement.expected_calibration_error(self.scored, prefix)
-            brier = judgement.brier_score(self.scored, prefix)
+            error = expected_calibration_error(self.scored, prefix)
+            brier = brier_score(self.scored, prefix)
             rows.append((f"logits {words}", f"{error:.3f}", f"{brier:.3f}"))
         columns = ["probabilities from", "expected calibration error", "Brier score (0 to 2)"]
         return pd.DataFrame(rows, columns=columns)
 
     @property
     def temperature(self):
-        return judgement.temperature_of(self.predictions)
+        return temperature_of(self.predictions)
 
 
 def measure(run):
@@ -163,21 +175,10 @@ def measure(run):
     Raises:
         InputError: if it holds no finished run.
     """
-    record = runs.read_record(run)
+    record = read_record(run)
     predictions = read_predictions(run)
-    scored = judgement.score(predictions)
+    scored = score(predictions)
     return Measured(run, record, predictions, scored, _figures(scored))
-
-
-def read_predictions(run):
-    """The predictions of a run that may come from elsewhere, not all of it.
-
-    Raises:
-        InputError: if they are not there.
-    """
-    if not (run / runs.PREDICTIONS).is_file():
-        raise InputError(f"{run} holds no {runs.PREDICTIONS}: expected a whole run folder")
-    return runs.read_predictions(run)
 
 
 def model_card(run):
@@ -220,7 +221,7 @@ teach. Not for diagnosis, triage, or any decision about a person. It was never t
 ## Calibration
 
 Probabilities are temperature scaled, with the temperature fitted on the validation pages; these are
-the figures on the test pages, the expected calibration error over {judgement.BINS} bins of \
+the figures on the test pages, the expected calibration error over {BINS} bins of \
 confidence.
 
 {markdown(measured.calibration_table)}
@@ -230,7 +231,7 @@ confidence.
 ## Limits
 
 - The test pages are of the same source as the training pages. What holds on pages of another
-  recorder, country or drawing is not in these figures; `python -m ecg_lib.experiment.external`
+  recorder, country or drawing is not in these figures; `python -m benchmarks.external`
   measures it, for the committed network in `results/external/table.md`.
 - A class with few test pages has a wide interval: read the interval, not the figure.
 - Where a class comes on a layout or paper of its own, part of what is measured is layout or paper;
@@ -261,11 +262,11 @@ def _model_text(measured):
         f"{'only the ink' if config['ink_only'] else 'with paper and grid'}",
         "output": f"a logit a class: {', '.join(record['classes'])}",
         "training": f"recipe {config['recipe']}, {record['epochs_done']} epochs, {_kept(record)}"
-        f"random seed {', '.join(map(str, runs.seeds_of(record)))}, batch {config['batch_size']}, "
+        f"random seed {', '.join(map(str, seeds_of(record)))}, batch {config['batch_size']}, "
         f"{' + '.join(record['devices'])}",
         "code": f"ecg_lib {record['code_version']}, "
         + ", ".join(f"{name} {version}" for name, version in record["libraries"].items()),
-        "weights": f"{runs.MODEL}, SHA-256 {record['model_sha256']}",
+        "weights": f"{MODEL}, SHA-256 {record['model_sha256']}",
     }
     return "\n".join(f"- {name}: {text}" for name, text in lines.items())
 
@@ -332,8 +333,8 @@ def _figures(scored):
     """Figures of pages among which a class may be missing, whose own figures are then NaN."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return judgement.figures(scored)
+        return figures(scored)
 
 
 def _interval(figure):
-    return judgement.with_interval(*figure[["value", "low", "high"]])
+    return with_interval(*figure[["value", "low", "high"]])

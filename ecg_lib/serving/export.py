@@ -18,19 +18,21 @@ import keras
 import numpy as np
 from keras import ops
 
-from ecg_lib.data.splits import PROTOCOLS
+from ecg_lib.data.protocols import PROTOCOLS
+from ecg_lib.drawing.page import draw_page
+from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.experiment import runs
-from ecg_lib.experiment.config import crop_options, crop_size
+from ecg_lib.files import replacing
 from ecg_lib.models import load
-from ecg_lib.pages.detect import detect, rectify
-from ecg_lib.pages.drawing import draw_page
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS
-from ecg_lib.pages.preprocess import crop_leads
-from ecg_lib.pages.synthetic import RATE, simulate
+from ecg_lib.runs.config import crop_options, crop_size
+from ecg_lib.runs.folder import MODEL
+from ecg_lib.runs.names import network_name
 from ecg_lib.serving.card import DISCLAIMER
-from ecg_lib.serving.predict import Predictor
+from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.runtimes import LITERT, ONNX, litert_logits, onnx_logits, optional
 
 FORMATS = {"onnx": ONNX, "litert": LITERT}
@@ -71,7 +73,7 @@ def export(run, file_format):
     crops = drawn_crops(predictor.record["config"])
     with TemporaryDirectory() as folder:
         exported = Path(folder) / path.name
-        _convert(load(run / runs.MODEL), exported, file_format)
+        _convert(load(run / MODEL), exported, file_format)
         if file_format == "onnx":
             _add_metadata(exported, notes)
             logits = onnx_logits(exported, notes["model_sha256"])
@@ -84,7 +86,7 @@ def export(run, file_format):
                 f"expected at most {TOLERANCE:.0e}"
             )
         try:
-            with runs.replacing(path) as part:
+            with replacing(path) as part:
                 shutil.copyfile(exported, part)
             (run / NOTES).write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
@@ -96,7 +98,7 @@ def usage(predictor):
     """How an exported network is used: what it takes and gives, and all that it takes to do so.
 
     Args:
-        predictor: the `ecg_lib.serving.predict.Predictor` of the run.
+        predictor: the `ecg_lib.serving.predictor.Predictor` of the run.
 
     Returns:
         dict for JSON: notice, network, data, protocol, model_sha256 (of the `.keras` file), input,
@@ -109,7 +111,7 @@ def usage(predictor):
     known = predictor.familiarity
     return {
         "notice": DISCLAIMER,
-        "network": runs.network_name(record),
+        "network": network_name(record),
         "data": record["data"],
         "protocol": f"{protocol}: {PROTOCOLS[protocol].description}",
         "model_sha256": record["model_sha256"],
@@ -127,15 +129,16 @@ def usage(predictor):
 
 
 def _steps(height, width, ink_only):
-    keep_ink = "Remove paper and grid: ecg_lib.pages.preprocess.keep_ink(luma)."
+    keep_ink = "Remove paper and grid: ecg_lib.pages.crops.keep_ink(luma)."
     return [
         "Decode the page to 8-bit grey levels, 0 black to 255 white, turned as its EXIF tag says, "
         "transparent parts white, of a JPEG the luma alone. In Pillow: image.draft('L', "
         "image.size), then ImageOps.exif_transpose(image).convert('L').",
-        "Find the boxes of the crops: ecg_lib.pages.detect.detect(luma), or python -m ecg_lib "
-        "predict PAGE --json, which gives boxes and homography for programs in other languages.",
+        "Find the boxes of the crops: ecg_lib.pages.detection.detect(luma), or "
+        "python -m ecg_lib predict PAGE --json, which gives boxes and homography for programs in "
+        "other languages.",
         "Where the homography is not the identity, bring the page into the boxes' frame: "
-        "ecg_lib.pages.detect.rectify(luma, detection), bilinear, edges repeated.",
+        "ecg_lib.pages.detection.rectify(luma, detection), bilinear, edges repeated.",
         *([keep_ink] if ink_only else []),
         "Cut out each box: left, top, right, bottom in pixels, the last two exclusive; beyond the "
         "page it is black. In Pillow: page.crop(box).",

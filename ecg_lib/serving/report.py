@@ -7,11 +7,11 @@ from io import BytesIO
 
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError
-from ecg_lib.experiment import plots
-from ecg_lib.experiment.explain import lead_occlusion, paint
-from ecg_lib.pages.detect import rectify
-from ecg_lib.pages.preprocess import read_luma
+from ecg_lib.evaluation import plots
+from ecg_lib.pages.detection import rectify
+from ecg_lib.pages.image import read_luma
 from ecg_lib.serving.card import DISCLAIMER, INTERVALS, measure
+from ecg_lib.serving.explain import lead_occlusion, paint
 
 DPI = 90
 QUALITY = 80
@@ -54,7 +54,7 @@ def open_report(path, predictor):
 
     Args:
         path: the HTML file that is written.
-        predictor: the `ecg_lib.serving.predict.Predictor` whose answers are reported.
+        predictor: the `ecg_lib.serving.predictor.Predictor` whose answers are reported.
 
     Yields:
         A function of an `Answer` that adds it to the report.
@@ -82,8 +82,8 @@ def section(answer, predictor):
     """An answer as a part of a report.
 
     Args:
-        answer: the `ecg_lib.serving.predict.Answer`; its file must still be there.
-        predictor: the `ecg_lib.serving.predict.Predictor` that gave it.
+        answer: the `ecg_lib.serving.answers.Answer`; its file must still be there.
+        predictor: the `ecg_lib.serving.predictor.Predictor` that gave it.
     """
     parts = [f"<h2>{escape(answer.file.name)}</h2>"]
     if answer.refusal is not None:

@@ -1,0 +1,285 @@
+"""A trained network on recordings from elsewhere, drawn as pages: normal against infarction.
+
+    python -m benchmarks.external RUN RECORDINGS RESULTS
+
+RUN is a run folder with its weights, such as `results/models/lead_attention`; RECORDINGS a folder
+of recordings with a `labels.csv` (record, patient_id, label: NORM or MI, infarction_stadium1);
+RESULTS the folder that gets
+
+    predictions.csv   a row a recording: record, patient, stage, label, one logit a class
+    table.csv         the figures with their intervals, beside those on the run's own pages
+    table.md          the same with what it means
+
+A score is p(myocardial infarction) + p(history of it). The threshold is set on the run's validation
+pages, so that neither the recordings nor the run's test pages have a say in it.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logsumexp
+
+from ecg_lib.data.classes import DISPLAY_NAMES
+from ecg_lib.data.prepared import prepare
+from ecg_lib.drawing.recording_pages import draw_recordings
+from ecg_lib.errors import InputError
+from ecg_lib.evaluation.calibration import PROBABILITY
+from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
+from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.models import load
+from ecg_lib.runs.config import crop_options
+from ecg_lib.runs.folder import MODEL, check_boxes, read_record
+from ecg_lib.runs.names import network_name
+from ecg_lib.runs.predictions import (
+    LOGIT,
+    PREDICTIONS,
+    classes_of,
+    predicted_classes,
+    read_predictions,
+    scored_parts,
+)
+
+LAYOUT = "standard_3x4_with_rhythm"
+
+COLUMNS = ("record", "patient_id", "label", "infarction_stadium1")
+"""What `labels.csv` says of each recording."""
+
+CLASS_OF_LABEL = {"NORM": "normal", "MI": "myocardial_infarction"}
+
+INFARCTIONS = ("myocardial_infarction", "history_of_mi")
+"""The classes of the pages that count as infarction. The recordings' label does not part them."""
+
+ATTRIBUTION = (
+    "Recordings: PTB-XL 1.0.3, Wagner et al., Scientific Data 7 (2020) 154, doi "
+    "10.1038/s41597-020-0495-6, PhysioNet, CC BY 4.0; a sample of them, drawn as pages for this "
+    "test and not shown here."
+)
+
+
+def score_recordings(recordings, run, jobs=-1):
+    """Draw labelled recordings as pages and put them through a network.
+
+    Args:
+        recordings: the folder of recordings with `labels.csv`.
+        run: a run folder with its weights.
+        jobs: number of processes that draw and prepare pages.
+
+    Returns:
+        `(predictions, faults)`: a DataFrame with a row a recording whose page could be read (see
+        the module's text), and a list with a sentence for each other one.
+
+    Raises:
+        InputError: if the labels or the run are missing, or if the run's boxes depend on the label.
+    """
+    labels = _read_labels(recordings)
+    record = read_record(run)
+    check_boxes(run, record)
+    with tempfile.TemporaryDirectory() as work:
+        outcomes = []
+        for label, of_label in labels.groupby("label"):
+            files = [recordings / f"{name}.hea" for name in of_label["record"]]
+            outcomes += draw_recordings(files, Path(work, "pages", label), LAYOUT, jobs=jobs)
+        prepared = prepare(
+            Path(work, "pages"),
+            Path(work, "prepared"),
+            **crop_options(record["config"]),
+            jobs=jobs,
+        )
+        logits = load(run / MODEL).predict(np.array(prepared.crops), verbose=0)
+    columns = [LOGIT + name for name in record["classes"]]
+    scored = pd.DataFrame(logits, columns=columns).loc[prepared.pages.index]
+    scored["record"] = [Path(file).stem for file in prepared.pages["file"]]
+    faults = [text for status, text in outcomes if status == "left out"]
+    faults += list(prepared.bad["file"] + ": " + prepared.bad["reason"])
+    return labels.merge(scored, on="record"), faults
+
+
+def _read_labels(recordings):
+    path = recordings / "labels.csv"
+    if not path.is_file():
+        raise InputError(f"{path} is not there: expected a table of records and their labels")
+    labels = pd.read_csv(path, dtype={"record": str})
+    if not set(COLUMNS) <= set(labels) or not labels["label"].isin(CLASS_OF_LABEL).all():
+        raise InputError(
+            f"{path} cannot be used: expected the columns {', '.join(COLUMNS)}, and for a label "
+            f"{' or '.join(CLASS_OF_LABEL)}"
+        )
+    return pd.DataFrame(
+        {
+            "record": labels["record"],
+            "patient": labels["patient_id"].astype(int),
+            "stage": labels["infarction_stadium1"].fillna(""),
+            "label": labels["label"].map(CLASS_OF_LABEL),
+        }
+    )
+
+
+def infarction_scores(predictions):
+    """Log odds of infarction: of p(myocardial infarction) + p(history of it) against the rest.
+
+    Args:
+        predictions: DataFrame with one logit a class.
+
+    Returns:
+        A float array, one value a row.
+    """
+    logits = predictions.filter(like=LOGIT)
+    is_infarction = np.isin(classes_of(predictions), INFARCTIONS)
+    sums = [logsumexp(logits.loc[:, chosen], axis=1) for chosen in (is_infarction, ~is_infarction)]
+    return sums[0] - sums[1]
+
+
+def best_threshold(scores, positive):
+    """The threshold with the highest sensitivity + specificity; of equal ones, the lowest.
+
+    Args:
+        scores: float array.
+        positive: bool array of the same length.
+
+    Reference:
+        Youden, Index for rating diagnostic tests, Cancer 3 (1950) 32-35.
+    """
+    distinct = np.unique(scores)
+    thresholds = (distinct[1:] + distinct[:-1]) / 2
+    said = scores > thresholds[:, np.newaxis]
+    index = said[:, positive].mean(axis=1) - said[:, ~positive].mean(axis=1)
+    return float(thresholds[index.argmax()])
+
+
+def judge(predictions, threshold):
+    """Figures of normal against infarction at a threshold, with their intervals.
+
+    Args:
+        predictions: DataFrame with label, group and one logit a class; other classes' rows do not
+            count.
+        threshold: log odds above which a page is called an infarction.
+
+    Returns:
+        DataFrame as `judgement.figures` returns it, its bootstrap over groups, for the classes
+        "normal" and "infarction".
+    """
+    used = _normal_and_infarction(predictions)
+    # Shifted so that the threshold lies at one half: there the more probable class changes.
+    probability = expit(infarction_scores(used) - threshold)
+    return figures(
+        pd.DataFrame(
+            {
+                "group": used["group"],
+                "label": used["label"].where(used["label"] == "normal", "infarction"),
+                f"{PROBABILITY}normal": 1 - probability,
+                f"{PROBABILITY}infarction": probability,
+            }
+        )
+    )
+
+
+def _normal_and_infarction(predictions):
+    return predictions[predictions["label"].isin(("normal", *INFARCTIONS))]
+
+
+def external_table(predictions, run):
+    """The figures on the recordings, and beside them those on the run's own pages.
+
+    Args:
+        predictions: the recordings', as `score_recordings` returns them.
+        run: the run folder.
+
+    Returns:
+        `(table, threshold)`: a DataFrame of text, ready to be shown, and the threshold as a
+        probability.
+    """
+    own = scored_parts(read_predictions(run), read_record(run)["config"]["protocol"])
+    fixed_on = _normal_and_infarction(own["validation"])
+    threshold = best_threshold(
+        infarction_scores(fixed_on), (fixed_on["label"] != "normal").to_numpy()
+    )
+    tested = {
+        "the run's validation pages, which set the threshold": own["validation"],
+        "the run's test pages": own["test"],
+        "the recordings, drawn": predictions.assign(group=predictions["patient"]),
+    }
+    rows = [_row(name, pages, threshold) for name, pages in tested.items()]
+    return pd.DataFrame(rows), float(expit(threshold))
+
+
+def _row(name, pages, threshold):
+    found = judge(pages, threshold)
+    labels = _normal_and_infarction(pages)["label"]
+    shown = {
+        title: with_interval(*found.loc[f"{figure}_infarction"])
+        for title, figure in (
+            ("AUROC", "auroc"),
+            ("sensitivity", "sensitivity"),
+            ("specificity", "specificity"),
+        )
+    }
+    normal = (labels == "normal").sum()
+    return {"pages": name, "normal": normal, "infarction": len(labels) - normal, **shown}
+
+
+def table_markdown(predictions, run, faults):
+    """The table, what the recordings were taken for, and what it means, as Markdown."""
+    table, threshold = external_table(predictions, run)
+    record = read_record(run)
+    called = pd.crosstab(predictions["label"], predicted_classes(predictions))
+    called = called.reindex(columns=record["classes"], fill_value=0)
+    called = called.rename(index=DISPLAY_NAMES, columns=DISPLAY_NAMES).rename_axis(columns=None)
+    stages = predictions.loc[predictions["label"] != "normal", "stage"].value_counts()
+    counted = ", ".join(f"{number} {stage}" for stage, number in stages.items())
+    percent = round(100 * CONFIDENCE)
+    return f"""\
+{markdown(table)}
+{network_name(record)}, trained on {record["data"]} under the protocol \
+{record["config"]["protocol"]}, fold {record["config"]["fold"]}; normal against infarction. A \
+score is p(myocardial infarction) + p(history of it), the threshold {threshold:.3f}, where \
+sensitivity + specificity is highest on the validation pages. In brackets: {percent} % intervals, \
+bootstrap over patients, on the run's own pages over exams ({RESAMPLES:,} resamples). \
+{len(predictions)} recordings of {predictions["patient"].nunique()} patients, drawn as {LAYOUT} \
+pages, {len(faults)} left out.
+
+Most of these infarctions are old or of unknown age (as annotated: {counted}), while the network \
+learnt fresh and old ones apart. The pages are drawn by a program, the patients are of another \
+country, and the recordings come from another device with other filters. So this is no measure of \
+how well infarctions are found, but of how much of what was learnt outlives a change of source.
+
+What the network takes them for, the most probable of all classes:
+
+{markdown(called.reset_index(names="recorded as"))}
+{ATTRIBUTION}
+"""
+
+
+def write_external_test(run, recordings, results):
+    """Score recordings and write the folder that the module's text describes.
+
+    Args:
+        run: path of the run folder.
+        recordings: path of the folder of recordings.
+        results: path of the folder that is written to.
+    """
+    predictions, faults = score_recordings(recordings, run)
+    results.mkdir(parents=True, exist_ok=True)
+    predictions.to_csv(results / PREDICTIONS, index=False, float_format="%.6g")
+    # What is published follows from what is committed, its rounded logits.
+    predictions = pd.read_csv(results / PREDICTIONS, keep_default_na=False)
+    external_table(predictions, run)[0].to_csv(results / "table.csv", index=False)
+    text = table_markdown(predictions, run, faults)
+    (results / "table.md").write_text(text, encoding="utf-8")
+    print(*faults, text, sep="\n")
+
+
+def main():
+    parser = argparse.ArgumentParser("python -m benchmarks.external", description=__doc__)
+    for name in ("run", "recordings", "results"):
+        parser.add_argument(name, type=Path)
+    try:
+        write_external_test(**vars(parser.parse_args()))
+    except InputError as error:
+        parser.exit(2, f"ecg_lib: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

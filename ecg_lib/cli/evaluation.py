@@ -1,0 +1,52 @@
+"""Commands that evaluate: audit, table."""
+
+from pathlib import Path
+
+from ecg_lib.cli.options import PREPARE_OPTIONS, add_config_options, make_config
+from ecg_lib.runs.config import RunConfig
+
+AUDIT_OPTIONS = (*PREPARE_OPTIONS, "seed", "fold", "ink_only", "results")
+
+
+def add_commands(commands):
+    """Add the commands of this module to the parser's commands."""
+    _add_audit(commands)
+    _add_table(commands)
+
+
+def _add_audit(commands):
+    audit = commands.add_parser(
+        "audit",
+        help="look for copies, leaks and shortcuts in the pages and their split",
+        description="Look for copies, leaks and shortcuts in the pages and their split. The "
+        "baseline models are written beside the trained ones, for the table.",
+    )
+    add_config_options(audit, AUDIT_OPTIONS)
+    audit.set_defaults(command=_audit)
+
+
+def _audit(**given):
+    from ecg_lib.evaluation import audit
+
+    config = make_config(**given)
+    print(audit.write_audit(config))
+    audit.write_baseline_runs(config)
+    print(f"written to {config.table_path}")
+
+
+def _add_table(commands):
+    table = commands.add_parser("table", help="write the accuracy tables of finished runs again")
+    add_config_options(table, ("results",))
+    table.add_argument("--readme", type=Path, help="also put them into this README")
+    table.set_defaults(command=_table)
+
+
+def _table(results=RunConfig.results, readme=None):
+    from ecg_lib.evaluation import tables
+    from ecg_lib.runs.folder import folders_of_runs
+
+    folders = folders_of_runs(make_config(results=results).results_path)
+    for folder in folders:
+        print(tables.write_table(folder))
+    if readme:
+        tables.update_readme(readme)

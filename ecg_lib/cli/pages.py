@@ -1,0 +1,72 @@
+"""Commands on pages: draw, prepare, look."""
+
+from pathlib import Path
+
+from ecg_lib.cli.options import PREPARE_OPTIONS, add_config_options, make_config
+from ecg_lib.errors import InputError
+from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig
+
+
+def add_commands(commands):
+    """Add the commands of this module to the parser's commands."""
+    _add_draw(commands)
+    _add_prepare(commands)
+    _add_look(commands)
+
+
+def _add_draw(commands):
+    draw = commands.add_parser("draw", help="draw a set of synthetic ECG pages")
+    draw.add_argument("folder", nargs="?", default=RunConfig.data, help="(default: %(default)s)")
+    draw.add_argument(
+        "--pages-per-class", type=int, default=DEMO_PAGES_PER_CLASS, help="(default: %(default)s)"
+    )
+    draw.add_argument("--seed", type=int, default=0, help="random seed (default: %(default)s)")
+    draw.set_defaults(command=_draw)
+
+
+def _draw(folder, pages_per_class, seed):
+    from ecg_lib.drawing.demo_set import draw_set
+
+    drawn = draw_set(Path(folder), pages_per_class, seed=seed, jobs=-1)
+    print(f"{drawn:,} pages drawn in {folder}, the others were there")
+
+
+def _add_prepare(commands):
+    prepare = commands.add_parser("prepare", help="crop the leads of all pages of a folder")
+    add_config_options(prepare, PREPARE_OPTIONS)
+    prepare.set_defaults(command=_prepare)
+
+
+def _prepare(**given):
+    from ecg_lib.runs.inputs import open_inputs
+
+    inputs = open_inputs(make_config(**given))
+    print(inputs.prepared.summary)
+    print(inputs.counts)
+
+
+def _add_look(commands):
+    look = commands.add_parser("look", help="write a picture of a page with the leads found on it")
+    look.add_argument("page", type=Path, help="an image file")
+    look.add_argument(
+        "--picture", type=Path, help="(default: PAGE_leads.png in the current folder)"
+    )
+    look.set_defaults(command=_look)
+
+
+def _look(page, picture):
+    from ecg_lib.evaluation import plots
+    from ecg_lib.pages.detection import detect, rectify
+    from ecg_lib.pages.image import read_luma
+
+    luma = read_luma(page)
+    found = detect(luma)
+    text = f"{found.layout}, rhythm strip: {found.rhythm_lead or 'none, or its lead not read'}"
+    figure = plots.page_figure(rectify(luma, found), found.boxes, f"{page.name}: {text}")
+    # Not beside the page, where it would count as one more page of its class.
+    picture = picture or Path(f"{page.stem}_leads.png")
+    try:
+        figure.savefig(picture, dpi=150)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{picture} cannot be written: {error}") from None
+    print(f"{text}, confidence {found.confidence:.2f}; written to {picture}")

@@ -1,0 +1,104 @@
+"""All facts about the published pages (Khan et al. 2021) and the original experiment on them."""
+
+import json
+from functools import cache
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.errors import InputError
+
+FORMAT_3X4 = {"layout": "standard_3x4_with_rhythm", "width": 2213, "height": 1572}
+"""The one page format that four of the five classes have in number, see `clean-3x4`."""
+
+
+CLASSES_3X4 = CLASSES[:4]
+
+PUBLISHED_PREPROCESSING_VERSION = 2
+"""The same as `PREPROCESSING_VERSION`, for crops of the published boxes. Version 2 exchanges red
+and blue, as the published experiment does."""
+PUBLISHED_CROP_ORDER = (0, 9, 10, 11, 12, 1, 2, 3, 4, 5, 6, 7, 8)
+"""The published experiment stacks its crops in the text order of their numbers: 1, 10, 11, ..."""
+HALVE_AFTER = (10, 15)
+"""Epochs after which the published experiment halves its learning rate."""
+GLOBAL_CLIPNORM = 10.0
+"""Greatest norm over all gradients together, as in the published experiment."""
+
+
+@cache
+def published_files():
+    """What is known of the published pages.
+
+    Returns:
+        A DataFrame with a row a file of Khan et al. (both versions of Mendeley Data gwbz3fsgp8):
+        file, class, page_id (one id a distinct image), group (the exam number printed on the
+        page, anonymised; pages of one exam must not be separated, nor two pairs of pages without
+        one, P0133 and P0165, P0174 and P0183, that show the same ECG at two sizes), layout,
+        sha256, and, for the files of the published experiment, published_order (place after its
+        permutation), published_split and published_boxes (a key of `published_boxes.json`).
+
+    Reference:
+        Khan, Hussain and Malik, Data in Brief 34 (2021) 106762, doi 10.1016/j.dib.2021.106762.
+    """
+    with resources.files("ecg_lib.data").joinpath("khan2021.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file, dtype={"published_order": "Int64"})
+
+
+def is_published(page_ids):
+    """Whether pages are among the published ones: a Series of bool for one of `page_id`s."""
+    return page_ids.isin(published_files()["page_id"])
+
+
+def published_pages(pages):
+    """The files of the published experiment in its order, each with the page on disk that has
+    its bytes as `source`, and with its boxes in the published crop order."""
+    wanted = published_files().dropna(subset="published_order").sort_values("published_order")
+    on_disk = pages.drop_duplicates("sha256").set_index("sha256")["file"]
+    wanted = wanted.assign(source=wanted["sha256"].map(on_disk))
+    missing = wanted[wanted["source"].isna()]
+    if len(missing):
+        raise InputError(
+            f"the published protocol needs all {len(wanted):,} files of the published experiment "
+            f"byte for byte, {len(missing):,} are missing, the first is "
+            f"{missing['file'].iloc[0]}: expected version 1 of Mendeley Data gwbz3fsgp8, or "
+            f"another protocol"
+        )
+    wanted["boxes"] = wanted["published_boxes"].map(published_boxes())
+    columns = ["file", "source", "class", "page_id", "group", "layout", "sha256", "boxes"]
+    return wanted[[*columns, "published_split"]].reset_index(drop=True)
+
+
+def published_boxes():
+    """The box sets of the published experiment: `{name: 13 boxes}`, in the order of its crops."""
+    path = resources.files("ecg_lib.data").joinpath("published_boxes.json")
+    box_sets = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: [boxes[crop] for crop in PUBLISHED_CROP_ORDER] for name, boxes in box_sets.items()
+    }
+
+
+@cache
+def published_hashes():
+    """The published pages with their pixel hashes, and their perceptual hashes, a row a page."""
+    path = resources.files("ecg_lib.data").joinpath("khan2021_hashes.csv")
+    with path.open(encoding="utf-8") as file:
+        hashes = pd.read_csv(file, dtype=str)
+    pages = published_files().drop_duplicates("page_id")[["page_id", "group"]]
+    packed = np.array([list(bytes.fromhex(text)) for text in hashes["perceptual"]], np.uint8)
+    return hashes.merge(pages, on="page_id"), np.unpackbits(packed, axis=1).astype(bool)
+
+
+def published_accuracies():
+    """What the published experiment reports: `{model: {"test": ..., "validation": ..., ...}}`.
+
+    Reference:
+        github.com/prantik-paul-99/Heart-Condition-Classifier-from-ECG-images, its README.
+    """
+    with (
+        resources.files("ecg_lib.data")
+        .joinpath("published_results.json")
+        .open(encoding="utf-8") as file
+    ):
+        return json.load(file)

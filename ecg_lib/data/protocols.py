@@ -1,0 +1,217 @@
+"""Protocols: which pages a model is trained, validated and tested on."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecg_lib.data.khan2021 import CLASSES_3X4, FORMAT_3X4
+from ecg_lib.errors import InputError, one_of
+
+SPLITS = ("train", "validation", "test")
+
+
+PLAIN_SHARE = 0.1
+"""Share of each class that `plain` gives to validation, and again to test."""
+
+
+FOLDS = 5
+"""Number of folds of the clean protocols."""
+
+
+VALIDATION_PARTS = 8
+"""One of so many parts of a fold's training groups is kept back for validation."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to use the pages.
+
+    Attributes:
+        data_name: name of the data it is made for, or None where any folder of pages will do.
+        boxes: where the crops' boxes come from, see `ecg_lib.data.prepared.BOXES`.
+        split: a function of the prepared pages, a random seed and a fold that returns a Series
+            with "train", "validation" or "test" a page, or None where a page is not used.
+        folds: number of splits that it has.
+        reshuffle: whether the training pages come in a new order in every epoch.
+        keep_best: whether the weights of the best validation epoch are kept, else of the last.
+        description: one sentence for tables and notebooks.
+    """
+
+    data_name: str | None
+    boxes: str
+    split: Callable
+    folds: int
+    reshuffle: bool
+    keep_best: bool
+    description: str
+
+
+def split_pages(protocol, pages, seed, fold=0):
+    """Give every page its split.
+
+    Args:
+        protocol: a key of `PROTOCOLS`.
+        pages: the `pages` of a `PreparedSet` made with the protocol's boxes.
+        seed: random seed. Only `plain` depends on it: runs of the clean protocols that differ
+            in their seed are tested on the same folds, so their spread is that of training.
+        fold: which split, from 0, where the protocol has several.
+
+    Returns:
+        A Series of "train", "validation" and "test" on the index of `pages`, None where the
+        protocol does not use a page.
+
+    Raises:
+        InputError: if the protocol is unknown or has no such fold, or if a class has too few
+            pages to be split, or none to train on.
+    """
+    chosen = PROTOCOLS[one_of("protocol", protocol, PROTOCOLS)]
+    one_of(f"fold of protocol {protocol}", fold, range(chosen.folds))
+    splits = chosen.split(pages, seed, fold)
+    used, trained_on = (set(pages["class"][of]) for of in (splits.notna(), splits == "train"))
+    if used > trained_on:
+        raise InputError(
+            f"protocol {protocol} leaves no page of class {min(used - trained_on)} to train on: "
+            "expected more pages of it that are not filed under another class as well"
+        )
+    return splits
+
+
+def split_hash(splits, pages):
+    """Digest of which page is in which split, to tell whether two runs used the same.
+
+    It is the same whatever the files are called and whatever lies beside those that are used, so
+    that runs on another copy of the published pages can be told to be on the same folds.
+    """
+    used = splits.notna()
+    rows = sorted(zip(pages["page_id"][used], splits[used], strict=True))
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+def _published(pages, seed, fold):
+    return pages["published_split"]
+
+
+def _plain(pages, seed, fold):
+    """Stratified at random; copies of a page stay together."""
+    rng = np.random.default_rng(seed)
+    split_of = {}
+    for class_name, distinct in pages.drop_duplicates("page_id").groupby("class")["page_id"]:
+        if len(distinct) < len(SPLITS):
+            raise InputError(
+                f"class {class_name} has {len(distinct)} different pages: expected at least "
+                f"{len(SPLITS)}, one each to train, validate and test on"
+            )
+        shuffled = rng.permutation(sorted(distinct))
+        held_out = max(1, round(PLAIN_SHARE * len(shuffled)))
+        split_of |= dict.fromkeys(shuffled[2 * held_out :], "train")
+        split_of |= dict.fromkeys(shuffled[held_out : 2 * held_out], "validation")
+        split_of |= dict.fromkeys(shuffled[:held_out], "test")
+    return pages["page_id"].map(split_of)
+
+
+def _clean(pages, seed, fold):
+    """Distinct pages in grouped, stratified folds: no page and no exam is on two sides.
+
+    Of the files that show the same page the first counts, in the order of their names. Pages that
+    are filed under different classes are left out, see `conflicts`. Among published pages, others
+    are left out as well, so that the folds are always those of the committed results; where none is
+    published, each page is a group of its own.
+    """
+    # Imported late, as scikit-learn is: the command line's help lists the protocols.
+    from ecg_lib.data.catalogue import conflicts
+    from ecg_lib.data.khan2021 import is_published
+
+    contradicted = conflicts(pages)["page_id"]
+    distinct = pages[~pages["page_id"].isin(contradicted)].drop_duplicates("page_id")
+    published = is_published(distinct["page_id"])
+    if published.any():
+        distinct = distinct[published]
+    # The folds follow from the pages alone, whatever their files are called.
+    distinct = distinct.sort_values("page_id")
+    _check_groups(distinct)
+    rest, test = _part_groups(distinct, FOLDS, fold)
+    # More parts than the rarest class has pages would leave it out of some.
+    parts = min(VALIDATION_PARTS, rest["class"].value_counts().min())
+    train, validation = _part_groups(rest, parts, 0)
+    split_of = pages["file"].map(lambda file: None)
+    for name, part in zip(SPLITS, (train, validation, test), strict=True):
+        split_of[part.index] = name
+    return split_of
+
+
+def _clean_3x4(pages, seed, fold):
+    """As `_clean`, on the pages of one format, and the classes that have it in number."""
+    of_format = (pages[list(FORMAT_3X4)] == list(FORMAT_3X4.values())).all(axis="columns")
+    used = pages[of_format & pages["class"].isin(CLASSES_3X4)]
+    if used.empty:
+        raise InputError(
+            f"no page is a {FORMAT_3X4['layout']} page of {FORMAT_3X4['width']}x"
+            f"{FORMAT_3X4['height']} pixels: expected the pages of Khan et al., or another protocol"
+        )
+    split_of = _clean(used, seed, fold).reindex(pages.index)
+    return split_of.where(split_of.notna(), None)
+
+
+def _check_groups(pages):
+    groups = pages.groupby("class")["group"].nunique()
+    fewest = groups.idxmin()
+    if groups[fewest] < FOLDS + 2:
+        raise InputError(
+            f"class {fewest} has pages of {groups[fewest]} exams: expected at least {FOLDS + 2}, "
+            f"one for each of {FOLDS} folds, one to validate and one to train on"
+        )
+
+
+def _part_groups(pages, parts, chosen):
+    """The pages outside and inside one of so many stratified parts, no group in two of them."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    # Not shuffled: scikit-learn's shuffling (up to 1.6 at least) swaps the groups' class counts,
+    # so that the folds are stratified no longer.
+    folds = StratifiedGroupKFold(parts).split(pages, pages["class"], pages["group"])
+    outside, inside = list(folds)[chosen]
+    return pages.iloc[outside], pages.iloc[inside]
+
+
+PROTOCOLS = {
+    "published": Protocol(
+        data_name="khan2021",
+        boxes="published",
+        split=_published,
+        folds=1,
+        reshuffle=False,
+        keep_best=False,
+        description="files, boxes and split of the published experiment, copies and all",
+    ),
+    "plain": Protocol(
+        data_name=None,
+        boxes="detected",
+        split=_plain,
+        folds=1,
+        reshuffle=True,
+        keep_best=False,
+        description="a stratified random split, 80 % to train, 10 % to validate, 10 % to test",
+    ),
+    "clean": Protocol(
+        data_name="khan2021",
+        boxes="detected",
+        split=_clean,
+        folds=FOLDS,
+        reshuffle=True,
+        keep_best=True,
+        description="each distinct page once, boxes found from the page, exams never split, "
+        "five stratified folds",
+    ),
+    "clean-3x4": Protocol(
+        data_name="khan2021",
+        boxes="detected",
+        split=_clean_3x4,
+        folds=FOLDS,
+        reshuffle=True,
+        keep_best=True,
+        description="as clean, with only the 3x4 pages of 2213x1572 pixels and the four classes "
+        "that have them in number, so that the layout tells nothing",
+    ),
+}

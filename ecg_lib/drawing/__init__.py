@@ -1,0 +1,1 @@
+"""Draw ECG pages: from digital recordings, and from simulated hearts."""

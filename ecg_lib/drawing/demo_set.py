@@ -1,0 +1,141 @@
+"""The default set of synthetic pages: which pages it holds, and how they are drawn."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from ecg_lib.drawing.page import draw_page
+from ecg_lib.drawing.simulation import RATE, RECIPES, simulate
+from ecg_lib.errors import InputError
+
+SYNTHETIC_VERSION = 1
+"""Raised whenever some page of a set changes, so that a set is never continued with others."""
+
+
+LAYOUT_SHARES = {
+    "standard_3x4_with_rhythm": 0.4,
+    "standard_6x2_with_rhythm": 0.15,
+    "standard_6x2": 0.15,
+    "portrait_3x4_with_rhythm": 0.15,
+    "landscape_3x4_with_rhythm": 0.15,
+}
+"""How often each layout is drawn, whatever the class."""
+
+
+# --- whole sets
+def draw_set(folder, pages_per_class, seed=0, jobs=1):
+    """Draw a set of pages, with the truth beside each.
+
+    Writes `folder/<class>/<class>_0001.jpg` and so on, each with a `.json` of the same name that
+    holds its `class`, `layout` and `boxes` (13 times left, top, right, bottom in page pixels, in
+    canonical order), and `folder/set.json`, which says how the set was drawn. A page depends on
+    the seed, its class and its number only, not on `jobs` or on what else is drawn. Pages that
+    are already there are kept, so an interrupted set is finished, and a finished one enlarged,
+    by calling this again.
+
+    Args:
+        folder: where the set goes; made if it is not there.
+        pages_per_class: number of pages of each class.
+        seed: a whole number; another seed gives other pages.
+        jobs: number of processes.
+
+    Returns:
+        Number of pages that were drawn now.
+
+    Raises:
+        InputError: if no page is asked for, the seed is negative, or the folder cannot be written
+            to or holds a set of another seed or version, or anything else.
+    """
+    if pages_per_class < 1:
+        raise InputError(f"{pages_per_class} pages a class cannot be drawn: expected 1 or more")
+    if seed < 0:
+        raise InputError(f"seed is {seed}: expected 0 or more")
+    # Absolute: worker processes may have been started in another current folder.
+    folder = Path(folder).absolute()
+    try:
+        _claim(folder, seed)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+    wanted = [
+        (class_name, number, folder / class_name / f"{class_name}_{number:04d}.jpg")
+        for number in range(1, pages_per_class + 1)
+        for class_name in RECIPES
+    ]
+    missing = [page for page in wanted if not (page[2].exists() and _truth_path(page[2]).exists())]
+    drawn = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+        delayed(_draw_one)(seed, *page) for page in missing
+    )
+    progress = tqdm(drawn, "drawing", len(missing), unit="page", disable=not missing)
+    for _ in progress:
+        pass
+    return len(missing)
+
+
+def _claim(folder, seed):
+    """Say in the folder how its set is drawn, or make sure that it was drawn so."""
+    description = json.dumps({"seed": seed, "version": SYNTHETIC_VERSION})
+    path = folder / "set.json"
+    if path.is_file():
+        found = path.read_text(encoding="utf-8")
+        if found != description:
+            raise InputError(
+                f"{folder} holds a set drawn with {found}, not with {description}: "
+                "name another folder, or remove this one"
+            )
+    elif folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
+        raise InputError(f"{folder} holds something else than a drawn set: name an empty folder")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_text(path, description)
+    for class_name in RECIPES:
+        (folder / class_name).mkdir(exist_ok=True)
+
+
+def _draw_one(seed, class_name, number, path):
+    page, truth, quality = draw_example(class_name, seed, number)
+    # The truth comes last: a page counts as drawn once its truth is there.
+    _write(path, lambda part: page.save(part, "JPEG", quality=quality, dpi=page.info["dpi"]))
+    _write_text(_truth_path(path), json.dumps(truth))
+
+
+def draw_example(class_name, seed, number):
+    """Draw one page of a set.
+
+    The layout depends on the seed and the number alone, so each class has every layout equally
+    often, and the layout says nothing about the class.
+
+    Args:
+        class_name: a key of `RECIPES`.
+        seed: the set's seed.
+        number: the page's number within its class, from 1.
+
+    Returns:
+        The page (an RGB `PIL.Image`), its truth (a dict with `class`, `layout` and `boxes`), and
+        the JPEG quality at which it is saved.
+    """
+    layout_rng = np.random.default_rng([seed, number])
+    layout = str(layout_rng.choice(list(LAYOUT_SHARES), p=list(LAYOUT_SHARES.values())))
+    key = int.from_bytes(hashlib.sha256(class_name.encode()).digest()[:8], "big")
+    rng = np.random.default_rng(np.random.SeedSequence([seed, key, number]))
+    page, boxes = draw_page(simulate(class_name, rng), RATE, layout, rng)
+    truth = {"class": class_name, "layout": layout, "boxes": [list(box) for box in boxes]}
+    return page, truth, int(rng.integers(55, 86))
+
+
+def _truth_path(path):
+    return path.with_suffix(".json")
+
+
+def _write(path, write):
+    """Write under a temporary name, then rename: a file is either whole or not there."""
+    part = path.with_name(f".{path.name}.part")
+    write(part)
+    part.replace(path)
+
+
+def _write_text(path, text):
+    _write(path, lambda part: part.write_text(text, encoding="utf-8"))

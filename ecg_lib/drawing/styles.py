@@ -1,0 +1,511 @@
+"""Draw twelve leads in any layout and in the style of any electrocardiograph.
+
+`ecg_lib.drawing.page` draws the pages of the published data set; here everything that differs
+between the machines of this world is an option: grid, colours, fonts, pulses, separators, speed and
+gain. `random_style` chooses the options by chance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ecg_lib.drawing.page import load_font
+from ecg_lib.errors import InputError, one_of
+from ecg_lib.pages.layouts import LAYOUTS, Layout, lead_boxes
+from ecg_lib.pages.leads import LEADS, Box
+
+Colour = tuple[int, int, int]
+
+PULSE_MV = 1.0
+PULSE_SECONDS = 0.2
+PULSE_FOOT_MM = 1.5
+"""Length of the level pieces on both sides of a calibration pulse."""
+
+HEADER_MM = 3.2
+"""Height of a letter in the header and the footer, 1.4 times of which is a line."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a page is drawn. Lengths are in millimetres of its grid, pens in pixels.
+
+    Attributes:
+        px_per_mm: pixels that a millimetre of the grid takes.
+        mm_per_second: paper speed.
+        mm_per_mv: gain.
+        column_seconds: the columns' width, in seconds at the paper speed.
+        continuous: whether a column goes on in time where the one before it ends; otherwise each
+            starts at zero.
+        joined: whether the traces of a row are joined at the column boundaries.
+        gap_mm: blank space at the boundary of two columns, taken from both of them.
+        row_mm: distance from one baseline to the next.
+        margins_mm: blank space to the left, above, to the right and below.
+        paper: colour of the sheet.
+        grid: one of `GRIDS`.
+        grid_colours: colours of the grid's millimetres and of its five millimetres.
+        grid_pens: their widths.
+        grid_under_header: whether the grid covers the whole sheet, and not the traces alone.
+        ink: colour of traces, names and pulses.
+        pen: width of a trace.
+        smooth: whether lines and letters have grey edges.
+        font: file name of one of the fonts that matplotlib ships.
+        name_mm: height of the lead names' letters.
+        names: one of `NAMES`, where a lead's name stands.
+        upper: whether the augmented leads are called AVR, AVL and AVF.
+        pulses: one of `PULSES`, where the calibration pulses stand.
+        separators: one of `SEPARATORS`, what parts the columns.
+        strip_leads: the leads of the rhythm strips, or None for the layout's usual ones.
+        header: blocks of text side by side, each a tuple of lines.
+        footer: a line of text under the traces, or the empty string.
+    """
+
+    px_per_mm: float = 6.0
+    mm_per_second: float = 25.0
+    mm_per_mv: float = 10.0
+    column_seconds: float = 2.5
+    continuous: bool = True
+    joined: bool = False
+    gap_mm: float = 0.0
+    row_mm: float = 30.0
+    margins_mm: tuple[float, float, float, float] = (8.0, 4.0, 8.0, 4.0)
+    paper: Colour = (255, 255, 255)
+    grid: str = "lines"
+    grid_colours: tuple[Colour, Colour] = ((250, 220, 220), (240, 170, 170))
+    grid_pens: tuple[float, float] = (1.0, 1.5)
+    grid_under_header: bool = True
+    ink: Colour = (0, 0, 0)
+    pen: int = 2
+    smooth: bool = True
+    font: str = "DejaVuSans.ttf"
+    name_mm: float = 4.0
+    names: str = "above"
+    upper: bool = False
+    pulses: str = "left"
+    separators: str = "none"
+    strip_leads: tuple[str, ...] | None = None
+    header: tuple[tuple[str, ...], ...] = ()
+    footer: str = ""
+
+
+GRIDS = ("none", "lines", "coarse", "dots", "dots and lines")
+NAMES = ("above", "inside", "below", "margin", "none")
+PULSES = ("left", "right", "columns", "none")
+SEPARATORS = ("none", "ticks", "bars", "lines")
+
+
+@dataclass(frozen=True)
+class StyledPage:
+    """A drawn page and what is true of it. Positions are in page pixels.
+
+    Attributes:
+        image: the page, an RGB image.
+        layout: its `Layout`, with the leads that its strips repeat.
+        style: the `Style` that it is drawn in.
+        boxes: the 13 boxes in canonical order, as `ecg_lib.pages.layouts.lead_boxes` defines them.
+        column_edges: x of the left end of each column and of the right end of the last.
+        baselines: y of each line's 0 mV, top to bottom.
+        names: the printed lead names, and where they stand.
+    """
+
+    image: Image.Image
+    layout: Layout
+    style: Style
+    boxes: tuple[Box, ...]
+    column_edges: tuple[float, ...]
+    baselines: tuple[float, ...]
+    names: tuple[tuple[str, Box], ...]
+
+
+def draw_styled(signals: np.ndarray, rate: float, layout: str, style: Style) -> StyledPage:
+    """Draw twelve leads as a page of any layout and style.
+
+    Args:
+        signals: array `(12, samples)` in mV, leads in the order of `ecg_lib.pages.leads.LEADS`.
+        rate: samples per second.
+        layout: a key of `ecg_lib.pages.layouts.LAYOUTS`.
+        style: a `Style`.
+
+    Returns:
+        A `StyledPage`.
+
+    Raises:
+        InputError: if the layout or an option of the style is unknown, or the signals are too
+            short for the page.
+    """
+    layout = LAYOUTS[one_of("layout", layout, LAYOUTS)]
+    for option, values in (
+        ("grid", GRIDS),
+        ("names", NAMES),
+        ("pulses", PULSES),
+        ("separators", SEPARATORS),
+    ):
+        one_of(option, getattr(style, option), values)
+    if style.strip_leads is not None:
+        layout = layout.with_strips(style.strip_leads)
+    sheet = _Sheet(layout, style)
+    needed = style.column_seconds * (layout.columns if sheet.whole_span else 1)
+    if np.ndim(signals) != 2 or len(signals) != len(LEADS) or np.shape(signals)[1] < needed * rate:
+        raise InputError(
+            f"signals of shape {np.shape(signals)} at {rate:g} Hz cannot be drawn: this page "
+            f"expects 12 leads of at least {needed:g} seconds"
+        )
+    return sheet.draw(dict(zip(LEADS, np.asarray(signals, np.float64), strict=True)), rate)
+
+
+class _Sheet:
+    """The geometry of one page, in pixels, and the strokes on it."""
+
+    def __init__(self, layout, style):
+        self.layout, self.style = layout, style
+        mm = style.px_per_mm
+        left, top, right, bottom = style.margins_mm
+        self.pulse_mm = 2 * PULSE_FOOT_MM + PULSE_SECONDS * style.mm_per_second
+        name_mm = 3.5 * style.name_mm if style.names == "margin" else 0.0
+        self.before_column_mm = name_mm + self.pulse_mm * (style.pulses == "columns")
+        self.column_mm = style.column_seconds * style.mm_per_second
+        self.name_px = max(round(style.name_mm * mm), 7)
+        left += name_mm + self.pulse_mm * (style.pulses in ("left", "columns"))
+        right += self.pulse_mm * (style.pulses == "right")
+        lines_of_text = max(map(len, style.header), default=0)
+        self.header_px = (1.4 * HEADER_MM * lines_of_text + 2 * bool(lines_of_text)) * mm
+        self.footer_px = 2 * HEADER_MM * mm * bool(style.footer)
+        first = self.header_px + (top + style.row_mm / 2) * mm
+        self.baselines = tuple(first + style.row_mm * mm * line for line in range(layout.lines))
+        line_mm = layout.columns * self.column_mm
+        edges = np.linspace(left, left + line_mm, layout.columns + 1) * mm
+        self.edges = tuple(edges.tolist())
+        self.width = round((left + line_mm + right) * mm)
+        traces_end = self.baselines[-1] + (style.row_mm / 2 + bottom) * mm
+        self.traces_end = round(traces_end)
+        self.height = round(traces_end + self.footer_px)
+        self.names = []
+
+    @property
+    def whole_span(self):
+        """Whether a page shows more of some lead than the seconds of one column."""
+        return self.style.continuous or self.layout.rhythm_strips
+
+    def trace_ends(self, number):
+        """x at which the traces of a column start and end, inside its edges."""
+        mm = self.style.px_per_mm
+        start, end = self.edges[number : number + 2]
+        if number > 0:
+            start += (self.style.gap_mm / 2 + self.before_column_mm) * mm
+        if number + 1 < self.layout.columns:
+            end -= self.style.gap_mm / 2 * mm
+        return start, end
+
+    def draw(self, signals, rate):
+        style, layout = self.style, self.layout
+        paper = np.full((self.height, self.width, 3), style.paper, np.uint8)
+        top = 0 if style.grid_under_header else round(self.header_px)
+        bottom = self.height if style.grid_under_header else self.traces_end
+        _paint_grid(paper[top:bottom], style)
+        ink = np.zeros(paper.shape[:2], np.uint8)
+        self._draw_traces(ink, signals, rate)
+        self._draw_pulses(ink)
+        self._draw_separators(ink)
+        self._write(ink)
+        _cover(paper, style.ink, ink)
+        image = Image.fromarray(paper)
+        boxes = lead_boxes(layout, self.edges, self.baselines, self.height)
+        return StyledPage(
+            image, layout, style, tuple(boxes), self.edges, self.baselines, tuple(self.names)
+        )
+
+    def _draw_traces(self, ink, signals, rate):
+        style, layout = self.style, self.layout
+        for row, baseline in zip(layout.rows, self.baselines, strict=False):
+            pieces = []
+            for number, lead in enumerate(row):
+                sign = -1 if lead in layout.inverted else 1
+                ends = self.trace_ends(number)
+                since = self.edges[0] if style.continuous else ends[0]
+                pieces.append(self._points(sign * signals[lead], rate, ends, since, baseline))
+            for piece in [np.concatenate(pieces)] if style.joined else pieces:
+                self._stroke(ink, piece)
+        ends = self.edges[0], self.edges[-1]
+        strips = zip(layout.rhythm_strips, self.baselines[len(layout.rows) :], strict=True)
+        for lead, baseline in strips:
+            self._stroke(ink, self._points(signals[lead], rate, ends, ends[0], baseline))
+
+    def _points(self, signal, rate, ends, since, baseline):
+        """Points of a signal between two x, if its first sample lay at `since`."""
+        step = self.style.mm_per_second / rate * self.style.px_per_mm
+        first, last = (round((x - since) / step) for x in ends)
+        shown = signal[first:last]
+        x = since + step * np.arange(first, first + len(shown))
+        y = baseline - shown * self.style.mm_per_mv * self.style.px_per_mm
+        return np.column_stack([x, y])
+
+    def _draw_pulses(self, ink):
+        if self.style.pulses == "none":
+            return
+        width = self.pulse_mm * self.style.px_per_mm
+        if self.style.pulses == "right":
+            places = [self.edges[-1]]
+        elif self.style.pulses == "left":
+            places = [self.edges[0] - width]
+        else:
+            places = [self.trace_ends(number)[0] - width for number in range(self.layout.columns)]
+        for line, baseline in enumerate(self.baselines):
+            of_line = places if line < len(self.layout.rows) else places[:1]
+            for x in of_line:
+                self._stroke(ink, self._pulse(x, baseline))
+
+    def _pulse(self, x, baseline):
+        mm = self.style.px_per_mm
+        foot, width = PULSE_FOOT_MM * mm, PULSE_SECONDS * self.style.mm_per_second * mm
+        top = baseline - PULSE_MV * self.style.mm_per_mv * mm
+        rise, fall = x + foot, x + foot + width
+        corners = [(x, baseline), (rise, baseline), (rise, top), (fall, top), (fall, baseline)]
+        return np.array([*corners, (fall + foot, baseline)])
+
+    def _draw_separators(self, ink):
+        style, mm = self.style, self.style.px_per_mm
+        rows = self.baselines[: len(self.layout.rows)]
+        reach = 0.45 * style.row_mm * mm
+        # From each row's baseline upwards: pairs of y.
+        strokes = {
+            "none": [],
+            "lines": [(rows[0] - reach, rows[-1] + reach)],
+            "bars": [(y - 5 * mm, y + 5 * mm) for y in rows],
+            "ticks": [(y + side * 3 * mm, y + side * 6 * mm) for y in rows for side in (-1, 1)],
+        }
+        for x in self.edges[1:-1]:
+            for top, bottom in strokes[style.separators]:
+                self._stroke(ink, np.array([(x, top), (x, bottom)]))
+
+    def _stroke(self, ink, points):
+        kind = cv2.LINE_AA if self.style.smooth else cv2.LINE_8
+        fixed = np.round(points * 16).astype(np.int32)
+        cv2.polylines(ink, [fixed], False, 255, self.style.pen, kind, shift=4)
+
+    def _write(self, ink):
+        """Write names, header and footer into the mask of ink."""
+        mask = Image.fromarray(ink)
+        draw = ImageDraw.Draw(mask)
+        draw.fontmode = "L" if self.style.smooth else "1"
+        self._write_names(draw)
+        self._write_text(draw)
+        ink[:] = np.asarray(mask)
+
+    def _write_names(self, draw):
+        layout, baselines = self.layout, self.baselines
+        if self.style.names == "none":
+            return
+        for row, baseline in zip(layout.rows, baselines, strict=False):
+            for number, lead in enumerate(row):
+                self._write_name(draw, lead, self.trace_ends(number)[0], baseline)
+        for lead, baseline in zip(layout.rhythm_strips, baselines[len(layout.rows) :], strict=True):
+            self._write_name(draw, lead, self.edges[0], baseline, strip=True)
+
+    def _write_name(self, draw, lead, x, baseline, strip=False):
+        style, mm = self.style, self.style.px_per_mm
+        name = lead.upper() if style.upper else lead
+        if lead in self.layout.inverted and not strip:
+            name = f"-{name}"
+        x, y, anchor = {
+            "above": (x + 1 * mm, baseline - 0.3 * style.row_mm * mm, "ls"),
+            "inside": (x + 1.5 * mm, baseline - 1.5 * mm, "ls"),
+            "below": (x + 1 * mm, baseline + 1.5 * mm, "lt"),
+            "margin": (x - 1.5 * mm, baseline, "rm"),
+        }[style.names]
+        if style.names == "margin":
+            beside_pulse = style.pulses == "columns" or (
+                style.pulses == "left" and x == self.edges[0]
+            )
+            x -= self.pulse_mm * mm * beside_pulse
+        letters = load_font(style.font, self.name_px)
+        draw.text((x, y), name, fill=255, font=letters, anchor=anchor)
+        edges = draw.textbbox((x, y), name, font=letters, anchor=anchor)
+        self.names.append((name, Box(*map(round, edges))))
+
+    def _write_text(self, draw):
+        style = self.style
+        size = max(round(HEADER_MM * style.px_per_mm), 7)
+        letters = load_font(style.font, size)
+        for number, lines in enumerate(style.header):
+            x = 2 * style.px_per_mm + number * self.width / len(style.header)
+            for line, words in enumerate(lines):
+                draw.text((x, size * (0.5 + 1.4 * line)), words, fill=255, font=letters)
+        if style.footer:
+            place = (2 * style.px_per_mm, self.height - 0.6 * size)
+            draw.text(place, style.footer, fill=255, font=letters, anchor="ls")
+
+
+def _cover(area, colour, alpha):
+    """Cover an area with a colour by `alpha`, a uint8 array (height, width), in place."""
+    seen = alpha > 0
+    share = alpha[seen][:, None].astype(np.uint16)
+    area[seen] = (area[seen] * (255 - share) + np.uint16(colour) * share + 127) // 255
+
+
+def _paint_grid(area, style):
+    """Paint the millimetres, then the five millimetres over them."""
+    thin, thick = style.grid_colours
+    if style.grid == "none":
+        return
+    if style.grid != "coarse":
+        dots = style.grid != "lines"
+        _paint_lattice(area, style.px_per_mm, style.grid_pens[0], thin, dots)
+    _paint_lattice(area, 5 * style.px_per_mm, style.grid_pens[1], thick, style.grid == "dots")
+
+
+def _paint_lattice(area, step, pen, colour, dots):
+    """Paint upright and level lines, or the dots where they would cross."""
+    rows, columns = (_coverage(length, step, pen) for length in area.shape[:2])
+    alpha = np.multiply.outer(rows, columns) if dots else np.maximum.outer(rows, columns)
+    _cover(area, colour, np.round(255 * alpha).astype(np.uint8))
+
+
+def _coverage(length, step, pen):
+    """The share of each pixel that lines `step` apart cover: float32 array (length,)."""
+    middles = np.arange(0.5 * pen, length, step, dtype=np.float32)
+    pixels = np.arange(length)[:, None]
+    left, right = middles - pen / 2, middles + pen / 2
+    shares = np.minimum(pixels + 1, right) - np.maximum(pixels, left)
+    return shares.clip(0, 1).max(axis=1)
+
+
+# --- chance
+
+GRID_TINTS: tuple[Colour, ...] = (
+    (225, 60, 70),
+    (235, 110, 120),
+    (215, 120, 60),
+    (60, 150, 90),
+    (70, 110, 190),
+    (60, 60, 60),
+)
+PAPERS: tuple[Colour, ...] = (
+    (255, 255, 255),
+    (255, 246, 244),
+    (255, 232, 236),
+    (248, 244, 232),
+    (232, 246, 236),
+    (238, 238, 240),
+)
+INKS: tuple[Colour, ...] = ((0, 0, 0), (30, 30, 35), (20, 20, 90), (60, 55, 60))
+FONTS = (
+    "DejaVuSans.ttf",
+    "DejaVuSans-Bold.ttf",
+    "DejaVuSerif.ttf",
+    "DejaVuSansMono.ttf",
+    "STIXGeneral.ttf",
+    "STIXGeneralBol.ttf",
+    "cmr10.ttf",
+    "cmss10.ttf",
+)
+ROWS_MM = {3: (26, 42), 4: (22, 40), 5: (20, 32), 6: (16, 28), 7: (15, 24), 12: (11, 19)}
+"""Distances between baselines, by the number of lines."""
+
+
+def random_style(rng: np.random.Generator, layout: str) -> Style:
+    """Choose a style by chance.
+
+    A page in Cabrera order always has its names printed: without them nothing tells its order.
+
+    Args:
+        rng: a `numpy.random.Generator`.
+        layout: a key of `ecg_lib.pages.layouts.LAYOUTS`, for which the style is.
+
+    Returns:
+        A `Style` that shows at most ten seconds of every lead.
+    """
+    of_layout = LAYOUTS[one_of("layout", layout, LAYOUTS)]
+    px_per_mm = float(np.exp(rng.uniform(np.log(3), np.log(16))))
+    mm_per_second = float(rng.choice([25, 50], p=[0.9, 0.1]))
+    mm_per_mv = float(rng.choice([10, 5, 20], p=[0.86, 0.08, 0.06]))
+    continuous = bool(rng.random() < 0.75)
+    printed_names = NAMES[:4] if of_layout.inverted else NAMES
+    in_margin = 2 if of_layout.columns < 4 else 0
+    odds = [6, 4, 4, in_margin, 1.5][: len(printed_names)]
+    names = str(rng.choice(printed_names, p=_odds(odds)))
+    pulses = str(rng.choice(PULSES, p=_odds([10, 3, 1 if of_layout.columns == 2 else 0, 5])))
+    grid = str(rng.choice(GRIDS, p=[0.1, 0.62, 0.06, 0.12, 0.1]))
+    tint = GRID_TINTS[rng.integers(len(GRID_TINTS))]
+    strength = rng.uniform(0.2, 0.9)
+    paper = PAPERS[rng.integers(len(PAPERS))] if rng.random() < 0.6 else PAPERS[0]
+    low, high = ROWS_MM[of_layout.lines]
+    with_header, with_footer = rng.random(2) < (0.5, 0.6)
+    settings = f"{mm_per_second:g} mm/s   {mm_per_mv:g} mm/mV   {rng.choice(_BANDS)}"
+    apart = pulses == "columns" or names == "margin"
+    joined = bool(continuous and not apart and rng.random() < 0.3)
+    return Style(
+        px_per_mm=px_per_mm,
+        mm_per_second=mm_per_second,
+        mm_per_mv=mm_per_mv,
+        column_seconds=_column_seconds(rng, of_layout, mm_per_second, continuous),
+        continuous=continuous,
+        joined=joined,
+        gap_mm=0.0 if joined else float(rng.choice([0, 0, 1, 3, 6])),
+        row_mm=float(rng.uniform(low, high)),
+        margins_mm=tuple(rng.uniform((0.5, 0, 0.5, 0), (20, 12, 20, 12)).tolist()),
+        paper=paper,
+        grid=grid,
+        grid_colours=(_tinted(paper, tint, 0.5 * strength), _tinted(paper, tint, strength)),
+        grid_pens=(
+            max(0.8, 0.1 * px_per_mm),
+            max(1.0, float(rng.uniform(0.12, 0.25)) * px_per_mm),
+        ),
+        grid_under_header=bool(rng.random() < 0.6),
+        ink=INKS[rng.integers(len(INKS))],
+        pen=max(1, round(float(rng.uniform(0.12, 0.35)) * px_per_mm)),
+        smooth=bool(rng.random() < 0.7),
+        font=FONTS[rng.integers(len(FONTS))],
+        name_mm=float(rng.uniform(2.6, 5)),
+        names=names,
+        upper=bool(rng.random() < 0.15),
+        pulses=pulses,
+        separators="none" if apart else str(rng.choice(SEPARATORS, p=[0.5, 0.16, 0.14, 0.2])),
+        strip_leads=_strip_leads(rng, of_layout),
+        header=_header(rng) if with_header else (),
+        footer=settings if with_footer else "",
+    )
+
+
+_BANDS = ("0.05-150 Hz", "0.05-40 Hz", "0.5-35 Hz  50 Hz", "F 60~0.15-100 Hz", "40Hz")
+
+
+def _odds(weights):
+    return np.array(weights) / np.sum(weights)
+
+
+def _tinted(paper, tint, share):
+    return tuple(round(p + share * (t - p)) for p, t in zip(paper, tint, strict=True))
+
+
+def _column_seconds(rng, layout, mm_per_second, continuous):
+    """Ten seconds a line, five at 50 mm/s; columns that start at zero may show more."""
+    of_line = 10.0 * 25 / mm_per_second
+    seconds = of_line / layout.columns
+    if not continuous and not layout.rhythm_strips and layout.columns == 2 and rng.random() < 0.5:
+        seconds = of_line
+    return seconds
+
+
+def _strip_leads(rng, layout):
+    number = len(layout.rhythm_strips)
+    if not number or rng.random() < 0.6:
+        return None
+    return tuple(rng.choice(["I", "II", "V1", "V2", "V5"], number, replace=False).tolist())
+
+
+def _header(rng) -> tuple[Sequence[str], ...]:
+    """Blocks of text as electrocardiographs print them; every number is made up."""
+    rate, number = rng.integers(45, 130), rng.integers(10_000, 9_999_999)
+    day = np.datetime64("2009-01-01") + rng.integers(0, 6000)
+    patient = (f"ID: {number}", f"{day}  {rng.integers(0, 24):02d}:{rng.integers(0, 60):02d}")
+    measured = (
+        f"Vent. rate   {rate}  bpm",
+        f"PR interval  {rng.integers(110, 230)}  ms",
+        f"QRS duration {rng.integers(70, 150)}  ms",
+        f"QT/QTc  {rng.integers(320, 460)}/{rng.integers(360, 500)}  ms",
+    )
+    remarks = ("Sinus rhythm", "Unconfirmed report", "Referred by:")
+    blocks = (patient, measured[: rng.integers(1, 5)], remarks[: rng.integers(1, 4)])
+    return blocks[: rng.integers(1, 4)]

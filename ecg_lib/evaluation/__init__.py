@@ -1,0 +1,1 @@
+"""Evaluate predictions: figures, intervals, comparisons, tables and plots."""

@@ -1,0 +1,133 @@
+"""Probabilities of scored pages, and how well they are calibrated."""
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+from ecg_lib.runs.predictions import LOGIT, classes_of
+
+PROBABILITY = "p_"
+"""Prefix of the columns of scored pages that hold one probability a class."""
+
+
+CALIBRATED = "calibrated_"
+"""Prefix of the same after temperature scaling."""
+
+
+BINS = 15
+"""Number of confidence bins of the expected calibration error, as in Guo et al. (2017)."""
+
+
+TEMPERATURES = (0.05, 20.0)
+"""Where the temperature is looked for."""
+
+
+def score(predictions, split="test"):
+    """The test pages of a run with their probabilities, before and after temperature scaling.
+
+    Args:
+        predictions: DataFrame of one run's predictions, its validation pages included.
+        split: "validation" for these instead, to choose by them.
+
+    Returns:
+        DataFrame with a row a page: file, page_id, group, label, and for each class its
+        probability in the columns `p_<class>` and `calibrated_<class>`.
+    """
+    pages = predictions[predictions["split"] == split]
+    logits = _logits(pages)
+    tables = [
+        pd.DataFrame(
+            softmax(logits / temperature, axis=1),
+            index=pages.index,
+            columns=[prefix + name for name in classes_of(predictions)],
+        )
+        for prefix, temperature in ((PROBABILITY, 1), (CALIBRATED, temperature_of(predictions)))
+    ]
+    scored = pages[["file", "page_id", "group", "label"]]
+    return pd.concat([scored, *tables], axis="columns").reset_index(drop=True)
+
+
+def temperature_of(predictions):
+    """The temperature of a run: fitted on its validation pages alone.
+
+    Args:
+        predictions: DataFrame of the run's predictions.
+    """
+    return fit_temperature(predictions[predictions["split"] == "validation"])
+
+
+def fit_temperature(predictions):
+    """The temperature that makes the predictions' logits most likely when divided by it.
+
+    Args:
+        predictions: DataFrame of predictions, those of the validation pages.
+
+    Reference:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv 1706.04599.
+    """
+    logits = _logits(predictions)
+    true = _places(predictions["label"], classes_of(predictions))[:, np.newaxis]
+
+    def negative_log_likelihood(log_temperature):
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return -np.take_along_axis(scaled, true, axis=1).mean()
+
+    found = minimize_scalar(negative_log_likelihood, bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(found.x))
+
+
+def reliability(scored, prefix=PROBABILITY):
+    """How often the model is right where it is so sure.
+
+    Args:
+        scored: DataFrame as `score` returns it.
+        prefix: `PROBABILITY`, or `CALIBRATED` for the picture after temperature scaling.
+
+    Returns:
+        DataFrame with a row a bin of confidence (the highest probability) that holds pages:
+        pages, confidence and accuracy (means, 0 to 1).
+    """
+    confidence = probabilities_of(scored, prefix).max(axis=1)
+    right = predicted_labels(scored, prefix) == scored["label"].to_numpy()
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    pages = pd.DataFrame({"confidence": confidence, "accuracy": right.astype(float)})
+    means = pages.groupby(bins).mean()
+    return means.assign(pages=np.bincount(bins)[means.index]).rename_axis("bin")
+
+
+def expected_calibration_error(scored, prefix=PROBABILITY):
+    """Mean distance of confidence and accuracy over the bins, weighted by their pages, 0 to 1."""
+    bins = reliability(scored, prefix)
+    return float(np.average(abs(bins["confidence"] - bins["accuracy"]), weights=bins["pages"]))
+
+
+def brier_score(scored, prefix=PROBABILITY):
+    """Mean over the pages of the squared error over all classes, 0 (best) to 2."""
+    classes = scored_classes(scored)
+    truth = np.eye(len(classes))[_places(scored["label"], classes)]
+    return float(((probabilities_of(scored, prefix) - truth) ** 2).sum(axis=1).mean())
+
+
+def scored_classes(scored):
+    """The class names of a table of scored pages, in the order of its probabilities."""
+    columns = [name for name in scored.columns if name.startswith(PROBABILITY)]
+    return [name.removeprefix(PROBABILITY) for name in columns]
+
+
+def probabilities_of(scored, prefix=PROBABILITY):
+    """Float array `(pages, classes)`."""
+    return scored[[prefix + name for name in scored_classes(scored)]].to_numpy()
+
+
+def predicted_labels(scored, prefix=PROBABILITY):
+    """Array of the most probable class of each page."""
+    return np.array(scored_classes(scored))[probabilities_of(scored, prefix).argmax(axis=1)]
+
+
+def _logits(predictions):
+    return predictions[[LOGIT + name for name in classes_of(predictions)]].to_numpy(float)
+
+
+def _places(labels, classes):
+    return labels.map({name: place for place, name in enumerate(classes)}).to_numpy()

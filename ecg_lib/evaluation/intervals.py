@@ -1,0 +1,121 @@
+"""What a figure on some hundred pages is worth: intervals, paired tests, calibration.
+
+Everything is computed from predictions (`predictions.csv`) on the test pages. The validation pages
+serve one purpose here: the temperature is fitted on them. The two are never pooled.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ecg_lib.evaluation.calibration import _places, probabilities_of, scored_classes
+
+RESAMPLES = 2000
+
+
+CONFIDENCE = 0.95
+
+
+def figures(scored, resamples=RESAMPLES, seed=0):
+    """All figures of a model on the pages it was tested on, with their intervals.
+
+    The intervals are percentiles of a bootstrap that draws groups, not pages: pages of one exam
+    are alike, and drawing them one by one would make the intervals too narrow.
+
+    Args:
+        scored: DataFrame as `score` returns it, of one fold or of several.
+        resamples: number of bootstrap resamples.
+        seed: random seed of the bootstrap.
+
+    Returns:
+        DataFrame with the columns value, low and high (95 %), 0 to 1, and the rows accuracy,
+        balanced_accuracy (mean sensitivity), macro_f1, auroc (one class against the rest, mean
+        over the classes), and of each class sensitivity_<class>, specificity_<class> and
+        auroc_<class>. Where no page can tell, NaN.
+    """
+    groups, of_page = np.unique(scored["group"], return_inverse=True)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=resamples)
+    values = _weighted_figures(scored, np.ones((1, len(scored))))
+    spread = _weighted_figures(scored, drawn[:, of_page].astype(float))
+    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    rows = {
+        name: [value[0], *np.nanquantile(spread[name], tails)] for name, value in values.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+
+
+def figures_in_a_row(scored):
+    """The same as one row of a table: `{name: value, name_low: ..., name_high: ...}`."""
+    row = {}
+    for name, found in figures(scored).iterrows():
+        row |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+    return row
+
+
+def intervals_in_a_table(table, name):
+    """A figure of all rows of a table of `figures_in_a_row`, as `with_interval` writes it.
+
+    Returns:
+        Series of text on the table's index.
+    """
+    columns = table[[name, f"{name}_low", f"{name}_high"]].to_numpy()
+    return pd.Series([with_interval(*row) for row in columns], index=table.index)
+
+
+def _weighted_figures(scored, weights):
+    """The figures, each an array with one value a row of `weights` (resamples, pages)."""
+    classes = scored_classes(scored)
+    probabilities = probabilities_of(scored)
+    true = _places(scored["label"], classes)
+    cells = np.eye(len(classes) ** 2)[true * len(classes) + probabilities.argmax(axis=1)]
+    counts = (weights @ cells).reshape(-1, len(classes), len(classes))
+    right = np.diagonal(counts, axis1=1, axis2=2)
+    is_class, said_class = counts.sum(axis=2), counts.sum(axis=1)
+    pages = weights.sum(axis=1, keepdims=True)
+    sensitivity = _ratio(right, is_class)
+    specificity = _ratio(pages - is_class - said_class + right, pages - is_class)
+    f1 = _ratio(2 * right, is_class + said_class)
+    auroc = np.stack(
+        [_auroc(true == place, probabilities[:, place], weights) for place in range(len(classes))],
+        axis=1,
+    )
+    found = {
+        "accuracy": right.sum(axis=1) / pages[:, 0],
+        "balanced_accuracy": _mean(sensitivity),
+        "macro_f1": _mean(f1),
+        "auroc": _mean(auroc),
+    }
+    for name, of_class in (
+        ("sensitivity", sensitivity),
+        ("specificity", specificity),
+        ("auroc", auroc),
+    ):
+        found |= {f"{name}_{label}": of_class[:, place] for place, label in enumerate(classes)}
+    return found
+
+
+def _auroc(positive, scores, weights):
+    """Weighted area under the ROC curve, ties counting half; one value a row of `weights`."""
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    weights, positive = weights[:, order], positive[order]
+    positives = np.add.reduceat(weights * positive, starts, axis=1)
+    negatives = np.add.reduceat(weights * ~positive, starts, axis=1)
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    return _ratio((positives * below).sum(axis=1), pairs)
+
+
+def _ratio(part, whole):
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def _mean(of_classes):
+    """Mean over the classes that are there."""
+    there = ~np.isnan(of_classes)
+    return _ratio(np.where(there, of_classes, 0).sum(axis=1), there.sum(axis=1))
+
+
+def with_interval(value, low, high):
+    """A figure and its interval as text, such as "0.740 (0.718 to 0.763)"."""
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"

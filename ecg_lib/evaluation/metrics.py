@@ -1,0 +1,58 @@
+"""Judge predictions: everything here is computed from a run's `predictions.csv`."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from ecg_lib.runs.predictions import classes_of, predicted_classes, scored_parts
+
+
+def confusion(predictions):
+    """Confusion matrix as a DataFrame of counts: true classes in rows, predicted in columns."""
+    classes = classes_of(predictions)
+    counts = confusion_matrix(predictions["label"], predicted_classes(predictions), labels=classes)
+    return pd.DataFrame(counts, index=classes, columns=classes)
+
+
+def accuracy(predictions):
+    """Share of the scored files whose highest logit is their class, 0 to 1."""
+    return float((predictions["label"] == predicted_classes(predictions)).mean())
+
+
+def class_table(predictions):
+    """Precision, recall (sensitivity), F1 and specificity of each class, and their weighted means.
+
+    Returns:
+        DataFrame with a row a class and a last row "weighted mean" (weighted by the number of
+        scored files of the class, as in the published experiment), and the columns precision,
+        recall, f1, specificity (0 to 1; 0 where a class was never predicted or never there) and
+        pages.
+    """
+    classes = classes_of(predictions)
+    precision, recall, f1, pages = precision_recall_fscore_support(
+        predictions["label"], predicted_classes(predictions), labels=classes, zero_division=0
+    )
+    counts = confusion(predictions).to_numpy()
+    of_others = counts.sum() - counts.sum(axis=1)
+    rightly_not = of_others - (counts.sum(axis=0) - np.diag(counts))
+    specificity = np.divide(rightly_not, of_others, out=np.zeros(len(classes)), where=of_others > 0)
+    table = pd.DataFrame(
+        {"precision": precision, "recall": recall, "f1": f1, "specificity": specificity},
+        index=pd.Index(classes, name="class"),
+    )
+    table.loc["weighted mean"] = np.average(table, axis=0, weights=pages)
+    return table.assign(pages=[*pages, pages.sum()])
+
+
+def metrics(predictions, protocol):
+    """All figures of a run as plain numbers, for `run.json`: `{part: {...}}`, those with pages."""
+    return {
+        name: {
+            "pages": len(part),
+            "accuracy": accuracy(part),
+            "confusion_matrix": confusion(part).to_numpy().tolist(),
+            "classes": class_table(part).to_dict("index"),
+        }
+        for name, part in scored_parts(predictions, protocol).items()
+        if len(part)
+    }

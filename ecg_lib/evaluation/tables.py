@@ -1,0 +1,157 @@
+"""The accuracy table, and the README's copy of every table.
+
+Every figure is computed from the runs' `predictions.csv`.
+"""
+
+import re
+
+import pandas as pd
+
+from ecg_lib.data.khan2021 import published_accuracies
+from ecg_lib.data.protocols import PROTOCOLS
+from ecg_lib.errors import InputError
+from ecg_lib.evaluation import fold_tables
+from ecg_lib.evaluation.markdown import markdown, ours_below
+from ecg_lib.evaluation.metrics import accuracy
+from ecg_lib.runs.config import size_text
+from ecg_lib.runs.folder import RECORD, finished_runs, read_record
+from ecg_lib.runs.names import network_name, seeds_of
+from ecg_lib.runs.predictions import PREDICTIONS, SCORED_SPLITS, read_predictions, scored_parts
+
+TABLE = "accuracy"
+"""Stem of the table's files: `accuracy.md` and `accuracy.csv`."""
+
+
+COMPARISONS = "comparisons"
+"""Stem of the file with the paired tests."""
+
+
+def accuracy_table(folder):
+    """The accuracy table of all finished runs in a folder, computed from their predictions.
+
+    Args:
+        folder: a folder of run folders, `<results>/<data>/<protocol>`.
+
+    Returns:
+        DataFrame with a row a run: model, run, image_size, epochs, seed, device, parameters,
+        accuracy on test, validation and both (0 to 1), minutes of training, resumed; under the
+        published protocol also the published accuracies.
+
+    Raises:
+        InputError: if there is no finished run.
+    """
+    finished = finished_runs(folder)
+    if not finished:
+        raise InputError(f"{folder} holds no finished run: expected folders with {RECORD}")
+    return pd.DataFrame([_table_row(run) for run in finished])
+
+
+def _table_row(run):
+    record = read_record(run)
+    config = record["config"]
+    scored = scored_parts(read_predictions(run), config["protocol"])
+    measured = {name: accuracy(part) for name, part in scored.items() if len(part)}
+    row = {
+        "model": network_name(record, fold_tables.variant(config)),
+        "run": run.name,
+        "image_size": size_text(config),
+        "epochs": record["epochs_done"],
+        "seed": "+".join(map(str, seeds_of(record))),
+        "device": " + ".join(record["devices"]),
+        "parameters": record["parameters"],
+        **measured,
+        "minutes": record["wall_seconds"] / 60,
+        "resumed": record["resumed"],
+    }
+    if config["protocol"] == "published":
+        published = published_accuracies().get(config["model"], {})
+        row |= {f"published_{name}": published.get(name) for name in measured}
+    return row
+
+
+def table_caption(folder):
+    """What the table's figures were obtained on, in one paragraph."""
+    record = read_record(finished_runs(folder)[0])
+    protocol = record["config"]["protocol"]
+    pages = ", ".join(f"{count:,} {name}" for name, count in record["pages"].items())
+    return (
+        f"Data: {record['data']}. Protocol: {protocol} ({PROTOCOLS[protocol].description}); "
+        f"files: {pages}. Accuracy is the share of files whose highest logit is their class; "
+        f'"both" is test and validation together. Epochs, image size, random seed and device '
+        f"stand in each row. Computed from each run's {PREDICTIONS}."
+    )
+
+
+def table_markdown(folder):
+    """The accuracy table of a folder of runs as Markdown, its caption below it.
+
+    Under a protocol with folds, and for a folder of several protocols' folders, it is that of
+    `ecg_lib.evaluation.fold_tables`.
+    """
+    if _has_folds(folder):
+        return fold_tables.table_markdown(folder)
+    if not finished_runs(folder) and any(finished_runs(folder / name) for name in PROTOCOLS):
+        return fold_tables.side_by_side(folder)
+    table = accuracy_table(folder)
+    shares = [name for name in table if name in _SHARES]
+    shown = table.drop(columns="run").assign(
+        parameters=table["parameters"].map("{:,}".format),
+        minutes=table["minutes"].map("{:.1f}".format),
+        resumed=table["resumed"].map({True: "yes", False: "no"}),
+        **{name: table[name].map("{:.4f}".format, na_action="ignore") for name in shares},
+    )
+    return f"{markdown(ours_below(shown))}\n{table_caption(folder)}\n"
+
+
+_SHARES = {f"{prefix}{name}" for prefix in ("", "published_") for name in (*SCORED_SPLITS, "both")}
+
+
+def write_table(folder):
+    """Write `accuracy.md` and `accuracy.csv` into a folder of runs; return the Markdown.
+
+    Under a protocol with folds, `comparisons.csv` is written too.
+    """
+    if _has_folds(folder):
+        text, table, pairs = fold_tables.report(folder)
+        tables = {TABLE: table, COMPARISONS: pairs}
+    else:
+        text, tables = table_markdown(folder), {TABLE: accuracy_table(folder)}
+    try:
+        (folder / f"{TABLE}.md").write_text(text)
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+    return text
+
+
+def _has_folds(folder):
+    finished = finished_runs(folder)
+    return bool(finished) and PROTOCOLS[read_record(finished[0])["config"]["protocol"]].folds > 1
+
+
+def update_readme(readme):
+    """Put the current tables into a README, between its pairs of table marks.
+
+    A table of the folder `results/khan2021/published` stands between the lines
+    `<!-- table: results/khan2021/published -->` and `<!-- end of table -->`, all protocols side by
+    side where it is their common folder, `results/khan2021`; a CSV file in place of a folder
+    stands there as it is. All are given relative to the README.
+
+    Args:
+        readme: path of the README.
+
+    Raises:
+        InputError: if there is no such file, or a folder between its marks holds no finished run.
+    """
+
+    def current(match):
+        source = readme.parent / match[2]
+        is_csv = source.suffix == ".csv"
+        text = markdown(pd.read_csv(source, dtype=str)) if is_csv else table_markdown(source)
+        return f"{match[1]}\n{text}{match[3]}"
+
+    marks = r"(<!-- table: (\S+) -->)\n.*?(<!-- end of table -->)"
+    if not readme.is_file():
+        raise InputError(f"{readme} is not a file: expected a README with table marks")
+    readme.write_text(re.sub(marks, current, readme.read_text(), flags=re.DOTALL))

@@ -1,0 +1,219 @@
+"""How a look at a page is tilted, found from its lines: traces, rules, and lines of text.
+
+All lines that are level on the paper meet, in a photograph, in one point. Around the look's middle
+they are `y = v + (slope + convergence * v) * x`, one line for each v, and the homography of
+`levelling` makes them level. For a page that is only rotated the convergence is 0.
+"""
+
+import cv2
+import numpy as np
+
+from ecg_lib.pages.detection.pulses import HEIGHT as PULSE_HEIGHT
+
+LEVEL = 0.006
+"""A slope below this is none: 3 pixels at the look's edges, less than a box needs."""
+
+
+PULSES_UPRIGHT = 0.003
+"""Largest lean, in pixels to the right for each pixel down, of the column of pulses on a straight
+page. It is 0 on all real pages."""
+
+
+ENDS_UPRIGHT = 0.04
+"""The same for the traces' ends, which are less steady."""
+
+
+AGREEING = 4
+"""Lines whose ends lie within this many pixels of one straight line agree."""
+
+
+SAME_SIZE = 0.15
+"""Pulses whose height is off by less than this share are of the right size."""
+
+
+_NEAR = np.array([-0.01, 0, 0.01])
+
+
+_CLEAR = np.array([-0.03, 0, 0.03])
+
+
+_ANY = np.arange(-0.13, 0.131, 0.01)
+
+
+_AROUND = np.arange(-0.01, 0.0101, 0.002)
+"""Slopes tried: whether a page is tilted at all, or clearly; roughly how; exactly how. A rotation
+by 5 degrees is 0.09; a perspective of 8 % slopes a tall page's top or bottom by 0.10."""
+
+
+_BLOCKS = 40
+"""The look is read in so many upright blocks, in each of which a tilted line is nearly level."""
+
+
+def measure_tilt(ink):
+    """Find the slopes of a look's lines.
+
+    The look's rows are summed along lines of every slope; where the slope is right, the ink of each
+    line falls into few sums, and the sum of their squares is largest.
+
+    Args:
+        ink: uint8 array (height, width), 255 on ink.
+
+    Returns:
+        `(slope, convergence)`, in pixels down for each pixel to the right, and in such slope for
+        each pixel down; `(0, 0)` for a level page.
+    """
+    fine = _Profiles(ink, 2)
+    top, bottom = fine.sharpest(_NEAR, _NEAR)
+    if (top, bottom) == (0, 0):
+        return 0.0, 0.0
+    top, bottom = _Profiles(ink, 4).sharpest(_ANY, _ANY)
+    top, bottom = fine.sharpest(top + _AROUND, bottom + _AROUND)
+    if max(abs(top), abs(bottom)) < LEVEL:
+        return 0.0, 0.0
+    return (top + bottom) / 2, (bottom - top) / len(ink)
+
+
+def levelling_homography(tilt, shape):
+    """What makes a tilted look level.
+
+    Args:
+        tilt: `(slope, convergence)`, as `measure_tilt` returns it.
+        shape: height and width of the look.
+
+    Returns:
+        The homography (3, 3) from the look's pixels to those of the level look, and the level
+        look's width and height.
+    """
+    slope, convergence = tilt
+    height, width = shape
+    level = np.array([[1, slope, 0], [-slope, 1, 0], [convergence, 0, 1]])
+    level = level @ _moving(-width / 2, -height / 2)
+    corners = np.float64([[[0, 0], [width, 0], [width, height], [0, height]]])
+    moved = cv2.perspectiveTransform(corners, level)[0]
+    right, bottom = np.ceil(np.ptp(moved, axis=0)).astype(int).tolist()
+    return _moving(*-moved.min(axis=0)) @ level, (right, bottom)
+
+
+def leaning_homography(lean, shape):
+    """What sets upright a level look whose uprights lean.
+
+    Args:
+        lean: pixels to the right for each pixel down.
+        shape: height and width of the look.
+
+    Returns:
+        The homography and the size of the upright look, like those of `levelling`.
+    """
+    height, width = shape
+    right = max(lean * height, 0)
+    aside = round(abs(lean) * height)
+    return np.array([[1, -lean, right], [0, 1, 0], [0, 0, 1]]), (width + aside, height)
+
+
+def is_straight(ink, lines):
+    """Whether a look shows a page that is neither tilted nor seen from aside.
+
+    Args:
+        ink: uint8 array (height, width), 255 on ink.
+        lines: the `ecg_lib.pages.detection.lines.Lines` found in it.
+    """
+    pulses_lean, _ = _agreed_line(lines.baselines, lines.starts[:, 0])
+    ends_lean, _ = _agreed_line(lines.baselines, lines.ends)
+    if abs(pulses_lean) > PULSES_UPRIGHT or abs(ends_lean) > ENDS_UPRIGHT:
+        return False
+    return _Profiles(ink, 2).sharpest(_CLEAR, _CLEAR) == (0, 0)
+
+
+def enlarging_homography(lines):
+    """What brings the lines of a straight look to the usual size.
+
+    Args:
+        lines: the `ecg_lib.pages.detection.lines.Lines` of the look.
+
+    Returns:
+        The homography and the size of the new look, like those of `levelling`; or None where the
+        pulses have the usual height already.
+    """
+    zoom = PULSE_HEIGHT / lines.pulses.height
+    if abs(np.log(zoom)) < SAME_SIZE:
+        return None
+    left, right = np.median(lines.starts[:, 0]), np.median(lines.ends)
+    corner, size = _frame(lines, zoom, right - left)
+    x, y = corner - zoom * np.array([left, lines.baselines[0]])
+    return np.array([[zoom, 0, x], [0, zoom, y], [0, 0, 1]]), size
+
+
+def straightening_homography(lines):
+    """What makes the lines of a level look start and end below one another, at the usual size.
+
+    Args:
+        lines: the `ecg_lib.pages.detection.lines.Lines` of the look.
+
+    Returns:
+        The homography and the size of the straight look, like those of `levelling`.
+    """
+    rows = lines.baselines[[0, -1]]
+    left = np.polyval(_agreed_line(lines.baselines, lines.starts[:, 0]), rows)
+    right = np.polyval(_agreed_line(lines.baselines, lines.ends), rows)
+    zoom = PULSE_HEIGHT / lines.pulses.height
+    length = np.mean(right - left)
+    (x, y), size = _frame(lines, zoom, length)
+    width, height = zoom * length, zoom * (rows[1] - rows[0])
+    seen = np.float32([*zip(left, rows, strict=True), *zip(right, rows, strict=True)])
+    straight = np.float32([[x, y], [x, y + height], [x + width, y], [x + width, y + height]])
+    return cv2.getPerspectiveTransform(seen, straight), size
+
+
+def _frame(lines, zoom, length):
+    """Where the first trace starts in a look with some room around the lines, and its size."""
+    gaps = np.diff(lines.baselines)
+    room = zoom * max(gaps[0], gaps[-1]) / 2 + PULSE_HEIGHT
+    corner = np.array([2 * PULSE_HEIGHT, room])
+    size = corner + np.array([zoom * length + PULSE_HEIGHT, zoom * gaps.sum() + room])
+    return corner, tuple(np.ceil(size).astype(int).tolist())
+
+
+def _agreed_line(y, x):
+    """Slope and offset of the straight line x(y) on which most points agree, upright in doubt."""
+    one, other = np.triu_indices(len(y), 1)
+    slopes = (x[other] - x[one]) / (y[other] - y[one])
+    off = x - x[one][:, None] - slopes[:, None] * (y - y[one][:, None])
+    agreeing = np.abs(off) <= AGREEING
+    best = np.lexsort((np.abs(slopes), -agreeing.sum(axis=1)))[0]
+    return np.polyfit(y[agreeing[best]], x[agreeing[best]], 1)
+
+
+def _moving(right, down):
+    return np.array([[1.0, 0, right], [0, 1, down], [0, 0, 1]])
+
+
+class _Profiles:
+    """Mean ink of each row in each of `_BLOCKS` upright blocks, one row for `reduction` rows."""
+
+    def __init__(self, ink, reduction):
+        height, width = ink.shape
+        rows = max(height // reduction, 1)
+        whole = ink[: rows * reduction]
+        small = cv2.resize(whole, (_BLOCKS, rows), interpolation=cv2.INTER_AREA)
+        # Lying on its side, so that what is done to all rows is done to long ones.
+        self.ink = np.ascontiguousarray(small.T)
+        self.rows = np.arange(rows, dtype=np.float32)
+        self.blocks = np.repeat(np.arange(_BLOCKS, dtype=np.float32)[:, None], rows, axis=1)
+        # How many rows a line has gone down in each block, where its slope is 1.
+        middles = (np.arange(_BLOCKS) + 0.5) / _BLOCKS - 0.5
+        self.down = (middles * width * rows / height).astype(np.float32)[:, None]
+
+    def sharpest(self, tops, bottoms):
+        """The slopes at top and bottom, of those given, along which the sums differ most."""
+        return max(
+            ((float(top), float(bottom)) for top in tops for bottom in bottoms),
+            key=lambda slopes: self._sharpness(*slopes),
+        )
+
+    def _sharpness(self, top, bottom):
+        slopes = np.linspace(top, bottom, self.rows.size, dtype=np.float32)
+        at = self.rows + slopes * self.down
+        # Beyond the look there is paper only: no ink.
+        along = cv2.remap(self.ink, at, self.blocks, cv2.INTER_NEAREST)
+        sums = along.sum(axis=0, dtype=np.float32)
+        return float(sums @ sums)

@@ -1,0 +1,1 @@
+"""Runs: their configuration, inputs, folders, records and predictions."""

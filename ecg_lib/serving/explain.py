@@ -1,0 +1,410 @@
+"""What a model's answer for one page hangs on, lead by lead and pixel by pixel.
+
+All explanations are in one unit: the probability of a class. Occlusion says by how much it drops
+without a crop; integrated gradients part its whole drop, from the page to the page without ink,
+among the pixels. Without ink means that a crop is its own paper (`paper`). Whether an order of
+crops explains the answer is put to the test by `deletion_table`.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import cv2
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from scipy.special import softmax
+
+from ecg_lib.data.khan2021 import published_boxes, published_files
+from ecg_lib.data.prepared import crop_names
+from ecg_lib.data.protocols import PROTOCOLS
+from ecg_lib.drawing.demo_set import draw_set
+from ecg_lib.errors import InputError
+from ecg_lib.evaluation.calibration import temperature_of
+from ecg_lib.models import load
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.image import read_exchanged_grey, read_luma
+from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig, crop_options, project_path
+from ecg_lib.runs.folder import MODEL, read_record
+from ecg_lib.runs.names import network_name
+from ecg_lib.runs.predictions import read_predictions
+
+ATTENTION_MAPS = ("attention1", "attention2", "attention3")
+"""The layers of AttentionVGG whose outputs are its attention maps, from shallow to deep."""
+
+
+STEPS = 32
+"""Steps of the integral: on real pages the parts then add up to the whole within 0.01."""
+
+
+STEPS_AT_ONCE = 8
+"""So few that a gradient of AttentionVGG fits into a small computer's memory."""
+
+
+RANDOM_ORDERS = 10
+
+
+@dataclass(frozen=True)
+class Question:
+    """A page, and the trained model that is asked about it.
+
+    Attributes:
+        model: the run's `keras.Model`.
+        model_name: its name in the registry.
+        network: what it is called in text, such as "Lead attention, mean of 3 seeds".
+        classes: the class names, in the order of the logits.
+        temperature: what the logits are divided by, fitted on the run's validation pages.
+        page: uint8 array `(height, width)`, the rectified page in grey levels.
+        boxes: 13 `Box`es in pixels of the rectified page.
+        names: what the crops show, in their order.
+        crops: uint8 array `(13, height, width)`, what the model sees.
+    """
+
+    model: keras.Model
+    model_name: str
+    network: str
+    classes: list
+    temperature: float
+    page: np.ndarray
+    boxes: tuple
+    names: tuple
+    crops: np.ndarray
+
+    @property
+    def size(self):
+        """Width and height of the rectified page, in pixels."""
+        return self.page.shape[::-1]
+
+    @property
+    def answer(self):
+        """Series of the calibrated probability of each class."""
+        found = probabilities(self.model, self.crops[np.newaxis], self.temperature)
+        return pd.Series(found[0], self.classes, name="probability")
+
+
+def open_question(run, page, model=None):
+    """Read a page the way the model of a run was trained to see pages.
+
+    Args:
+        run: a run folder with its `model.keras`, such as `results/models/lead_attention`.
+        page: the page's image file. A page of the default synthetic set is drawn if missing.
+        model: the run's network, if it is loaded already.
+
+    Returns:
+        A `Question`.
+
+    Raises:
+        InputError: if the run is not finished or has no model file, if the page cannot be read, or
+            if the run is of the `published` protocol, whose boxes were chosen by label, and the
+            page none of the published experiment.
+    """
+    run, page = project_path(run), project_path(page)
+    record = read_record(run)
+    config = record["config"]
+    _draw_if_missing(page)
+    source = PROTOCOLS[config["protocol"]].boxes
+    if source == "published":
+        luma, boxes = read_exchanged_grey(page), _published_boxes(page)
+    else:
+        luma = read_luma(page)
+        try:
+            found = detect(luma)
+        except InputError as error:
+            raise InputError(f"{page}: {error}") from None
+        luma, boxes = rectify(luma, found), found.boxes
+    predictions = read_predictions(run)
+    return Question(
+        model=load(run / MODEL) if model is None else model,
+        model_name=config["model"],
+        network=network_name(record),
+        classes=record["classes"],
+        temperature=temperature_of(predictions),
+        page=luma,
+        boxes=boxes,
+        names=crop_names(source),
+        crops=crop_leads(luma, boxes, **crop_options(config)),
+    )
+
+
+def _draw_if_missing(page):
+    """Draw the default synthetic set as far as the page's number, if the page is one of it."""
+    folder = project_path(RunConfig.data)
+    number = re.search(r"_(\d{4})\.jpg$", page.name)
+    if number and page.is_relative_to(folder) and not page.exists():
+        draw_set(folder, min(int(number[1]), DEMO_PAGES_PER_CLASS))
+
+
+def _published_boxes(page):
+    """The boxes of a page of the published experiment, known by its bytes."""
+    files = published_files().dropna(subset="published_order")
+    of_page = files[files["sha256"] == hashlib.sha256(page.read_bytes()).hexdigest()]
+    if of_page.empty:
+        raise InputError(
+            f"{page} is none of the {len(files):,} files of the published experiment, whose boxes "
+            f"were chosen by label: expected one of them, or a run of another protocol"
+        )
+    boxes = published_boxes()[of_page["published_boxes"].iloc[0]]
+    return tuple(map(tuple, boxes))
+
+
+def probabilities(model, crops, temperature=1.0):
+    """The probability of each class.
+
+    Args:
+        model: a `keras.Model` from crops to logits.
+        crops: array `(pages, 13, height, width)`, 0 to 255.
+        temperature: what the logits are divided by.
+
+    Returns:
+        Float array `(pages, classes)`.
+    """
+    return softmax(model.predict(crops, batch_size=64, verbose=0) / temperature, axis=1)
+
+
+def paper(crops):
+    """What the crops of a page show without their ink: each its own median grey level.
+
+    Ink covers less than half of a crop, so the median is paper. White (0) or the training pages'
+    mean would be neutral as well, but of another paper than the page's, and a model that knows
+    papers would answer to that: on real pages, white lowers the probability nearly twice as fast.
+
+    Args:
+        crops: array `(13, height, width)`, 0 to 255.
+
+    Returns:
+        Float32 array of the same shape.
+    """
+    levels = np.median(crops, axis=(1, 2), keepdims=True)
+    return np.broadcast_to(levels, crops.shape).astype("float32")
+
+
+def lead_occlusion(logits, crops, class_index=None, temperature=1.0):
+    """By how much the probability of a class drops when the model cannot see a crop.
+
+    It works for every model, since it only asks: 14 pages, the whole one and 13 without a crop.
+
+    Args:
+        logits: a function from crops to logits, such as `keras.Model.predict_on_batch`.
+        crops: array `(13, height, width)`, 0 to 255.
+        class_index: place of the class among the logits; without it, the most probable class.
+        temperature: what the logits are divided by.
+
+    Returns:
+        Float array `(13,)`, -1 to 1: positive where the crop speaks for the class.
+    """
+    gone = np.eye(len(crops) + 1, len(crops), -1, dtype=bool)
+    whole, *without = softmax(logits(_blanked(crops, gone)) / temperature, axis=1)
+    chosen = whole.argmax() if class_index is None else class_index
+    return whole[chosen] - np.array(without)[:, chosen]
+
+
+def gradient_by_crop(model, crops, class_index=None, temperature=1.0):
+    """Part the probability of a class among the pixels, by integrated gradients.
+
+    The gradient is averaged on the straight way from the page without ink to the page, so that it
+    is not lost where the model is sure, and multiplied by what each pixel differs in. The parts add
+    up to the probability's difference between the two.
+
+    Args:
+        model: a `keras.Model` from crops to logits, on TensorFlow.
+        crops: array `(13, height, width)`, 0 to 255.
+        class_index: place of the class among the logits; without it, the most probable class.
+        temperature: what the logits are divided by.
+
+    Returns:
+        Two float arrays: the maps `(13, height, width)`, and the sum of each `(13,)`. Positive
+        where ink speaks for the class.
+
+    Reference:
+        Sundararajan, Taly and Yan, Axiomatic Attribution for Deep Networks, ICML 2017,
+        arXiv 1703.01365.
+    """
+    if class_index is None:
+        class_index = probabilities(model, crops[np.newaxis])[0].argmax()
+    start = paper(crops)
+    ink = crops - start
+    middles = (np.arange(STEPS, dtype="float32") + 0.5) / STEPS
+    gradient = np.zeros_like(ink)
+    for shares in middles.reshape(-1, STEPS_AT_ONCE, 1, 1, 1):
+        pages = tf.constant(start + shares * ink)
+        with tf.GradientTape() as tape:
+            tape.watch(pages)
+            logits = model(pages, training=False)
+            chosen = tf.nn.softmax(logits / temperature)[:, class_index]
+        gradient += tape.gradient(chosen, pages).numpy().sum(axis=0) / STEPS
+    maps = ink * gradient
+    return maps, maps.sum(axis=(1, 2))
+
+
+def attention_maps(model, crops):
+    """The three attention maps of AttentionVGG.
+
+    The leads are its channels: a map says where in a crop the model looks, in all crops alike, and
+    cannot say which lead mattered. It is the same for every class.
+
+    Args:
+        model: an AttentionVGG, or an ensemble of such, whose mean it then is.
+        crops: array `(13, height, width)`, 0 to 255.
+
+    Returns:
+        Float array `(3, height, width)`, from shallow to deep, in multiples of what each position
+        would get if attention were even.
+
+    Raises:
+        InputError: if the model has no such maps.
+    """
+    return np.mean([_attention_maps(network, crops) for network in networks_of(model)], axis=0)
+
+
+def _attention_maps(network, crops):
+    names = {layer.name for layer in network.layers}
+    if not names.issuperset(ATTENTION_MAPS):
+        raise InputError(f"{network.name} has no attention maps: expected an attention_vgg")
+    outputs = [network.get_layer(name).output for name in ATTENTION_MAPS]
+    found = keras.Model(network.inputs, outputs).predict(crops[np.newaxis], verbose=0)
+    size = crops.shape[:0:-1]
+    return np.stack([cv2.resize(weights[0] * weights[0].size, size) for weights in found])
+
+
+def attention_between_leads(model, crops):
+    """How much each lead looks at each other one, in a Lead attention network.
+
+    It is the same for every class, and says where the network looked, not whether it mattered:
+    `deletion_table` puts that to the test.
+
+    Args:
+        model: a Lead attention network, or an ensemble of such.
+        crops: array `(13, height, width)`, 0 to 255.
+
+    Returns:
+        Float array `(13, 13)`, mean over heads and networks: each row is a lead that looks, and
+        adds up to 1 over the leads that it looks at. The mean over the rows says how much a lead
+        is looked at.
+
+    Raises:
+        InputError: if the model has no attention between leads.
+    """
+    if not looks_between_leads(model):
+        raise InputError(f"{model.name} has no attention between leads: expected a lead_attention")
+    return np.mean([_attention_scores(network, crops) for network in networks_of(model)], axis=0)
+
+
+def _attention_scores(network, crops):
+    described = keras.Model(network.input, network.get_layer("which_lead").output)
+    leads = described(crops[np.newaxis], training=False)
+    _, scores = network.get_layer("attention")(leads, leads, return_attention_scores=True)
+    return np.asarray(scores)[0].mean(axis=0)
+
+
+def looks_between_leads(model):
+    """Whether a model's layer `attention` is one between leads, or an ensemble's networks have
+    such layers."""
+    layers = [layer for network in networks_of(model) for layer in network.layers]
+    return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in layers)
+
+
+def networks_of(model):
+    """The networks of an ensemble; of any other model itself alone."""
+    return [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
+
+
+def paint(values, boxes, page_size):
+    """Put what belongs to the crops back on the page.
+
+    Args:
+        values: one number a box, `(boxes,)`, or one map a box, `(boxes, height, width)`.
+        boxes: boxes `(left, top, right, bottom)` in pixels of the rectified page, see
+            `ecg_lib.pages.detection.rectify`.
+        page_size: width and height of the rectified page, in pixels.
+
+    Returns:
+        Float32 array (height, width) of that page: each value fills its box, each map is stretched
+        over it. 0 outside; the sum where boxes overlap.
+    """
+    width, height = page_size
+    painted = np.zeros((height, width), np.float32)
+    for value, (left, top, right, bottom) in zip(values, boxes, strict=True):
+        size = (right - left, bottom - top)
+        stretched = cv2.resize(
+            np.atleast_2d(np.float32(value)), size, interpolation=cv2.INTER_NEAREST
+        )
+        # A published box may reach over the page's edge, or lie outside.
+        first_x, last_x = np.clip([left, right], 0, width)
+        first_y, last_y = np.clip([top, bottom], 0, height)
+        painted[first_y:last_y, first_x:last_x] += stretched[
+            first_y - top : last_y - top, first_x - left : last_x - left
+        ]
+    return painted
+
+
+def deletion_curve(model, crops, order, class_index=None, temperature=1.0):
+    """The probability of a class as crops are taken away one after the other.
+
+    Args:
+        model: a `keras.Model` from crops to logits.
+        crops: array `(13, height, width)`, 0 to 255.
+        order: the places of the crops in the order they go, `(13,)`, or several orders,
+            `(orders, 13)`.
+        class_index: place of the class among the logits; without it, the most probable class.
+        temperature: what the logits are divided by.
+
+    Returns:
+        Float array `(14,)`, or `(orders, 14)`: with 0 to 13 crops taken away.
+
+    Reference:
+        Petsiuk, Das and Saenko, RISE, BMVC 2018, arXiv 1806.07421.
+    """
+    order = np.asarray(order)
+    turn = np.argsort(order, axis=-1)
+    gone = turn[..., np.newaxis, :] < np.arange(len(crops) + 1)[:, np.newaxis]
+    found = probabilities(model, _blanked(crops, gone.reshape(-1, len(crops))), temperature)
+    chosen = found[0].argmax() if class_index is None else class_index
+    return found[:, chosen].reshape(gone.shape[:-1])
+
+
+def deletion_table(model, pages, temperature=1.0):
+    """Whether the explanations name the crops that count: their deletion curves, and chance's.
+
+    A crop that speaks more for the most probable class goes earlier.
+
+    Args:
+        model: a `keras.Model` from crops to logits.
+        pages: array `(pages, 13, height, width)`, 0 to 255.
+        temperature: what the logits are divided by.
+
+    Returns:
+        DataFrame of the mean probability over the pages with 0 to 13 crops taken away (its rows):
+        occlusion, gradient, attention if the model looks between leads, and random, the mean of
+        `RANDOM_ORDERS` random orders. The lower a column's mean, the better the order.
+    """
+    rng = np.random.default_rng(0)
+    tables = []
+    for crops in pages:
+        weights = {
+            "occlusion": lead_occlusion(model.predict_on_batch, crops, temperature=temperature),
+            "gradient": gradient_by_crop(model, crops, temperature=temperature)[1],
+        }
+        if looks_between_leads(model):
+            weights["attention"] = attention_between_leads(model, crops).mean(axis=0)
+        by_chance = [rng.permutation(len(crops)) for _ in range(RANDOM_ORDERS)]
+        orders = [*(np.argsort(-of_crop) for of_crop in weights.values()), *by_chance]
+        curves = deletion_curve(model, crops, orders, temperature=temperature)
+        named = dict(zip(weights, curves, strict=False))
+        tables.append(pd.DataFrame(named | {"random": curves[len(weights) :].mean(axis=0)}))
+    return (sum(tables) / len(tables)).rename_axis("crops taken away")
+
+
+def _blanked(crops, gone):
+    """The page once for each row of `gone`, without the crops for which it says so.
+
+    Args:
+        crops: array `(13, height, width)`.
+        gone: bool array `(rows, 13)`.
+
+    Returns:
+        Float32 array `(rows, 13, height, width)`.
+    """
+    return np.where(gone[..., np.newaxis, np.newaxis], paper(crops), np.float32(crops))

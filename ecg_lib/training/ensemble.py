@@ -1,0 +1,128 @@
+"""One network of several: it answers with the mean probability of those that it is made of."""
+
+import keras
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+
+from ecg_lib.errors import InputError
+from ecg_lib.evaluation.metrics import metrics
+from ecg_lib.models import load
+from ecg_lib.models.layers import MeanProbability
+from ecg_lib.runs.folder import (
+    MODEL,
+    check_boxes,
+    check_weights,
+    holds_finished_run,
+    open_run,
+    read_record,
+    write_record,
+)
+from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
+
+
+def make_ensemble(members, folder):
+    """Write a run folder whose network answers with the mean probability of several runs.
+
+    Nothing is trained: the weights are the members', and the predictions are made of theirs. The
+    record is that of the first one, but for what comes of their number, on which devices they were
+    trained, and whether one of them was gone on with.
+
+    Args:
+        members: run folders with their weights, two or more, that differ by their seed alone.
+        folder: the run folder to write, a `pathlib.Path` where no finished run is yet.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        InputError: if a member cannot be used, if two of them differ by more than their seed, or if
+            `folder` holds a finished run already or cannot be written to.
+    """
+    if holds_finished_run(folder):
+        raise InputError(f"{folder} holds a run already: expected a folder without one")
+    records = [_read_member(member) for member in members]
+    _check_they_go_together(members, records)
+    network = mean_network([load(member / MODEL) for member in members])
+    predictions = _mean_predictions([read_predictions(member) for member in members])
+    first = {name: value for name, value in records[0].items() if name != "resumed_after"}
+    devices = dict.fromkeys(tuple(record["devices"]) for record in records)
+    open_run(folder, {name: first[name] for name in ("config", "data_hash", "split_hash")})
+    network.save(folder / MODEL)
+    predictions.to_csv(folder / PREDICTIONS, index=False, float_format="%.6g")
+    write_record(
+        folder,
+        first
+        | {
+            "members": [
+                {"seed": record["config"]["seed"], "model_sha256": record["model_sha256"]}
+                for record in records
+            ],
+            "epoch_kept": None,
+            "resumed": any(record["resumed"] for record in records),
+            "devices": [device for of_member in devices for device in of_member],
+            "metrics": metrics(predictions, first["config"]["protocol"]),
+        }
+        | {
+            name: round(sum(record[name] for record in records), 1)
+            for name in ("parameters", "trainable_parameters", "wall_seconds")
+        },
+    )
+    return folder
+
+
+def _read_member(run):
+    record = read_record(run)
+    check_boxes(run, record)
+    check_weights(run, record)
+    return record
+
+
+def _check_they_go_together(members, records):
+    """Refuse members that are fewer than two, or that differ by more than their seed."""
+    first = records[0]
+    for member, record in zip(members, records, strict=True):
+        for name, value in record["config"].items():
+            if name != "seed" and value != first["config"][name]:
+                raise InputError(
+                    f"{member} differs from {members[0]} in {name}, {value} and "
+                    f"{first['config'][name]}: expected runs that differ by their seed alone"
+                )
+        if any(record[name] != first[name] for name in ("data_hash", "split_hash")):
+            raise InputError(
+                f"{member} was not trained and tested on the same pages as {members[0]}: expected "
+                f"runs of one split, which the protocol plain draws anew for each seed"
+            )
+        if "members" in record:
+            raise InputError(f"{member} is an ensemble already: expected runs of one network each")
+    seeds = [record["config"]["seed"] for record in records]
+    if len(set(seeds)) < max(2, len(seeds)):
+        raise InputError(
+            f"the members have the seeds {', '.join(map(str, seeds))}: expected two or more, each "
+            f"another"
+        )
+
+
+def mean_network(networks):
+    """One network of several, in the form of every network.
+
+    Args:
+        networks: `keras.Model`s from crops to logits, which are renamed, so that no two are called
+            the same.
+
+    Returns:
+        A functional `keras.Model` from crops to logits, whose softmax is the mean probability.
+    """
+    crops = keras.Input(networks[0].input_shape[1:], name="crops")
+    for number, network in enumerate(networks, start=1):
+        network.name = f"{network.name}_{number}"
+    mean = MeanProbability(name="logits")([network(crops) for network in networks])
+    return keras.Model(crops, mean, name="ensemble")
+
+
+def _mean_predictions(tables):
+    """The predictions of that network, from those of its members."""
+    first = tables[0].set_index("file")
+    logits = first.columns[first.columns.str.startswith(LOGIT)]
+    members = [table.set_index("file").loc[first.index, logits] for table in tables]
+    mean = logsumexp(log_softmax(members, axis=2), axis=0) - np.log(len(members))
+    return first.assign(**dict(zip(logits, mean.T, strict=True))).reset_index()

@@ -1,0 +1,158 @@
+"""Strict papermill: run a notebook headlessly, or say in one sentence why not.
+
+papermill alone only warns about a misspelt parameter, leaves a value stale that the parameters
+cell derived from another, and counts `sys.exit(0)` in the middle as success.
+"""
+
+import ast
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+import ecg_lib
+from ecg_lib.errors import InputError
+from ecg_lib.evaluation.tables import write_table
+from ecg_lib.models import DISPLAY_NAMES
+from ecg_lib.runs.config import project_path
+from ecg_lib.runs.folder import finished_runs, is_finished
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.workers import is_chief
+
+
+def find_notebook(name):
+    """The path of one of the project's notebooks.
+
+    Args:
+        name: such as `"02_train_model"`.
+
+    Raises:
+        InputError: if the notebooks are not there: they are part of a clone, not of the package.
+    """
+    folders = (project_path("notebooks"), Path(ecg_lib.__file__).parents[1] / "notebooks")
+    paths = [folder / f"{name}.ipynb" for folder in folders]
+    for path in paths:
+        if path.exists():
+            return path
+    raise InputError(f"{paths[0]} is not there: expected to be run inside a clone of the project")
+
+
+def run_notebook(source, output, parameters):
+    """Run a notebook with papermill; what its cells print is shown as it comes.
+
+    Args:
+        source: the notebook.
+        output: where the executed notebook goes, with its outputs.
+        parameters: dict of values for its parameters cell.
+
+    Raises:
+        InputError: if a parameter is not in the notebook's parameters cell, if that cell holds
+            anything but literals, if the output cannot be written, or if a cell raised an
+            `InputError`.
+        RuntimeError: if a cell raised another error, or the notebook ended before its last cell.
+    """
+    known = parameters_of(source)
+    unknown = [name for name in parameters if name not in known]
+    if unknown:
+        raise InputError(
+            f"{source.name} has no parameter {unknown[0]!r}: expected some of {', '.join(known)}"
+        )
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        executed = papermill.execute_notebook(
+            _as_it_is(source),
+            _as_it_is(output),
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+        )
+    except OSError as error:
+        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+    except PapermillExecutionError as error:
+        if error.ename == InputError.__name__:
+            raise InputError(error.evalue) from None
+        raise RuntimeError(
+            f"{source.name} failed with {error.ename}: {error.evalue}; see {output}"
+        ) from None
+    _check_whole(source, executed)
+
+
+def _as_it_is(path):
+    """A path for papermill, which would put parameters in the place of names in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def parameters_of(source):
+    """The values in a notebook's parameters cell: `{name: value}`, all of them literals."""
+    cells = nbformat.read(source, as_version=4).cells
+    tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise InputError(f"{source.name} has {len(tagged)} cells tagged parameters: expected one")
+    values = {}
+    for statement in ast.parse(tagged[0].source).body:
+        try:
+            (target,) = statement.targets
+            values[target.id] = ast.literal_eval(statement.value)
+        except (AttributeError, ValueError):
+            raise InputError(
+                f"the parameters cell of {source.name} holds {ast.unparse(statement)!r}: "
+                f"expected assignments of literals, such as epochs = 20"
+            ) from None
+    return values
+
+
+def _check_whole(source, executed):
+    skipped = [
+        cell
+        for cell in executed.cells
+        if cell.cell_type == "code" and cell.source.strip() and cell.execution_count is None
+    ]
+    if skipped:
+        raise RuntimeError(
+            f"{source.name} ended before its last cell; the first that did not run begins "
+            f"{skipped[0].source.splitlines()[0]!r}"
+        )
+
+
+NOTEBOOK = "02_train_model"
+
+
+def run_all(configs):
+    """Train every `RunConfig` that is not finished, print and write the accuracy table.
+
+    A training that fails does not stop the others; it is named at the end.
+
+    Args:
+        configs: `RunConfig`s that differ in nothing that their table's place depends on.
+
+    Returns:
+        Exit status: 0 if all were trained, 2 if an input was at fault, else 1.
+
+    Raises:
+        InputError: if the notebooks, the pages or a split cannot be used.
+    """
+    notebook = find_notebook(NOTEBOOK)
+    # All pages are prepared before the first training, so that a fault in them shows at once.
+    inputs = [open_inputs(config) for config in configs]
+    for summary in dict.fromkeys(opened.prepared.summary for opened in inputs):
+        print(summary, flush=True)
+    status = 0
+    for number, (config, opened) in enumerate(zip(configs, inputs, strict=True), start=1):
+        print(f"\n[{number}/{len(configs)}] {DISPLAY_NAMES[config.model]}", flush=True)
+        if is_finished(config.run_path, opened.run_key):
+            print(f"finished before in {config.run_path}, not trained again", flush=True)
+            continue
+        try:
+            run_notebook(notebook, config.notebook_path, asdict(config))
+        except (InputError, RuntimeError) as error:
+            status = max(status, 2 if isinstance(error, InputError) else 1)
+            print(f"{config.run_name} was not trained: {error}", flush=True)
+    table_path = configs[0].table_path
+    if is_chief() and finished_runs(table_path):
+        print(f"\n{write_table(table_path)}\nwritten to {table_path}")
+    return status

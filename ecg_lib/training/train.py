@@ -1,0 +1,230 @@
+"""Train one model on one split of the pages, and record what came out."""
+
+import shutil
+import time
+from contextlib import contextmanager
+from functools import partial
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.protocols import PROTOCOLS, SPLITS
+from ecg_lib.errors import InputError
+from ecg_lib.evaluation.metrics import metrics
+from ecg_lib.models import build, load
+from ecg_lib.runs.folder import (
+    BACKUP,
+    MODEL,
+    is_finished,
+    note_resumed,
+    only_process_in,
+    open_run,
+    write_record,
+)
+from ecg_lib.runs.inputs import name_of_data
+from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, SCORED_SPLITS, read_predictions
+from ecg_lib.runs.workers import is_chief, worker_count
+from ecg_lib.training.batches import PREDICT_BATCH, all_pages, batches, moments, page_order
+from ecg_lib.training.checkpoints import Checkpoints
+from ecg_lib.training.devices import choose_strategy, device_name, wait_for_workers
+from ecg_lib.training.recipes import RECIPES, class_weights, compile_model
+
+
+def train(config, inputs):
+    """Train the model of a `RunConfig`, unless the same run is finished already.
+
+    A training that was interrupted is gone on with after its last whole epoch. The weights are
+    saved as `model.keras`; the predictions and every figure come from that file, loaded again
+    outside the strategy, so what is reported is what others can load. Of several workers, each has
+    to call this with the same arguments; the chief alone writes, see `ecg_lib.runs.workers`.
+
+    Args:
+        config: a `RunConfig`.
+        inputs: what `ecg_lib.runs.inputs.open_inputs(config)` returned.
+
+    Returns:
+        The run folder, as a `pathlib.Path`; `ecg_lib.runs.folder` says what it holds.
+
+    Raises:
+        InputError: if the strategy or the image size cannot be used, if there is one class alone,
+            if training ran into NaN or infinity, or if another process is training in the run
+            folder.
+    """
+    folder = config.run_path
+    if not is_chief():
+        if not is_finished(folder, inputs.run_key):
+            _train(config, inputs, folder)
+        return folder
+    with only_process_in(folder):
+        if not is_finished(folder, inputs.run_key):
+            open_run(folder, inputs.run_key)
+            _train(config, inputs, folder)
+        shutil.rmtree(folder / BACKUP, ignore_errors=True)
+    return folder
+
+
+def _train(config, inputs, folder):
+    """Train, predict, and write the record last."""
+    prepared, splits = inputs.prepared, inputs.splits
+    strategy = choose_strategy(config.strategy)
+    wait_for_workers(strategy)  # Until then, the chief may be clearing the run folder.
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+    used = prepared.pages[splits.notna()]
+    classes = [name for name in CLASSES if name in set(used["class"])]
+    if len(classes) < 2:
+        raise InputError(
+            f"{config.data_path} holds pages of one class alone, {classes[0]}: expected a folder "
+            f"with a folder for each of two classes or more"
+        )
+    labels = used["class"].map(classes.index)
+    rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
+    fitted = _fit(config, strategy, prepared.crops, labels, rows, classes, folder)
+    fitted |= {"data": name_of_data(config, prepared.pages)}
+
+    if is_chief():
+        _judge(inputs, fitted, rows, classes, folder)
+    wait_for_workers(strategy)  # Until then, there is no record to read.
+
+
+def _judge(inputs, fitted, rows, classes, folder):
+    """Predict with the saved model, and write the record."""
+    prepared, splits = inputs.prepared, inputs.splits
+    model = load(folder / MODEL)
+    scored = splits.index[splits.isin(SCORED_SPLITS)].to_numpy()
+    predictions = _predict(model, prepared, splits, scored, classes)
+    predictions.to_csv(folder / PREDICTIONS, index=False, float_format="%.6g")
+    write_record(
+        folder,
+        inputs.run_key
+        | fitted
+        | {
+            "classes": classes,
+            "parameters": model.count_params(),
+            "trainable_parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
+            "pages": {name: len(of_split) for name, of_split in rows.items()},
+            "layouts": inputs.layouts,
+            "metrics": metrics(read_predictions(folder), inputs.run_key["config"]["protocol"]),
+        },
+    )
+
+
+def _fit(config, strategy, crops, labels, rows, classes, folder):
+    """Train, save `model.keras` and `history.csv`; return what the record says about it."""
+    protocol, recipe = PROTOCOLS[config.protocol], RECIPES[config.recipe]
+    replicas = strategy.num_replicas_in_sync
+    if config.batch_size % replicas:
+        raise InputError(
+            f"batch_size {config.batch_size} does not divide among {replicas} devices: "
+            f"expected a multiple of {replicas}"
+        )
+    steps = -(-len(rows["train"]) // config.batch_size)
+    mean, variance = moments(crops, rows["train"])
+    new_model = partial(
+        build, config.model, crops.shape[1:], len(classes), mean=mean, variance=variance
+    )
+    checkpoints = Checkpoints(folder, protocol.keep_best, read_only=not is_chief())
+    with strategy.scope(), precision(config.mixed_precision):
+        model = new_model()
+        compile_model(model, recipe, config.learning_rate, steps, config.epochs)
+        done = checkpoints.restore(model)
+    if done:
+        print(f"{config.run_name}: going on after epoch {done} of {config.epochs}", flush=True)
+        if is_chief():
+            note_resumed(folder, done)
+    order = page_order(
+        len(rows["train"]),
+        config.epochs * steps * config.batch_size,
+        config.seed,
+        protocol.reshuffle,
+    )
+    if done < config.epochs:
+        model.fit(
+            batches(
+                crops,
+                labels,
+                rows["train"],
+                order,
+                config.batch_size,
+                augment=recipe.augment,
+                seed=config.seed,
+                skip=done * steps,
+            ),
+            steps_per_epoch=steps,
+            initial_epoch=done,
+            epochs=config.epochs,
+            class_weight=class_weights(labels.loc[rows["train"]], recipe.balance),
+            validation_data=all_pages(crops, labels, rows["validation"], replicas),
+            shuffle=False,
+            verbose=2,
+            callbacks=[EpochSeconds(), keras.callbacks.TerminateOnNaN(), checkpoints],
+        )
+    history = checkpoints.history
+    _check_numbers(config, history, folder)
+    if is_chief():
+        checkpoints.restore_kept(model)
+        # Saved without the optimiser, whose state is twice as large as the weights, and in float32,
+        # which every device computes.
+        to_save = new_model()
+        to_save.set_weights(model.get_weights())
+        to_save.save(folder / MODEL)
+    return {
+        "recipe": recipe.choice,
+        "epochs_done": len(history),
+        "epoch_kept": checkpoints.epoch_kept,
+        "resumed": done > 0,
+        "wall_seconds": round(float(history["seconds"].sum()), 1),
+        "strategy": type(strategy).__name__,
+        "workers": worker_count(),
+        "replicas": replicas,
+        "batch_per_replica": config.batch_size // replicas,
+        "devices": [device_name(device) for device in strategy.extended.worker_devices],
+    }
+
+
+def _check_numbers(config, history, folder):
+    """Give up a training that ran into NaN or infinity, at both of which Keras stops."""
+    finite = np.isfinite(history[["loss", "val_loss"]]).all(axis="columns")
+    failed = history["epoch"][~finite]
+    if failed.empty:
+        return
+    # What was saved since may hold them as well, so there is nothing to go on from.
+    shutil.rmtree(folder / BACKUP, ignore_errors=True)
+    raise InputError(
+        f"{config.run_name}: training ran into NaN or infinity in epoch {failed.iloc[0] + 1}: "
+        f"expected a smaller learning_rate than {config.learning_rate}"
+    )
+
+
+@contextmanager
+def precision(mixed):
+    """Let the models that are built in this context compute in float16, or else in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+class EpochSeconds(keras.callbacks.Callback):
+    """Adds the duration of each epoch, in seconds, to its logs as `seconds`."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begin = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = round(time.perf_counter() - self._begin, 3)
+
+
+def _predict(model, prepared, splits, rows, classes):
+    logits = model.predict(prepared.crops[rows], batch_size=PREDICT_BATCH, verbose=0)
+    pages = prepared.pages.loc[rows]
+    columns = pages[["file", "page_id", "group"]].assign(split=splits[rows], label=pages["class"])
+    named = pd.DataFrame(logits, index=rows, columns=[LOGIT + name for name in classes])
+    return pd.concat([columns, named], axis="columns")

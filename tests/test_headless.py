@@ -1,0 +1,118 @@
+"""Strict papermill: what it refuses, and how it says what went wrong."""
+
+import nbformat
+import pytest
+
+from ecg_lib.errors import InputError
+from ecg_lib.training.headless import find_notebook, parameters_of, run_notebook
+
+PARAMETERS = "epochs = 2  # rounds\nname = 'a'\nrate = -0.5"
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """A function that writes a notebook of a parameters cell and code cells."""
+
+    def write(*cells, parameters=(PARAMETERS,)):
+        kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+        content = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+        content.cells = [
+            *(
+                nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
+                for source in parameters
+            ),
+            nbformat.v4.new_markdown_cell("Text."),
+            *(nbformat.v4.new_code_cell(source) for source in cells),
+        ]
+        nbformat.write(content, tmp_path / "small.ipynb")
+        return tmp_path / "small.ipynb"
+
+    return write
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "new" / "folder" / "done.ipynb"
+
+
+# --- The parameters cell ---
+
+
+def test_parameters_are_literals(notebook):
+    assert parameters_of(notebook()) == {"epochs": 2, "name": "a", "rate": -0.5}
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_there_is_one_parameters_cell(notebook, number):
+    with pytest.raises(InputError, match=f"small.ipynb has {number} cells tagged parameters"):
+        parameters_of(notebook(parameters=[PARAMETERS] * number))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["steps = epochs * 3", "a = b = 1", "import os", "print(1)", "epochs: int = 2"],
+)
+def test_derived_values_and_other_statements_are_refused(notebook, line):
+    with pytest.raises(InputError) as error:
+        parameters_of(notebook(parameters=[f"epochs = 2\n{line}"]))
+    assert line in str(error.value) and "expected assignments of literals" in str(error.value)
+
+
+def test_unknown_parameter(notebook, output):
+    with pytest.raises(InputError, match="no parameter 'epoch': expected some of epochs, name"):
+        run_notebook(notebook(), output, {"epoch": 3})
+    assert not output.exists()
+
+
+def test_unwritable_output(notebook, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        run_notebook(notebook(), tmp_path / "file" / "done.ipynb", {})
+
+
+# --- Running ---
+
+
+def test_parameters_reach_the_cells_and_prints_are_shown(notebook, output, capfd):
+    run_notebook(notebook("print(name * epochs, rate)"), output, {"name": "xy", "epochs": 3})
+    assert "xyxyxy -0.5" in capfd.readouterr().out
+    assert "xyxyxy -0.5" in output.read_text()
+
+
+def test_braces_in_a_path_are_part_of_its_name(notebook, tmp_path):
+    output = tmp_path / "{name} {" / "done.ipynb"
+    run_notebook(notebook("print(name)"), output, {"name": "xy"})
+    assert "xy" in output.read_text(encoding="utf-8")
+
+
+def test_an_exit_in_the_middle_is_no_success(notebook, output):
+    path = notebook("import sys", "sys.exit(0)", "done = True\nprint(done)")
+    with pytest.raises(RuntimeError, match=r"ended before its last cell.*'done = True'"):
+        run_notebook(path, output, {})
+
+
+def test_input_error_of_a_cell_keeps_its_sentence(notebook, output):
+    path = notebook("from ecg_lib.errors import InputError", "raise InputError('no such folder')")
+    with pytest.raises(InputError) as error:
+        run_notebook(path, output, {})
+    assert str(error.value) == "no such folder"
+
+
+def test_other_errors_name_the_notebook_and_what_it_left(notebook, output):
+    with pytest.raises(RuntimeError, match=r"small.ipynb failed with ZeroDivisionError") as error:
+        run_notebook(notebook("1 / 0"), output, {})
+    assert str(output) in str(error.value)
+    assert output.exists()
+
+
+# --- The project's notebooks ---
+
+
+def test_notebooks_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_notebook("02_train_model").is_file()
+
+
+def test_notebook_that_is_not_there():
+    with pytest.raises(InputError, match=r"99_none.ipynb is not there: expected .* clone"):
+        find_notebook("99_none")

@@ -1,0 +1,358 @@
+"""Answers for single pages: what is said, what is refused, and what the command prints."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from PIL import Image
+from scipy.special import softmax
+
+import ecg_lib
+from ecg_lib import cli
+from ecg_lib.data.classes import CLASSES, DISPLAY_NAMES
+from ecg_lib.errors import InputError
+from ecg_lib.evaluation.calibration import fit_temperature
+from ecg_lib.evaluation.out_of_distribution import KEPT, Familiarity, familiarity
+from ecg_lib.models import load
+from ecg_lib.pages.leads import CROPS
+from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, RECORD
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
+from ecg_lib.serving.answers import describe, find_files
+from ecg_lib.serving.predictor import Predictor
+from ecg_lib.training.train import train
+
+
+@pytest.fixture(scope="session")
+def predictor(finished_run):
+    return Predictor(finished_run.run_path)
+
+
+@pytest.fixture
+def page(pages_folder):
+    return pages_folder / "normal" / "normal_0001.jpg"
+
+
+@pytest.fixture
+def mixed(page, tmp_path):
+    """A folder with a page, a file that is none, and a picture that is no ECG."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shutil.copy(page, folder / "a page.jpg")
+    (folder / "broken.jpg").write_bytes(page.read_bytes()[:900])
+    Image.new("L", (800, 600), 255).save(folder / "empty.png")
+    (folder / "notes.txt").touch()
+    return folder
+
+
+def refusal(capsys, *arguments):
+    """The one line that the command prints about what it cannot use."""
+    assert cli.main(["predict", *map(str, arguments)]) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+# --- Answers ---
+
+
+def test_the_answer_is_what_the_run_says_of_the_page(finished_run, predictor, pages_folder):
+    """Read by itself, each scored page gets the logits in `predictions.csv`, calibrated."""
+    predictions = read_predictions(finished_run.run_path)
+    temperature = fit_temperature(predictions[predictions["split"] == "validation"])
+    for _, row in predictions[predictions["split"] == "test"].iterrows():
+        answer = predictor.answer(pages_folder / row["file"])
+        expected = softmax(row.filter(like=LOGIT).to_numpy(float) / temperature)
+        if answer.refusal is None:
+            np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=1e-4)
+            assert list(answer.probabilities) == list(CLASSES)
+            assert answer.label == CLASSES[expected.argmax()]
+            assert answer.confidence == pytest.approx(expected.max(), abs=1e-4)
+        assert answer.crops.shape == (len(CROPS), 16, 16)
+
+
+def test_a_page_is_cropped_as_the_training_pages_were(configure, page):
+    config = configure(image_width=24, ink_only=True, epochs=1)
+    inputs = open_inputs(config)
+    answer = Predictor(train(config, inputs)).answer(page)
+    pages = inputs.prepared.pages
+    (row,) = pages.index[pages["file"] == "normal/normal_0001.jpg"]
+    assert answer.crops.shape == (len(CROPS), 16, 24)
+    np.testing.assert_array_equal(answer.crops, inputs.prepared.crops[row])
+
+
+def test_a_page_unlike_any_other_is_refused(predictor, page, monkeypatch):
+    answer = predictor.answer(page)
+    nothing = Familiarity(predictor.familiarity.usual, -1)
+    monkeypatch.setattr(predictor, "familiarity", nothing)
+    refused = predictor.answer(page)
+    assert "looks like nothing that the network was trained on" in refused.refusal
+    assert page.name in refused.refusal
+    assert refused.label is refused.confidence is refused.probabilities is None
+    assert refused.strangeness == pytest.approx(answer.strangeness)
+    assert refused.detection.boxes == answer.detection.boxes
+
+
+@pytest.mark.parametrize(
+    ("seen", "caution"),
+    [
+        (dict.fromkeys(CLASSES, 1), None),
+        ({}, "the network was trained on no page of the layout"),
+        ({"covid_19": 1200, "normal": 0, "history_of_mi": 1}, "of the 1,201 "),
+    ],
+)
+def test_what_the_layout_may_have_told_is_said(predictor, page, monkeypatch, seen, caution):
+    layout = predictor.answer(page).detection.layout
+    layouts = {layout: seen} if seen else {}
+    monkeypatch.setattr(predictor, "record", predictor.record | {"layouts": layouts})
+    answer = predictor.answer(page)
+    assert answer.refusal is None
+    if caution is None:
+        assert answer.caution is None
+        assert "caution" not in describe(answer)
+    else:
+        assert answer.caution.startswith(caution)
+        assert layout in answer.caution
+        assert describe(answer).endswith(f"; caution: {answer.caution}")
+    if seen and caution:
+        for name in CLASSES:
+            assert (DISPLAY_NAMES[name] in answer.caution) == (not seen.get(name))
+
+
+def test_an_older_record_gives_no_caution(predictor, page, monkeypatch):
+    older = {name: value for name, value in predictor.record.items() if name != "layouts"}
+    monkeypatch.setattr(predictor, "record", older)
+    assert predictor.answer(page).caution is None
+
+
+def test_the_committed_network_says_that_only_covid_pages_were_landscape(drawn, tmp_path):
+    page = tmp_path / "page.png"
+    Image.fromarray(drawn["landscape_3x4_with_rhythm"][0]).save(page)
+    caution = Predictor().answer(page).caution
+    assert all((DISPLAY_NAMES[name] in caution) == (name != "covid_19") for name in CLASSES)
+
+
+def test_a_page_that_cannot_be_read_is_refused(predictor, mixed):
+    broken = predictor.answer(mixed / "broken.jpg")
+    empty = predictor.answer(mixed / "empty.png")
+    assert "broken.jpg cannot be decoded" in broken.refusal
+    assert "empty.png: not an ECG page" in empty.refusal
+    assert broken.detection is empty.detection is None
+
+
+def test_predict_takes_a_path_or_several(finished_run, page):
+    (answer,) = ecg_lib.predict(page, finished_run.run_path)
+    again = ecg_lib.predict([str(page), page.parent], model=finished_run.run_path)
+    assert [found.file for found in again] == sorted(page.parent.glob("*.jpg"))
+    assert again[0].probabilities == answer.probabilities
+
+
+def test_ecg_lib_stays_light():
+    code = (
+        "import sys, ecg_lib\n"
+        "print(*{'tensorflow', 'keras', 'pandas', 'ecg_lib.serving'} & set(sys.modules))\n"
+        "ecg_lib.predictions"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == ""
+    assert "AttributeError: module 'ecg_lib' has no attribute 'predictions'" in done.stderr
+
+
+# --- Familiarity ---
+
+
+def made_up(logits, split="validation"):
+    table = pd.DataFrame(logits, columns=[LOGIT + name for name in CLASSES])
+    return table.assign(split=split)
+
+
+def test_the_limit_keeps_its_share_of_the_validation_pages():
+    logits = np.random.default_rng(0).normal(0, 3, (400, 5))
+    known = familiarity(pd.concat([made_up(logits), made_up(100 * logits, "test")]))
+    kept = (known.strangeness(logits) <= known.limit).mean()
+    assert KEPT <= kept <= KEPT + 1 / 400
+
+
+def test_logits_too_close_together_or_too_far_apart_are_strange():
+    known = familiarity(made_up(np.random.default_rng(0).normal(0, 3, (400, 5))))
+    logits = np.array([[3.0, -3, 3, -3, 0], [0.1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [90, 0, 0, 0, 0]])
+    assert list(known.strangeness(logits) <= known.limit) == [True, False, False, False]
+    # What all logits have in common tells nothing of the classes.
+    np.testing.assert_allclose(known.strangeness(logits[:1] + 50), known.strangeness(logits[:1]))
+
+
+# --- Files ---
+
+
+def test_folders_patterns_and_files(mixed):
+    names = ["a page.jpg", "broken.jpg", "empty.png"]
+    assert [path.name for path in find_files([mixed])] == names
+    assert [path.name for path in find_files([f"{mixed}/*.jpg", mixed])] == names
+    assert find_files(["absent.jpg"])[0].name == "absent.jpg"
+
+
+def test_a_name_with_brackets_is_a_name(mixed):
+    named = (mixed / "empty.png").rename(mixed / "scan [2].png")
+    assert find_files([named]) == [named]
+
+
+def test_nothing_found(tmp_path):
+    with pytest.raises(InputError, match="holds no pages"):
+        find_files([tmp_path])
+    with pytest.raises(InputError, match=r"\*\.png matches no file"):
+        find_files([tmp_path / "*.png"])
+
+
+def test_a_name_that_is_too_long_is_refused(capsys):
+    for name in ("x" * 300, "*" * 300):
+        assert "cannot be looked up: File name too long" in refusal(capsys, f"{name}.jpg")
+
+
+# --- The run ---
+
+
+def test_no_run(tmp_path, page, capsys):
+    assert "holds no finished run" in refusal(capsys, page, "--model", tmp_path)
+
+
+def test_a_run_without_weights_says_where_to_get_some(run_copy, page, capsys):
+    (run_copy / MODEL).unlink()
+    line = refusal(capsys, page, "--model", run_copy)
+    assert "python -m ecg_lib run" in line and DEFAULT_RUN in line
+
+
+def test_a_run_without_predictions(run_copy, page, capsys):
+    (run_copy / PREDICTIONS).unlink()
+    assert "holds no predictions.csv" in refusal(capsys, page, "--model", run_copy)
+
+
+def test_weights_of_another_run(run_copy, page, capsys):
+    with (run_copy / MODEL).open("ab") as file:
+        file.write(b"more")
+    assert "model.keras is not the one that run" in refusal(capsys, page, "--model", run_copy)
+
+
+def test_predictions_of_another_run(run_copy, page, capsys):
+    """They say how sure the network may be, and what it refuses."""
+    with (run_copy / PREDICTIONS).open("ab") as file:
+        file.write(b"\n")
+    assert "predictions.csv is not the one that run" in refusal(capsys, page, "--model", run_copy)
+
+
+def test_boxes_that_depend_on_the_label(run_copy, page, capsys):
+    record = json.loads((run_copy / RECORD).read_text())
+    record["config"]["protocol"] = "published"
+    (run_copy / RECORD).write_text(json.dumps(record))
+    assert "boxes depend on the label" in refusal(capsys, page, "--model", run_copy)
+
+
+def test_a_file_that_holds_code_is_not_loaded(tmp_path):
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: 2 * x)]).save(path)
+    with pytest.raises(InputError, match="holds code, which is not run") as refused:
+        load(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_file_that_is_no_network(tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(b"PK not quite")
+    with pytest.raises(InputError, match="cannot be read"):
+        load(path)
+
+
+# --- The command ---
+
+
+def test_one_bad_page_does_not_stop_the_rest(finished_run, mixed, tmp_path, capsys):
+    table = tmp_path / "answers.csv"
+    model = str(finished_run.run_path)
+    assert cli.main(["predict", str(mixed), "--model", model, "--csv", str(table)]) == 0
+    shown = capsys.readouterr()
+    assert "no answer: " in shown.out and "13 leads found" in shown.out
+    assert "1 of 3 pages answered for" in shown.out
+    assert "Research software, not a diagnosis." in shown.out
+    assert "3/3" in shown.err
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["answered"] for row in rows] == ["True", "False", "False"]
+    shares = [float(rows[0][f"p_{name}"]) for name in CLASSES]
+    assert sum(shares) == pytest.approx(1)
+    assert float(rows[0]["confidence"]) == max(shares)
+    assert "broken.jpg" in rows[1]["refusal"] and rows[1]["p_normal"] == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, every file's name is Unicode")
+def test_a_name_that_is_no_utf_8_is_escaped(finished_run, page, tmp_path):
+    folder = tmp_path / "latin 1"
+    folder.mkdir()
+    shutil.copy(page, os.fsencode(folder) + b"/caf\xe9.jpg")
+    shutil.copy(page, folder / "z.jpg")
+    outputs = {option: tmp_path / f"answers.{option}" for option in ("csv", "report")}
+    options = [f"--{option}={path}" for option, path in outputs.items()]
+    command = ["-m", "ecg_lib", "predict", folder, "--model", finished_run.run_path, *options]
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    for text in (done.stdout, *(path.read_text(encoding="utf-8") for path in outputs.values())):
+        assert r"caf\udce9.jpg" in text and "z.jpg" in text
+
+
+def test_json(finished_run, mixed, capsys):
+    assert cli.main(["predict", str(mixed), "--model", str(finished_run.run_path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["model"]["protocol"] == "plain"
+    assert set(said["model"]["figures"]["accuracy"]) == {"value", "low", "high"}
+    answered, *others = said["pages"]
+    assert tuple(answered["boxes"]) == CROPS
+    assert answered["homography"] == np.eye(3).tolist()
+    assert answered["label"] in CLASSES
+    assert {tuple(page) for page in others} == {tuple(answered)}
+    assert {page["boxes"] for page in others} == {None}
+
+
+def test_no_page_that_can_be_answered_for(finished_run, mixed, capsys):
+    line = refusal(capsys, mixed / "empty.png", "--model", finished_run.run_path)
+    assert "no page could be answered for; the first: " in line and "empty.png" in line
+
+
+def test_files_that_cannot_be_written(finished_run, page, tmp_path, capsys):
+    for option in ("--csv", "--report"):
+        line = refusal(capsys, page, "--model", finished_run.run_path, option, tmp_path)
+        assert "cannot be written" in line
+
+
+# --- The committed network ---
+
+
+def test_the_committed_network_is_the_default(page, tmp_path, monkeypatch):
+    """It is found from anywhere, and it answers for a page that a program drew."""
+    monkeypatch.chdir(tmp_path)
+    (answer,) = ecg_lib.predict(page)
+    assert answer.refusal is None
+    assert answer.crops.shape == (13, 64, 64)
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+
+
+@pytest.mark.real
+def test_the_committed_network_says_of_real_pages_what_it_said(real_pages):
+    predictor = Predictor()
+    predictions = read_predictions(predictor.run)
+    classes = predictor.record["classes"]
+    for _, row in predictions.groupby("label").first().iterrows():
+        answer = predictor.answer(real_pages / row["file"])
+        logits = row.filter(like=LOGIT).to_numpy(float)
+        expected = softmax(logits / predictor.temperature)
+        np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=0.02)
+        assert answer.label == classes[expected.argmax()]
