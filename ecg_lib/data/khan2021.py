@@ -5,7 +5,6 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
-import pandas as pd
 
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.errors import InputError
@@ -42,6 +41,8 @@ def published_files():
     Reference:
         Khan, Hussain and Malik, Data in Brief 34 (2021) 106762, doi 10.1016/j.dib.2021.106762.
     """
+    import pandas as pd  # Here, since the command line's help needs the constants alone.
+
     with resources.files("ecg_lib.data").joinpath("khan2021.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, dtype={"published_order": "Int64"})
 
@@ -82,6 +83,8 @@ def published_boxes():
 @cache
 def published_hashes():
     """The published pages with their pixel hashes, and their perceptual hashes, a row a page."""
+    import pandas as pd  # As in `published_files`.
+
     path = resources.files("ecg_lib.data").joinpath("khan2021_hashes.csv")
     with path.open(encoding="utf-8") as file:
         hashes = pd.read_csv(file, dtype=str)
