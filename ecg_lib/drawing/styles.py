@@ -118,6 +118,13 @@ class StyledPage:
     baselines: tuple[float, ...]
     names: tuple[tuple[str, Box], ...]
 
+    @property
+    def traces(self) -> Box:
+        """Where the traces of all leads and strips lie, pulses left out."""
+        half = self.style.row_mm * self.style.px_per_mm / 2
+        top, bottom = self.baselines[0] - half, self.baselines[-1] + half
+        return Box(*map(round, (self.column_edges[0], top, self.column_edges[-1], bottom)))
+
 
 def draw_styled(signals: np.ndarray, rate: float, layout: str, style: Style) -> StyledPage:
     """Draw twelve leads as a page of any layout and style.
