@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from ecg_lib.drawing import photographs
+from ecg_lib.drawing.photographs import SITUATIONS, moved, photograph
 from ecg_lib.errors import InputError
-from ecg_lib.pages import photographs
 from ecg_lib.pages.leads import Box
-from ecg_lib.pages.photographs import SITUATIONS, moved, photograph
 
 KEEP = Box(60, 50, 540, 330)
 SPOTS = [Box(x, y, x + 12, y + 12) for x in (60, 294, 528) for y in (50, 184, 318)]
