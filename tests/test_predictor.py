@@ -153,17 +153,6 @@ def test_predict_takes_a_path_or_several(finished_run, page):
     assert again[0].probabilities == answer.probabilities
 
 
-def test_ecg_lib_stays_light():
-    code = (
-        "import sys, ecg_lib\n"
-        "print(*{'tensorflow', 'keras', 'pandas', 'ecg_lib.serving'} & set(sys.modules))\n"
-        "ecg_lib.predictions"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == ""
-    assert "AttributeError: module 'ecg_lib' has no attribute 'predictions'" in done.stderr
-
-
 # --- Familiarity ---
 
 
