@@ -257,10 +257,12 @@ def _grid(image):
 
 def _lit(image, light):
     """The picture under a light, an array of any size and one or three channels."""
+    # Both of 8 bits, where OpenCV is ten times as fast; so light is at most twice as bright.
     light = cv2.resize(np.float32(light), image.shape[1::-1])
+    light = cv2.convertScaleAbs(light, alpha=128)
     if light.ndim == 2:
         light = cv2.merge([light] * 3)
-    return cv2.multiply(image, light, dtype=cv2.CV_8U)
+    return cv2.multiply(image, light, scale=1 / 128)
 
 
 SITUATIONS: dict[str, tuple[tuple[Effect, float], ...]] = {

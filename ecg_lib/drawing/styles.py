@@ -347,26 +347,39 @@ class _Sheet:
 def _cover(area, colour, alpha):
     """Cover an area with a colour by `alpha`, a uint8 array (height, width), in place."""
     seen = alpha > 0
-    share = alpha[seen][:, None].astype(np.uint16)
-    area[seen] = (area[seen] * (255 - share) + np.uint16(colour) * share + 127) // 255
+    area[seen] = _mixed(area[seen], colour, alpha[seen])
+
+
+def _mixed(below, colour, alpha):
+    """Colours `(n, 3)` under a colour that covers each by its `alpha`, 0 to 255."""
+    share = alpha[:, None].astype(np.uint16)
+    return ((below * (255 - share) + np.uint16(colour) * share + 127) // 255).astype(np.uint8)
 
 
 def _paint_grid(area, style):
-    """Paint the millimetres, then the five millimetres over them."""
+    """Paint the millimetres on an area of plain paper, then the five millimetres over them."""
     thin, thick = style.grid_colours
     if style.grid == "none":
         return
     if style.grid != "coarse":
-        dots = style.grid != "lines"
-        _paint_lattice(area, style.px_per_mm, style.grid_pens[0], thin, dots)
-    _paint_lattice(area, 5 * style.px_per_mm, style.grid_pens[1], thick, style.grid == "dots")
+        alpha = _lattice(area, style.px_per_mm, style.grid_pens[0], style.grid != "lines")
+        levels = np.arange(256)
+        area[:] = _mixed(np.uint8([style.paper]), thin, levels)[alpha]
+    alpha = _lattice(area, 5 * style.px_per_mm, style.grid_pens[1], style.grid == "dots")
+    _cover(area, thick, alpha)
 
 
-def _paint_lattice(area, step, pen, colour, dots):
-    """Paint upright and level lines, or the dots where they would cross."""
+def _lattice(area, step, pen, dots):
+    """How upright and level lines cover an area, or the dots where they would cross.
+
+    Returns:
+        uint8 array (height, width).
+    """
     rows, columns = (_coverage(length, step, pen) for length in area.shape[:2])
-    alpha = np.multiply.outer(rows, columns) if dots else np.maximum.outer(rows, columns)
-    _cover(area, colour, np.round(255 * alpha).astype(np.uint8))
+    if dots:
+        return np.round(255 * np.multiply.outer(rows, columns)).astype(np.uint8)
+    rows, columns = (np.round(255 * shares).astype(np.uint8) for shares in (rows, columns))
+    return np.maximum.outer(rows, columns)
 
 
 def _coverage(length, step, pen):
