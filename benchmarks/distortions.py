@@ -1,4 +1,4 @@
-"""What happens to a page between the recorder and the file: nine distortions, each with its map.
+"""Distort pages in nine ways, each with the homography that the page undergoes.
 
 Each takes `(luma, keep, rng)`: a uint8 page (height, width), the box of it that has to stay visible
 (left, top, right, bottom), and a `numpy.random.Generator`. Each returns the distorted page and the
@@ -12,7 +12,7 @@ STRAIGHT = np.eye(3)
 
 
 def rotated(luma, keep, rng):
-    """By up to 5 degrees either way, on a sheet that holds the whole page."""
+    """Rotate by up to 5 degrees either way, on a sheet that holds the whole page."""
     height, width = luma.shape
     turn = np.vstack(
         [cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-5, 5), 1), [0, 0, 1]]
@@ -21,7 +21,7 @@ def rotated(luma, keep, rng):
 
 
 def scaled(luma, keep, rng):
-    """By 0.4 to 1.6, evenly in the logarithm."""
+    """Scale by 0.4 to 1.6, uniformly in the logarithm."""
     scale = np.exp(rng.uniform(np.log(0.4), np.log(1.6)))
     size = (round(scale * luma.shape[1]), round(scale * luma.shape[0]))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -29,7 +29,7 @@ def scaled(luma, keep, rng):
 
 
 def cropped(luma, keep, rng):
-    """Each side loses up to 80 % of what lies outside the leads and their pulses."""
+    """Crop from each side up to 80 % of what lies outside the leads and their pulses."""
     height, width = luma.shape
     free = np.array([keep[0], keep[1], width - keep[2], height - keep[3]])
     left, top, right, bottom = (rng.uniform(0, 0.8, 4) * np.maximum(free, 0)).astype(int)
@@ -38,24 +38,24 @@ def cropped(luma, keep, rng):
 
 
 def jpeg_30(luma, keep, rng):
-    """Written and read again as JPEG of quality 30."""
+    """Write and read as JPEG of quality 30."""
     _, coded = cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 30])
     return cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), STRAIGHT
 
 
 def gamma(luma, keep, rng):
-    """Gamma of 0.6 to 1.6."""
+    """Apply a gamma of 0.6 to 1.6."""
     curve = 255 * (np.arange(256) / 255) ** rng.uniform(0.6, 1.6)
     return cv2.LUT(luma, np.round(curve).astype(np.uint8)), STRAIGHT
 
 
 def blurred(luma, keep, rng):
-    """Gaussian blur with a standard deviation of 1.5 pixels."""
+    """Apply a Gaussian blur with a standard deviation of 1.5 pixels."""
     return cv2.GaussianBlur(luma, (0, 0), 1.5), STRAIGHT
 
 
 def unevenly_lit(luma, keep, rng):
-    """Light that falls off across the page to between 40 and 80 %, and a darker spot."""
+    """Dim the light across the page to between 40 and 80 %, with a darker spot."""
     height, width = luma.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
@@ -66,7 +66,7 @@ def unevenly_lit(luma, keep, rng):
 
 
 def photographed(luma, keep, rng):
-    """Perspective: each corner moves inwards by up to 8 % of the page's sides, on a grey table."""
+    """Move each corner inwards by up to 8 % of the page's sides, on a grey table."""
     height, width = luma.shape
     corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
     inwards = np.float32([[1, 1], [-1, 1], [-1, -1], [1, -1]])
@@ -79,7 +79,7 @@ def photographed(luma, keep, rng):
 
 
 def pasted(luma, keep, rng):
-    """At a random place on a white or grey sheet, 1.1 to 2.5 times as large each way."""
+    """Paste at a random place on a white or grey sheet, 1.1 to 2.5 times as large each way."""
     scale = rng.uniform(0.5, 1.2)
     page = cv2.resize(
         luma,
@@ -101,7 +101,7 @@ def _moved(right, down):
 
 
 def _warped(luma, homography, paper):
-    """The page under a homography, on a canvas just large enough for it."""
+    """Apply a homography, on a canvas just large enough for the page."""
     height, width = luma.shape
     corners = np.float64([[[0, 0], [width, 0], [width, height], [0, height]]])
     moved = cv2.perspectiveTransform(corners, homography)[0]

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from scipy.signal import find_peaks
 
-from ecg_lib.drawing.demo_set import LAYOUT_SHARES, _write, draw_set
+from ecg_lib.drawing.demo_set import LAYOUT_SHARES, draw_set
 from ecg_lib.drawing.simulation import (
     DOWER,
     RATE,
@@ -249,7 +249,7 @@ def test_number_of_processes_does_not_change_a_byte(drawn, tmp_path):
 
 
 def test_an_interrupted_set_is_finished(drawn, tmp_path, monkeypatch):
-    def stop(part):
+    def stop(page, part, *args, **options):
         part.write_bytes(b"half a page")
         raise KeyboardInterrupt
 
@@ -257,8 +257,9 @@ def test_an_interrupted_set_is_finished(drawn, tmp_path, monkeypatch):
     draw_set(folder, pages_per_class=1, seed=4)
     missing = folder / "normal" / "normal_0001.jpg"
     missing.unlink()
-    with pytest.raises(KeyboardInterrupt):
-        _write(missing, stop)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Image.Image, "save", stop)
+        draw_set(folder, pages_per_class=1, seed=4)
     assert not missing.exists()
 
     assert draw_set(folder, pages_per_class=2, seed=4) == 6
@@ -281,12 +282,12 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path):
 
 
 def test_no_pages_cannot_be_drawn(tmp_path):
-    with pytest.raises(InputError, match="expected 1 or more"):
+    with pytest.raises(InputError, match="expected at least 1"):
         draw_set(tmp_path, pages_per_class=0)
 
 
 def test_a_seed_or_folder_that_cannot_be_used_leaves_nothing_behind(tmp_path):
-    with pytest.raises(InputError, match="seed is -1: expected 0 or more"):
+    with pytest.raises(InputError, match="seed is -1: expected at least 0"):
         draw_set(tmp_path / "set", pages_per_class=1, seed=-1)
     assert not (tmp_path / "set").exists()
     (tmp_path / "file").touch()

@@ -1,4 +1,4 @@
-"""The default set of synthetic pages: which pages it holds, and how they are drawn."""
+"""Draw the default set of synthetic pages."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ from tqdm import tqdm
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, RECIPES, simulate
 from ecg_lib.errors import InputError
+from ecg_lib.files import replacing
 
 SYNTHETIC_VERSION = 1
-"""Raised whenever some page of a set changes, so that a set is never continued with others."""
-
+"""Increased whenever a page of a set changes, so that no set mixes pages of two versions."""
 
 LAYOUT_SHARES = {
     "standard_3x4_with_rhythm": 0.4,
@@ -23,37 +23,35 @@ LAYOUT_SHARES = {
     "portrait_3x4_with_rhythm": 0.15,
     "landscape_3x4_with_rhythm": 0.15,
 }
-"""How often each layout is drawn, whatever the class."""
+"""Share of the pages drawn in each layout, the same for every class."""
 
 
-# --- whole sets
-def draw_set(folder, pages_per_class, seed=0, jobs=1):
+def draw_set(folder: str | Path, pages_per_class: int, seed: int = 0, jobs: int = 1) -> int:
     """Draw a set of pages, with the truth beside each.
 
     Writes `folder/<class>/<class>_0001.jpg` and so on, each with a `.json` of the same name that
     holds its `class`, `layout` and `boxes` (13 times left, top, right, bottom in page pixels, in
-    canonical order), and `folder/set.json`, which says how the set was drawn. A page depends on
-    the seed, its class and its number only, not on `jobs` or on what else is drawn. Pages that
-    are already there are kept, so an interrupted set is finished, and a finished one enlarged,
-    by calling this again.
+    canonical order), and `folder/set.json`, which records how the set was drawn. A page depends
+    only on the seed, its class and its number. Existing pages are kept, so that another call
+    completes an interrupted set or enlarges a finished one.
 
     Args:
-        folder: where the set goes; made if it is not there.
+        folder: where the set is written; created if it does not exist.
         pages_per_class: number of pages of each class.
-        seed: a whole number; another seed gives other pages.
+        seed: an integer from 0; another seed gives other pages.
         jobs: number of processes.
 
     Returns:
-        Number of pages that were drawn now.
+        Number of pages that this call drew.
 
     Raises:
-        InputError: if no page is asked for, the seed is negative, or the folder cannot be written
+        InputError: if no page is requested, the seed is negative, or the folder cannot be written
             to or holds a set of another seed or version, or anything else.
     """
     if pages_per_class < 1:
-        raise InputError(f"{pages_per_class} pages a class cannot be drawn: expected 1 or more")
+        raise InputError(f"{pages_per_class} pages per class cannot be drawn: expected at least 1")
     if seed < 0:
-        raise InputError(f"seed is {seed}: expected 0 or more")
+        raise InputError(f"seed is {seed}: expected at least 0")
     # Absolute: worker processes may have been started in another current folder.
     folder = Path(folder).absolute()
     try:
@@ -76,7 +74,7 @@ def draw_set(folder, pages_per_class, seed=0, jobs=1):
 
 
 def _claim(folder, seed):
-    """Say in the folder how its set is drawn, or make sure that it was drawn so."""
+    """Record in the folder how its set is drawn, or check that it was drawn in this way."""
     description = json.dumps({"seed": seed, "version": SYNTHETIC_VERSION})
     path = folder / "set.json"
     if path.is_file():
@@ -87,7 +85,7 @@ def _claim(folder, seed):
                 "name another folder, or remove this one"
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
-        raise InputError(f"{folder} holds something else than a drawn set: name an empty folder")
+        raise InputError(f"{folder} holds other files than a drawn set: name an empty folder")
     else:
         folder.mkdir(parents=True, exist_ok=True)
         _write_text(path, description)
@@ -98,15 +96,15 @@ def _claim(folder, seed):
 def _draw_one(seed, class_name, number, path):
     page, truth, quality = draw_example(class_name, seed, number)
     # The truth comes last: a page counts as drawn once its truth is there.
-    _write(path, lambda part: page.save(part, "JPEG", quality=quality, dpi=page.info["dpi"]))
+    with replacing(path) as part:
+        page.save(part, "JPEG", quality=quality, dpi=page.info["dpi"])
     _write_text(_truth_path(path), json.dumps(truth))
 
 
 def draw_example(class_name, seed, number):
     """Draw one page of a set.
 
-    The layout depends on the seed and the number alone, so each class has every layout equally
-    often, and the layout says nothing about the class.
+    The layout depends on the seed and the number alone, so that it is independent of the class.
 
     Args:
         class_name: a key of `RECIPES`.
@@ -130,12 +128,6 @@ def _truth_path(path):
     return path.with_suffix(".json")
 
 
-def _write(path, write):
-    """Write under a temporary name, then rename: a file is either whole or not there."""
-    part = path.with_name(f".{path.name}.part")
-    write(part)
-    part.replace(path)
-
-
 def _write_text(path, text):
-    _write(path, lambda part: part.write_text(text, encoding="utf-8"))
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -26,44 +26,22 @@ from ecg_lib.pages.leads import LEADS
 SECONDS = 10.0
 """What a page shows, from the first column's start to the last column's end."""
 
-
 MM_PER_SECOND = 25.0
-
-
 MM_PER_MV = 10.0
-
-
 MM_PER_INCH = 25.4
 
-
 SERIF = "STIXGeneral.ttf"
-
-
 SANS = "DejaVuSans.ttf"
 
-
 EXPORT_SIZE = (2213, 1572)
-
-
 EXPORT_DPI = 200
-
-
 EXPORT_TRACE_START = 152
-
-
 EXPORT_FRAME_BOTTOM = 1517
-
-
 EXPORT_LINE_SPACING = 33.4
 """Pixels from one line of the header to the next."""
 
-
 SHEET_FRAME_SIZE_MM = (260.0, 155.0)
-
-
 SHEET_TRACE_START_MM = 7.0
-
-
 SHEET_BASELINES_MM = (20.3, 60.5, 100.7, 140.9)
 """Inside the frame of a small page's ECG, in millimetres of its grid."""
 
@@ -87,7 +65,7 @@ class Sheet(NamedTuple):
 
     Attributes:
         inches: width and height of the sheet.
-        dpi: lowest and highest resolution, in dots an inch.
+        dpi: lowest and highest resolution, in dots per inch.
         frame_mm: left and top of the ECG's frame on the sheet, in millimetres.
         scale: the millimetre of the ECG's grid, in millimetres of paper.
         ink: colour of traces and names.
@@ -107,8 +85,6 @@ EXPORTS = {
     "standard_6x2_with_rhythm": Export(283, False, (400, 570, 741, 913, 1085, 1257, 1429)),
     "standard_6x2": Export(402, True, None),
 }
-
-
 SHEETS = {
     "portrait_3x4_with_rhythm": Sheet(
         (8.5, 11.0), (103, 112), (25.4, 25.4), 0.635, (0, 0, 0), cut_line=True
@@ -125,7 +101,7 @@ class Form:
 
     Attributes:
         blank: the page without traces, an RGB image.
-        dpi: resolution of the page as a file, in dots an inch.
+        dpi: resolution of the page as a file, in dots per inch.
         px_per_mm: a millimetre of the grid.
         trace_start: x at which the traces start.
         baselines: y of each line's 0 mV, top to bottom.
@@ -161,14 +137,14 @@ def draw_page(signals, rate, layout, rng):
     """Draw twelve leads as a page.
 
     Each column shows the seconds that follow the column before it, the rhythm strip all ten.
-    What is left to chance (numbers in the header, date, size of a small page) is taken from
-    `rng` and does not depend on the signals. The heart rate in the header is counted from the
-    signals; measurements that nobody made are printed as dashes.
+    Everything random (numbers in the header, date, size of a small page) is taken from `rng` and
+    does not depend on the signals. The heart rate in the header is counted from the signals;
+    measurements that were not made are printed as dashes.
 
     Args:
         signals: array `(12, samples)` in mV, leads in the order of `ecg_lib.pages.leads.LEADS`;
             the first ten seconds are drawn.
-        rate: samples a second.
+        rate: samples per second.
         layout: name of the layout, a key of `ecg_lib.pages.layouts.PUBLISHED_LAYOUTS`.
         rng: a `numpy.random.Generator`.
 
@@ -240,6 +216,8 @@ def _draw_calibration(draw, form, baseline):
 
 
 # --- exports of an electrocardiograph, 2213x1572 pixels
+
+
 def _export(layout, signals, rate, rng):
     export = EXPORTS[layout.name]
     page = _export_paper(export.frame_top if export.on_grid else None).copy()
@@ -286,7 +264,7 @@ def _baselines_by_extent(layout, deflections, top, bottom):
 
 @lru_cache
 def _export_paper(frame_top):
-    """The sheet with its rules and, from `frame_top` downwards, the dotted grid in its frame."""
+    """Draw the sheet with its rules, and the dotted grid in its frame from `frame_top` downwards."""
     width, height = EXPORT_SIZE
     paper = np.full((height, width, 3), 255, np.uint8)
     if frame_top is not None:
@@ -302,7 +280,7 @@ def _export_paper(frame_top):
 
 
 def _paint_dots(area):
-    """Dots a millimetre apart, and half a millimetre apart along every fifth line."""
+    """Paint dots 1 mm apart, and 0.5 mm apart along every fifth line."""
     height, width = area.shape[:2]
     px_per_mm = EXPORT_DPI / MM_PER_INCH
     x, y = (np.arange(0, side, px_per_mm / 2).astype(int) for side in (width, height))
@@ -381,7 +359,7 @@ def _write_footer(page, rng, heart_rate, layout):
 
 
 def _heart_rate(signals, rate):
-    """Beats a minute: how often all leads together are steep, at least 0.25 s apart."""
+    """Count per minute the moments, 0.25 s or more apart, when all leads together are steep."""
     slope = np.abs(np.diff(signals, axis=1)).sum(axis=0)
     window = max(round(0.08 * rate), 1)
     steepness = np.convolve(slope, np.full(window, 1 / window), mode="same")
@@ -392,7 +370,8 @@ def _heart_rate(signals, rate):
 
 
 # --- small pages on a sheet of letter paper
-@lru_cache(maxsize=64)
+
+
 def _sheet(sheet, dpi):
     px_per_mm = sheet.scale * dpi / MM_PER_INCH
     left, top = (round(mm * dpi / MM_PER_INCH) for mm in sheet.frame_mm)
@@ -424,7 +403,7 @@ def _sheet_paper(sheet, dpi, px_per_mm, left, top):
 
 
 def _paint_lines(area, px_per_mm):
-    """A line every millimetre, and a darker one every five."""
+    """Paint a line every millimetre, and a darker one every five."""
     area[:] = (255, 249, 248)
     for step, colour in ((1, (251, 226, 227)), (5, (243, 186, 190))):
         for lines in (area, area.swapaxes(0, 1)):
@@ -434,7 +413,7 @@ def _paint_lines(area, px_per_mm):
 
 
 def _write_cut_line(page, left, bottom, px_per_mm):
-    """The line under the grid, cut off after the tops of its letters as on the real pages."""
+    """Write the line under the grid, of which only the tops of the letters show on real pages."""
     draw, font = _pen(page), load_font(SANS, round(3.2 * px_per_mm))
     draw.text((left + 2, bottom + 2), "Cart#  0   V.", fill=0, font=font)
     settings = "Site# 0  Cart# 0  FW:1.11.0.2  Sequence#  25 mm/s  10 mm/mV  0.05-150 Hz"
@@ -443,6 +422,8 @@ def _write_cut_line(page, left, bottom, px_per_mm):
 
 
 # --- shared
+
+
 def _pen(page, smooth=False):
     draw = ImageDraw.Draw(page)
     draw.fontmode = "L" if smooth else "1"
@@ -451,6 +432,6 @@ def _pen(page, smooth=False):
 
 @lru_cache
 def load_font(name, size):
-    """A font that matplotlib ships, so that pages come out alike on any machine."""
+    """Load a font that matplotlib ships, so that pages are the same on any machine."""
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)

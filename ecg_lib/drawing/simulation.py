@@ -1,9 +1,9 @@
-"""Made-up signals of the five classes, and whole sets of pages drawn from them.
+"""Simulate recordings of the five classes.
 
 The signals are illustrative, not clinical: they show the textbook signs of each class clearly
 enough to learn and to test with, and nothing learnt from them says anything about patients.
 
-A beat is a heart dipole that moves through space, a sum of Gaussians in time (one or two a wave).
+A beat is a heart dipole that moves through space, a sum of Gaussians in time (one or two per wave).
 The Dower matrix projects the dipole onto the eight independent leads; the other four follow from
 Einthoven's and Goldberger's relations, also for the noise, which is added to the eight.
 
@@ -30,11 +30,9 @@ from ecg_lib.errors import one_of
 from ecg_lib.pages.leads import LEADS
 
 RATE = 500
-"""Samples a second of the recordings that are drawn."""
-
+"""Samples per second of the recordings that are drawn."""
 
 INDEPENDENT_LEADS = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
-
 
 DOWER = np.array(
     [
@@ -79,7 +77,7 @@ class Rhythm:
     fibrillation: float = 0.0
 
 
-# A healthy beat at 75 a minute. The vectors were chosen so that all leads look as in textbooks:
+# A healthy beat at 75 per minute. The vectors were chosen so that all leads look as in textbooks:
 # a small septal q in I and V6, R growing from V1 to V4, T upright except in aVR and V1.
 HEALTHY = {
     "P": Wave(-0.16, 0.022, np.array([0.06, 0.11, -0.02])),
@@ -90,7 +88,6 @@ HEALTHY = {
     "T end": Wave(0.29, 0.030, np.array([0.10, 0.08, -0.05])),
 }
 
-
 # Dipoles that point at a territory: leads over it rise, those opposite fall.
 TERRITORIES = {
     "inferior": np.array([-0.10, 0.26, 0.03]),  # II, III, aVF; opposite I, aVL
@@ -100,7 +97,7 @@ TERRITORIES = {
 
 
 def simulate(class_name, rng, seconds=10.0, rate=RATE):
-    """Make up a recording of one class.
+    """Simulate a recording of one class.
 
     Rate, axis, amplitude, baseline wander, mains hum and muscle noise vary from one recording to
     the next; the noise does not depend on the class.
@@ -109,7 +106,7 @@ def simulate(class_name, rng, seconds=10.0, rate=RATE):
         class_name: a key of `RECIPES`.
         rng: a `numpy.random.Generator`.
         seconds: length of the recording.
-        rate: samples a second.
+        rate: samples per second.
 
     Returns:
         float array `(12, samples)` in mV, leads in the order of `ecg_lib.pages.leads.LEADS`.
@@ -129,7 +126,7 @@ def simulate(class_name, rng, seconds=10.0, rate=RATE):
 
 
 def twelve_leads(independent):
-    """All leads from the independent ones, by Einthoven's and Goldberger's relations.
+    """Compute all leads from the independent ones, by Einthoven's and Goldberger's relations.
 
     Args:
         independent: array `(8, samples)` in the order of `INDEPENDENT_LEADS`.
@@ -155,7 +152,7 @@ def _dipole(rhythm, time, rng):
 
 
 def _fibrillation(time, rng):
-    """Atrial waves at about six a second, their rhythm and size changing, largest in V1 and II."""
+    """Atrial waves at about six per second, of varying rhythm and size, largest in V1 and II."""
     frequency = rng.uniform(5, 8) + 0.8 * np.sin(2 * np.pi * 0.3 * time + rng.uniform(0, 6))
     phase = np.cumsum(2 * np.pi * frequency) * (time[1] - time[0])
     size = 1 + 0.4 * np.sin(2 * np.pi * 0.7 * time + rng.uniform(0, 6))
@@ -176,6 +173,8 @@ def _noise(time, rate, rng):
 
 
 # --- recipes: what the heart does in each class
+
+
 def _normal(rng, seconds):
     return Rhythm(_regular(rng, seconds, rng.uniform(58, 92), _healthy_beat(rng)))
 
@@ -274,11 +273,11 @@ RECIPES = {
     "history_of_mi": _history_of_mi,
     "covid_19": _covid_19,
 }
-"""From a class's name to the function that makes up its `Rhythm`."""
+"""The function that simulates the `Rhythm` of each class."""
 
 
 def _healthy_beat(rng):
-    """The healthy beat of some heart: its axis and its size vary."""
+    """Draw the healthy beat of one heart; axis and size vary."""
     turn = _turn(rng, 14)
     size = rng.uniform(0.9, 1.25)
     return {
@@ -292,7 +291,7 @@ def _any_territory(rng):
 
 
 def _turn(rng, degrees):
-    """A rotation in the frontal, then in the horizontal plane, each by at most `degrees`."""
+    """Draw a rotation in the frontal, then in the horizontal plane, each by at most `degrees`."""
     frontal, horizontal = np.radians(rng.uniform(-degrees, degrees, 2))
     cos, sin = np.cos(frontal), np.sin(frontal)
     in_frontal = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
@@ -313,14 +312,14 @@ def _without(beat, *names):
     return {name: wave for name, wave in beat.items() if name not in names}
 
 
-def _regular(rng, seconds, beats_a_minute, beat):
-    interval = 60 / beats_a_minute
+def _regular(rng, seconds, beats_per_minute, beat):
+    interval = 60 / beats_per_minute
     times = _beat_times(rng, seconds, interval, rng.uniform(0.01, 0.03))
     return [(at, _timed(beat, interval)) for at in times]
 
 
 def _beat_times(rng, seconds, interval, spread):
-    """Times of beats from before the recording's start to after its end.
+    """Draw the times of beats from before the recording's start to after its end.
 
     Args:
         spread: standard deviation of the intervals, as a share of the mean interval.
@@ -332,7 +331,7 @@ def _beat_times(rng, seconds, interval, spread):
 
 
 def _timed(beat, interval):
-    """The beat with everything after its QRS complex stretched as the interval is (Bazett)."""
+    """Stretch everything after the QRS complex as the interval is stretched (Bazett)."""
     stretch = np.sqrt(interval / 0.8)
     return {
         name: Wave(wave.at * stretch, wave.width * stretch, wave.dipole) if wave.at > 0.08 else wave
