@@ -1,20 +1,20 @@
-"""What each part of Lead attention is worth, judged on validation pages alone.
+"""Measure what each part of Lead attention is worth, on validation pages only.
 
     python -m benchmarks.ablation PAGES_FOLDER [--variants no_attention ...] [--results FOLDER]
 
 PAGES_FOLDER holds the published pages. Each of `VARIANTS` changes one thing of the network or of
-its training, and is trained on `FOLDS` of the protocol `clean`; the test pages are left out before,
-so that no choice can be made by them. A training that is finished is not done again. Then the table
+its training, and is trained on `FOLDS` of the protocol `clean`. The test pages are removed first,
+so that they cannot influence any choice. Finished trainings are not repeated. Then the table
 `ablation.md` is computed from the predictions of all variants that are finished on all folds;
-`--variants` without a name does nothing else. A training takes some minutes on two cores.
+`--variants` without a name only writes the table. A training takes some minutes on two cores.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from unittest import mock
 
+import keras
 import pandas as pd
 from sklearn.metrics import log_loss
 
@@ -22,7 +22,8 @@ from ecg_lib.evaluation.calibration import probabilities_of, score, scored_class
 from ecg_lib.evaluation.comparison import mean_of_models
 from ecg_lib.evaluation.intervals import figures_in_a_row, intervals_in_a_table
 from ecg_lib.evaluation.markdown import markdown
-from ecg_lib.models import MODELS
+from ecg_lib.models.layers import check_can_be_halved, standardised_crops
+from ecg_lib.models.lead_attention import classify, describe, describe_leads, lead_attention
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import finished_runs, read_record
 from ecg_lib.runs.inputs import open_inputs
@@ -42,12 +43,63 @@ SHOWN = {
 }
 
 
+def no_attention(input_shape, num_classes, *, mean=0.0, variance=1.0, **sizes):
+    """Build Lead attention whose leads are not compared before the dense layer.
+
+    Args:
+        input_shape: `(crops, height, width)`.
+        num_classes: number of classes.
+        mean: mean of the training split's pixels, in grey levels.
+        variance: variance of the training split's pixels, in grey levels squared.
+        **sizes: the other arguments of `lead_attention`, which has their defaults.
+    """
+    sizes = _sizes(input_shape, sizes)
+    crops, standardised = standardised_crops(input_shape, mean, variance)
+    leads = describe_leads(standardised, sizes["filters"], sizes["units"])
+    return _classified(crops, keras.layers.Flatten(name="flatten")(leads), num_classes, sizes)
+
+
+def leads_as_channels(input_shape, num_classes, *, mean=0.0, variance=1.0, **sizes):
+    """Build Lead attention whose encoder reads all leads at once, as channels of one image.
+
+    Args:
+        input_shape: `(crops, height, width)`.
+        num_classes: number of classes.
+        mean: mean of the training split's pixels, in grey levels.
+        variance: variance of the training split's pixels, in grey levels squared.
+        **sizes: the other arguments of `lead_attention`, which has their defaults.
+    """
+    sizes = _sizes(input_shape, sizes)
+    crops, standardised = standardised_crops(input_shape, mean, variance)
+    maps = keras.layers.Permute((2, 3, 1), name="leads_as_channels")(standardised)
+    features = describe(maps, sizes["filters"], sizes["units"])
+    return _classified(crops, features, num_classes, sizes)
+
+
+def _sizes(input_shape, sizes):
+    sizes = lead_attention.__kwdefaults__ | sizes
+    check_can_be_halved(sizes["name"], input_shape, times=len(sizes["filters"]))
+    return sizes
+
+
+def _classified(crops, features, num_classes, sizes):
+    outputs = classify(features, num_classes, sizes["dense_units"], sizes["dropout"])
+    return keras.Model(crops, outputs, name=sizes["name"])
+
+
 @dataclass(frozen=True)
 class Variant:
-    """What is changed, in words, and as arguments of the network, the recipe and the run."""
+    """One change.
+
+    Attributes:
+        title: the change in words.
+        builder: builder of the network; None for that of the config's model.
+        recipe: fields of the recipe that are replaced.
+        config: fields of the `RunConfig` that are replaced.
+    """
 
     title: str
-    network: dict = field(default_factory=dict)
+    builder: Callable[..., keras.Model] | None = None
     recipe: dict = field(default_factory=dict)
     config: dict = field(default_factory=dict)
 
@@ -56,10 +108,8 @@ VARIANTS = {
     "lead_attention": Variant("Lead attention"),
     "seed_2": Variant("seed 2", config={"seed": 2}),
     "seed_3": Variant("seed 3", config={"seed": 3}),
-    "no_shared_encoder": Variant(
-        "no shared encoder: leads as channels", network={"shared_encoder": False}
-    ),
-    "no_attention": Variant("no attention between leads", network={"attention": False}),
+    "no_shared_encoder": Variant("no shared encoder: leads as channels", leads_as_channels),
+    "no_attention": Variant("no attention between leads", no_attention),
     "no_augmentation": Variant("no augmentation", recipe={"augment": None}),
     "no_class_weights": Variant("no class weights", recipe={"balance": 0.0}),
     "epochs_80": Variant("80 epochs", config={"epochs": 80}),
@@ -67,10 +117,10 @@ VARIANTS = {
     "crops_64x160px": Variant("crops of 64x160", config={"image_width": 160}),
     "cnn_2d": Variant("CNN 2D, trained like Lead attention", config={"model": "cnn_2d"}),
 }
-"""The first one is what the others change."""
+"""The variants by name. Each one changes the first."""
 
 SEEDS = ("lead_attention", "seed_2", "seed_3")
-"""The variants whose mean probability has a row as well."""
+"""The variants whose mean probability also has a row."""
 
 
 def main():
@@ -97,8 +147,14 @@ def main():
     print(text)
 
 
-def config_of(name, fold, results, pages_folder=RunConfig.data, prepared=RunConfig.prepared):
-    """The `RunConfig` of a variant on a fold."""
+def config_of(
+    name: str,
+    fold: int,
+    results: Path,
+    pages_folder: str | Path = RunConfig.data,
+    prepared: str = RunConfig.prepared,
+) -> RunConfig:
+    """Return the `RunConfig` of a variant on a fold."""
     changed = {"model": "lead_attention", "recipe": "augmented", "epochs": EPOCHS}
     return RunConfig(
         data=str(Path(pages_folder).absolute()),
@@ -110,27 +166,22 @@ def config_of(name, fold, results, pages_folder=RunConfig.data, prepared=RunConf
     )
 
 
-def train_variant(config, variant):
+def train_variant(config: RunConfig, variant: Variant) -> None:
     """Train a variant and predict its validation pages; the test pages are left out."""
     inputs = open_inputs(config)
     inputs = replace(inputs, splits=inputs.splits.where(inputs.splits != "test"))
-    network = partial(MODELS[config.model], **variant.network)
     usual = RECIPES[config.recipe]
     recipe = replace(usual, choice=f"{usual.choice}; here: {variant.title}", **variant.recipe)
-    with (
-        mock.patch.dict(MODELS, {config.model: network}),
-        mock.patch.dict(RECIPES, {config.recipe: recipe}),
-    ):
-        train(config, inputs)
+    train(config, inputs, variant.builder, recipe)
 
 
-def ablation_table(results):
-    """What all variants that are finished on every fold are worth, computed from predictions.
+def ablation_table(results: Path) -> pd.DataFrame:
+    """Compute the scores of all variants that are finished on every fold from their predictions.
 
     Returns:
-        DataFrame with a row a variant, in the order of `VARIANTS`: title, parameters, epochs,
+        DataFrame with one row per variant, in the order of `VARIANTS`: title, parameters, epochs,
         seed, device, pages (those in the validation parts of several folds count in each),
-        log_loss (mean negative log probability of the right class), and each figure of
+        log_loss (mean negative log probability of the true class), and each figure of
         `figures` with its `_low` and `_high`.
     """
     folders = {
@@ -145,11 +196,11 @@ def ablation_table(results):
 
 
 def _row(title, members):
-    """A row of the table: of one variant, or of the mean of several.
+    """Compute a row of the table: of one variant, or of the mean of several.
 
     Args:
         title: what is changed.
-        members: for each variant its run folders, one a fold.
+        members: for each variant its run folders, one per fold.
     """
     scored = pd.concat(
         [mean_of_models(list(map(_scored, of_fold))) for of_fold in zip(*members, strict=True)],
@@ -172,15 +223,15 @@ def _scored(run):
 
 
 def _log_loss(scored):
-    """Mean negative log probability of the right class."""
+    """Compute the mean negative log probability of the true class."""
     classes = scored_classes(scored)
     places = scored["label"].map(classes.index)
     probabilities = probabilities_of(scored)
     return log_loss(places, probabilities, labels=range(len(classes)))
 
 
-def table_markdown(table):
-    """The table with its caption."""
+def table_markdown(table: pd.DataFrame) -> str:
+    """Return the table as Markdown, with its caption."""
     shown = pd.DataFrame(
         {
             "variant": table["title"],

@@ -23,8 +23,6 @@ def lead_attention(
     heads=4,
     dense_units=128,
     dropout=0.4,
-    shared_encoder=True,
-    attention=True,
     name="lead_attention",
 ):
     """One convolutional encoder for all leads, self-attention between them, a dense layer.
@@ -46,9 +44,6 @@ def lead_attention(
         heads: heads of the self-attention.
         dense_units: units of the hidden dense layer.
         dropout: share of values left out before and after the hidden dense layer.
-        shared_encoder: whether one encoder reads each lead by itself; otherwise it reads all of
-            them at once, as channels of one image, and nothing is left to look at each other.
-        attention: whether the leads look at each other before the dense layer.
         name: the model's name.
 
     Returns:
@@ -75,40 +70,55 @@ def lead_attention(
 
     # --- Functional model ---
     crops, standardised = standardised_crops(input_shape, mean, variance)
-    if shared_encoder:
-        maps = keras.layers.Reshape((*input_shape, 1), name="one_channel")(standardised)
-        read = _described(FoldSteps(name="leads_apart")(maps), filters, units)
-        read = UnfoldSteps(input_shape[0], name="leads")(read)
-        read = StepEmbedding(name="which_lead")(read)
-        read = _looked_around(read, heads) if attention else read
-        features = keras.layers.Flatten(name="flatten")(read)
-    else:
-        maps = keras.layers.Permute((2, 3, 1), name="leads_as_channels")(standardised)
-        features = _described(maps, filters, units)
-    features = keras.layers.Dropout(dropout, name="dropout1")(features)
-    features = keras.layers.Dense(dense_units, activation="relu", name="dense")(features)
-    features = keras.layers.Dropout(dropout, name="dropout2")(features)
-    return keras.Model(crops, logits(features, num_classes), name=name)
+    leads = attend(describe_leads(standardised, filters, units), heads)
+    features = keras.layers.Flatten(name="flatten")(leads)
+    return keras.Model(crops, classify(features, num_classes, dense_units, dropout), name=name)
 
 
-def _described(maps, filters, units):
-    """What is in each image `(batch, height, width, channels)`, as `(batch, units)`."""
+def describe_leads(standardised, filters, units):
+    """Describe each lead by one shared encoder and an embedding of its place.
+
+    Args:
+        standardised: symbolic tensor of shape `(batch, leads, height, width)`.
+        filters: filters of each conv.
+        units: values that describe a lead.
+
+    Returns:
+        Symbolic tensor of shape `(batch, leads, units)`.
+    """
+    shape = standardised.shape[1:]
+    maps = keras.layers.Reshape((*shape, 1), name="one_channel")(standardised)
+    described = describe(FoldSteps(name="leads_apart")(maps), filters, units)
+    described = UnfoldSteps(shape[0], name="leads")(described)
+    return StepEmbedding(name="which_lead")(described)
+
+
+def describe(maps, filters, units):
+    """Describe each image `(batch, height, width, channels)` by values `(batch, units)`."""
     maps = _encoder(maps, filters)
-    found = [
+    pooled = [
         keras.layers.GlobalMaxPooling2D(name="block5_highest")(maps),
         keras.layers.GlobalAveragePooling2D(name="block5_average")(maps),
     ]
-    both = keras.layers.Concatenate(name="block5_both")(found)
+    both = keras.layers.Concatenate(name="block5_both")(pooled)
     return keras.layers.Dense(units, activation="relu", name="lead")(both)
 
 
-def _looked_around(leads, heads):
-    """Each lead and what it sees in the others; `(batch, leads, units)` as before."""
-    seen = keras.layers.MultiHeadAttention(
+def attend(leads, heads):
+    """Add to each lead what it attends to in the others, `(batch, leads, units)` as before."""
+    attended = keras.layers.MultiHeadAttention(
         heads, leads.shape[-1] // heads, use_bias=False, name="attention"
     )(leads, leads)
-    both = keras.layers.Add(name="lead_and_others")([leads, seen])
+    both = keras.layers.Add(name="lead_and_others")([leads, attended])
     return keras.layers.LayerNormalization(name="attention_norm")(both)
+
+
+def classify(features, num_classes, dense_units, dropout):
+    """End the network: a hidden dense layer between two dropouts, then one logit per class."""
+    features = keras.layers.Dropout(dropout, name="dropout1")(features)
+    features = keras.layers.Dense(dense_units, activation="relu", name="dense")(features)
+    features = keras.layers.Dropout(dropout, name="dropout2")(features)
+    return logits(features, num_classes)
 
 
 def _encoder(maps, filters):

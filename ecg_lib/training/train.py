@@ -2,8 +2,10 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,7 +16,8 @@ from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.metrics import metrics
-from ecg_lib.models import build, load
+from ecg_lib.models import MODELS, load
+from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import (
     BACKUP,
     MODEL,
@@ -24,49 +27,59 @@ from ecg_lib.runs.folder import (
     open_run,
     write_record,
 )
-from ecg_lib.runs.inputs import name_of_data
+from ecg_lib.runs.inputs import Inputs, name_of_data
 from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, SCORED_SPLITS, read_predictions
 from ecg_lib.runs.workers import is_chief, worker_count
 from ecg_lib.training.batches import PREDICT_BATCH, all_pages, batches, moments, page_order
 from ecg_lib.training.checkpoints import Checkpoints
 from ecg_lib.training.devices import choose_strategy, device_name, wait_for_workers
-from ecg_lib.training.recipes import RECIPES, class_weights, compile_model
+from ecg_lib.training.recipes import RECIPES, Recipe, class_weights, compile_model
 
 
-def train(config, inputs):
+def train(
+    config: RunConfig,
+    inputs: Inputs,
+    builder: Callable[..., keras.Model] | None = None,
+    recipe: Recipe | None = None,
+) -> Path:
     """Train the model of a `RunConfig`, unless the same run is finished already.
 
-    A training that was interrupted is gone on with after its last whole epoch. The weights are
-    saved as `model.keras`; the predictions and every figure come from that file, loaded again
-    outside the strategy, so what is reported is what others can load. Of several workers, each has
-    to call this with the same arguments; the chief alone writes, see `ecg_lib.runs.workers`.
+    An interrupted training is resumed after its last whole epoch. The weights are saved as
+    `model.keras`; the predictions and all figures are computed by that file, loaded again outside
+    the strategy, so that what is reported is what others can load. With several workers, each has
+    to call this with the same arguments; only the chief writes, see `ecg_lib.runs.workers`.
 
     Args:
         config: a `RunConfig`.
         inputs: what `ecg_lib.runs.inputs.open_inputs(config)` returned.
+        builder: builder of the network, by default that of `config.model`. A run is recognised by
+            its config alone, so another builder or recipe needs a results folder of its own.
+        recipe: how the network is trained, by default that of `config.recipe`.
 
     Returns:
-        The run folder, as a `pathlib.Path`; `ecg_lib.runs.folder` says what it holds.
+        The run folder; `ecg_lib.runs.folder` says what it holds.
 
     Raises:
-        InputError: if the strategy or the image size cannot be used, if there is one class alone,
-            if training ran into NaN or infinity, or if another process is training in the run
-            folder.
+        InputError: if the strategy or the image size cannot be used, if there are pages of one
+            class only, if training ran into NaN or infinity, or if another process is training in
+            the run folder.
     """
+    builder = builder or MODELS[config.model]
+    recipe = recipe or RECIPES[config.recipe]
     folder = config.run_path
     if not is_chief():
         if not is_finished(folder, inputs.run_key):
-            _train(config, inputs, folder)
+            _train(config, inputs, builder, recipe, folder)
         return folder
     with only_process_in(folder):
         if not is_finished(folder, inputs.run_key):
             open_run(folder, inputs.run_key)
-            _train(config, inputs, folder)
+            _train(config, inputs, builder, recipe, folder)
         shutil.rmtree(folder / BACKUP, ignore_errors=True)
     return folder
 
 
-def _train(config, inputs, folder):
+def _train(config, inputs, builder, recipe, folder):
     """Train, predict, and write the record last."""
     prepared, splits = inputs.prepared, inputs.splits
     strategy = choose_strategy(config.strategy)
@@ -84,12 +97,19 @@ def _train(config, inputs, folder):
         )
     labels = used["class"].map(classes.index)
     rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
-    fitted = _fit(config, strategy, prepared.crops, labels, rows, classes, folder)
+    new_model = _model_factory(builder, prepared.crops, rows["train"], len(classes))
+    fitted = _fit(config, strategy, prepared.crops, labels, rows, new_model, recipe, folder)
     fitted |= {"data": name_of_data(config, prepared.pages)}
 
     if is_chief():
         _judge(inputs, fitted, rows, classes, folder)
     wait_for_workers(strategy)  # Until then, there is no record to read.
+
+
+def _model_factory(builder, crops, training_rows, num_classes):
+    """Return a function that builds the network with the statistics of the training pages."""
+    mean, variance = moments(crops, training_rows)
+    return partial(builder, crops.shape[1:], num_classes, mean=mean, variance=variance)
 
 
 def _judge(inputs, fitted, rows, classes, folder):
@@ -114,9 +134,9 @@ def _judge(inputs, fitted, rows, classes, folder):
     )
 
 
-def _fit(config, strategy, crops, labels, rows, classes, folder):
+def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
     """Train, save `model.keras` and `history.csv`; return what the record says about it."""
-    protocol, recipe = PROTOCOLS[config.protocol], RECIPES[config.recipe]
+    protocol = PROTOCOLS[config.protocol]
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise InputError(
@@ -124,10 +144,6 @@ def _fit(config, strategy, crops, labels, rows, classes, folder):
             f"expected a multiple of {replicas}"
         )
     steps = -(-len(rows["train"]) // config.batch_size)
-    mean, variance = moments(crops, rows["train"])
-    new_model = partial(
-        build, config.model, crops.shape[1:], len(classes), mean=mean, variance=variance
-    )
     checkpoints = Checkpoints(folder, protocol.keep_best, read_only=not is_chief())
     with strategy.scope(), precision(config.mixed_precision):
         model = new_model()
