@@ -1,15 +1,15 @@
-"""The optimiser of the published experiment, the same on one device and on many."""
+"""Optimisers that do the same on one device and on many."""
 
 import keras
 import tensorflow as tf
 
 
 class _SumFirst:
-    """Sums the gradients over all replicas before anything is done with them.
+    """Sum the gradients over all replicas before anything else is done with them.
 
-    Keras clips, and looks for overflows of float16, on each replica before the sum, so that
-    several replicas do not do what one would, and one replica's overflow may reach the weights.
-    On a single device nothing changes.
+    Keras clips, and looks for overflows of float16, on each replica before the sum. Several
+    replicas then differ from one, and the overflow of one replica may reach the weights. On a
+    single device nothing changes.
     """
 
     def apply_gradients(self, grads_and_vars):
@@ -18,27 +18,32 @@ class _SumFirst:
         return super().apply_gradients(zip(summed, variables, strict=True))
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
-        """What Keras calls after it has clipped: the gradients are summed already."""
+        """Return the gradients as they are: Keras calls this after clipping; they are summed."""
         return grads_and_vars
 
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class Adamax(_SumFirst, keras.optimizers.Adamax):
-    """Keras' Adamax, whose gradients are clipped after they were summed over the replicas.
+    """Keras' Adamax, which clips the gradients after they are summed over the replicas.
 
-    Keras goes through all weights about fifteen times a step; TensorFlow's own operations of the
-    same formulas go through them a third as often, which for the networks with tens of millions of
-    weights is a tenth of a step.
+    Keras reads all weights about fifteen times per step. TensorFlow's own operation computes the
+    same formulas and reads them a third as often, which saves a tenth of a step for the networks
+    with tens of millions of weights.
     """
 
     def _clip_gradients(self, gradients):
-        norm = tf.linalg.global_norm(gradients)
+        if self.global_clipnorm is None:
+            return super()._clip_gradients(gradients)
+        norm = self._global_norm(gradients)
         # Most steps need no clipping, and then none of the gradients is copied.
         return tf.cond(
             norm > self.global_clipnorm,
             lambda: [gradient * (self.global_clipnorm / norm) for gradient in gradients],
             lambda: gradients,
         )
+
+    def _global_norm(self, gradients):
+        return tf.linalg.global_norm(gradients)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -58,4 +63,4 @@ class Adamax(_SumFirst, keras.optimizers.Adamax):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class LossScaleOptimizer(_SumFirst, keras.optimizers.LossScaleOptimizer):
-    """Keras' scaling of the loss, which looks for overflows in the gradients of all replicas."""
+    """Keras' loss scaling, which checks the gradients of all replicas for overflows."""
