@@ -1,6 +1,6 @@
 # make run    the experiment on synthetic pages: six trainings, one accuracy table
 # make test   the fast tests            make test-slow   the slow ones
-# make lint   formatting and notebooks  make format      put both right
+# make lint   format, types, notebooks  make format      put format and notebooks right
 # make DATA=folder PROTOCOL=published run    the same experiment on your pages
 
 suits = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null
@@ -24,6 +24,7 @@ test-slow: .venv/installed
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/nbstripout --verify notebooks/*.ipynb kaggle_kernel/*.ipynb
 
 format: .venv/installed

@@ -16,7 +16,7 @@ from ecg_lib.pages.leads import Box
 
 IN_PLACE = np.eye(3)
 
-Effect = Callable[[np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+Effect = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 
 def photograph(
@@ -58,7 +58,7 @@ def moved(boxes: Sequence[Box], homography: np.ndarray) -> np.ndarray:
     corners = [
         [(b.left, b.top), (b.right, b.top), (b.right, b.bottom), (b.left, b.bottom)] for b in boxes
     ]
-    flat = np.float64(corners).reshape(1, -1, 2)
+    flat = np.array(corners, np.float64).reshape(1, -1, 2)
     return cv2.perspectiveTransform(flat, homography).reshape(-1, 4, 2)
 
 

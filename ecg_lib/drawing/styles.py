@@ -5,7 +5,6 @@ between the machines of this world is an option: grid, colours, fonts, pulses, s
 gain. `random_style` chooses the options by chance.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -142,7 +141,7 @@ def draw_styled(signals: np.ndarray, rate: float, layout: str, style: Style) -> 
         InputError: if the layout or an option of the style is unknown, or the signals are too
             short for the page.
     """
-    layout = LAYOUTS[one_of("layout", layout, LAYOUTS)]
+    drawn = LAYOUTS[one_of("layout", layout, LAYOUTS)]
     for option, values in (
         ("grid", GRIDS),
         ("names", NAMES),
@@ -151,9 +150,9 @@ def draw_styled(signals: np.ndarray, rate: float, layout: str, style: Style) -> 
     ):
         one_of(option, getattr(style, option), values)
     if style.strip_leads is not None:
-        layout = layout.with_strips(style.strip_leads)
-    sheet = _Sheet(layout, style)
-    needed = style.column_seconds * (layout.columns if sheet.whole_span else 1)
+        drawn = drawn.with_strips(style.strip_leads)
+    sheet = _Sheet(drawn, style)
+    needed = style.column_seconds * (drawn.columns if sheet.whole_span else 1)
     if np.ndim(signals) != 2 or len(signals) != len(LEADS) or np.shape(signals)[1] < needed * rate:
         raise InputError(
             f"signals of shape {np.shape(signals)} at {rate:g} Hz cannot be drawn: this page "
@@ -515,7 +514,7 @@ def _strip_leads(rng, layout):
     return tuple(rng.choice(["I", "II", "V1", "V2", "V5"], number, replace=False).tolist())
 
 
-def _header(rng) -> tuple[Sequence[str], ...]:
+def _header(rng: np.random.Generator) -> tuple[tuple[str, ...], ...]:
     """Blocks of text as electrocardiographs print them; every number is made up."""
     rate, number = rng.integers(45, 130), rng.integers(10_000, 9_999_999)
     day = np.datetime64("2009-01-01") + rng.integers(0, 6000)
