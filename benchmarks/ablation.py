@@ -113,8 +113,8 @@ VARIANTS = {
     "no_augmentation": Variant("no augmentation", recipe={"augment": None}),
     "no_class_weights": Variant("no class weights", recipe={"balance": 0.0}),
     "epochs_80": Variant("80 epochs", config={"epochs": 80}),
-    "crops_32px": Variant("crops of 32x32", config={"image_size": 32}),
-    "crops_64x160px": Variant("crops of 64x160", config={"image_width": 160}),
+    "crops_32px": Variant("crops of 32x32", config={"height": 32, "width": 32}),
+    "crops_64x160px": Variant("crops of 64x160", config={"width": 160}),
     "cnn_2d": Variant("CNN 2D, trained like Lead attention", config={"model": "cnn_2d"}),
 }
 """The variants by name. Each one changes the first."""

@@ -38,7 +38,7 @@ def prepared_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def prepared_set(pages_folder, prepared_folder):
     """The drawn pages, prepared at 16x16 pixels: `configure` opens the same set."""
-    return prepare(pages_folder, prepared_folder / "drawn", image_size=SIDE, jobs=1)
+    return prepare(pages_folder, prepared_folder / "drawn", height=SIDE, width=SIDE, jobs=1)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,8 @@ def configure_in(pages_folder, prepared_folder, prepared_set):
             "prepared": str(prepared_folder),
             "results": str(results),
             "model": "testing",
-            "image_size": SIDE,
+            "height": SIDE,
+            "width": SIDE,
             "epochs": 2,
             "batch_size": 4,
         }

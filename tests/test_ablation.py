@@ -47,7 +47,7 @@ def small(monkeypatch, tiny):
         "lead_attention": ablation.Variant("Lead attention", partial(lead_attention, **narrow)),
         "no_attention": ablation.Variant("none", partial(ablation.no_attention, **narrow)),
         "crops_32px": ablation.Variant(
-            "crops of 32x32", partial(lead_attention, **narrow), config={"image_size": 32}
+            "crops of 32x32", partial(lead_attention, **narrow), config={"height": 32, "width": 32}
         ),
     }
     monkeypatch.setattr(ablation, "VARIANTS", variants)

@@ -187,7 +187,7 @@ def benchmark_folder(tmp_path_factory):
             ).to_csv(run / PREDICTIONS, index=False)
             config = {"model": name, "protocol": "clean", "seed": 1, "fold": fold}
             record = {
-                "config": config | {"image_size": 64, "ink_only": False},
+                "config": config | {"height": 64, "width": 64, "ink_only": False},
                 "data": "khan2021",
                 "split_hash": f"split {fold}",
                 "epochs_done": 0,

@@ -99,7 +99,7 @@ def test_it_is_a_module():
         (["run", "--epochs", "0"], ["epochs is 0"]),
         (["run", "--epochs", "many"], ["many"]),
         (["run", "--epoch-count", "3"], ["--epoch-count"]),
-        (["prepare", "--image-size", "-3"], ["image_size is -3"]),
+        (["prepare", "--height", "-3"], ["height is -3"]),
         (["prepare", "--data", "missing"], ["missing", "folder"]),
         (["run", "--data", "missing", "--models", "testing"], ["missing", "folder"]),
         (["table", "--results", "missing"], ["missing", "no finished run"]),
@@ -144,7 +144,7 @@ def test_draw_and_prepare(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["draw", "pages", "--pages-per-class", "3", "--seed", "5"]) == 0
     assert len(list((tmp_path / "pages").glob("*/*.jpg"))) == 15
-    assert cli.main(["prepare", "--data", "pages", "--image-size", "16"]) == 0
+    assert cli.main(["prepare", "--data", "pages", "--height", "16", "--width", "16"]) == 0
     shown = capsys.readouterr().out
     assert "15 pages drawn" in shown
     assert "15 pages prepared" in shown
@@ -194,7 +194,7 @@ def test_what_is_asked_for_overrides_the_demo(run_all):
     cli.main(["run", "--models", "cnn_3d", "--epochs", "2", "--ink-only"])
     (config,) = run_all
     assert (config.epochs, config.ink_only) == (2, True)
-    assert config.image_size == DEMO["cnn_3d"]["image_size"]
+    assert config.height == DEMO["cnn_3d"]["height"]
 
 
 def test_run_on_other_data_takes_the_defaults(run_all, tmp_path, monkeypatch):

@@ -65,8 +65,8 @@ def test_unknown_values_are_refused_with_the_valid_ones(name, wrong, valid):
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("image_size", 0),
-        ("image_width", -1),
+        ("height", 0),
+        ("width", -1),
         ("epochs", -1),
         ("batch_size", 0),
         ("learning_rate", 0.0),
@@ -90,8 +90,8 @@ def test_every_fold_of_a_protocol_is_allowed():
 def test_run_name_tells_runs_apart_in_one_table():
     assert RunConfig().run_name == "cnn_2d-s1"
     assert RunConfig(model="hybrid", seed=7).run_name == "hybrid-s7"
-    assert RunConfig(image_size=32, ink_only=True).run_name == "cnn_2d-32px-ink-s1"
-    assert RunConfig(image_width=160).run_name == "cnn_2d-64x160px-s1"
+    assert RunConfig(height=32, width=32, ink_only=True).run_name == "cnn_2d-32px-ink-s1"
+    assert RunConfig(width=160).run_name == "cnn_2d-64x160px-s1"
     assert RunConfig(mixed_precision=True).run_name == "cnn_2d-fp16-s1"
 
 

@@ -422,7 +422,7 @@ def test_a_published_page_gets_its_published_boxes(asked, published_run, monkeyp
     monkeypatch.setattr(explain, "published_files", lambda: files)
     question = explain.open_question(published_run, asked.page)
     assert question.names[:3] == ("box 1", "box 10", "box 11")
-    expected = crop_leads(read_exchanged_grey(asked.page), question.boxes, image_size=16)
+    expected = crop_leads(read_exchanged_grey(asked.page), question.boxes, height=16, width=16)
     np.testing.assert_array_equal(question.crops, expected)
 
 

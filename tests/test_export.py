@@ -69,7 +69,7 @@ def put_network(run, model):
     """Let another network be the run's."""
     model.save(run / MODEL)
     record = read_record(run)
-    record["config"]["image_size"] = model.input_shape[-1]
+    record["config"] |= dict(zip(("height", "width"), model.input_shape[-2:], strict=True))
     record["model_sha256"] = sha256(run / MODEL)
     (run / RECORD).write_text(json.dumps(record))
 

@@ -25,7 +25,7 @@ def test_planted_copies_and_a_planted_conflict_are_found(pages_folder, tmp_path)
         shutil.copy(page, tmp_path / place)
     # Saved again without loss: other bytes, the same pixels.
     Image.fromarray(read_luma(page)).save(tmp_path / "normal/saved_again.png")
-    pages = prepare(tmp_path, tmp_path / "prepared", image_size=8, jobs=1).pages
+    pages = prepare(tmp_path, tmp_path / "prepared", height=8, width=8, jobs=1).pages
     pages = pages.set_index("file")
     assert pages["sha256"].nunique() == 2
     assert pages["page_id"].nunique() == pages["group"].nunique() == 1
@@ -80,7 +80,7 @@ def test_planted_published_copies_are_found_in_a_folder(real_pages, tmp_path):
     (tmp_path / "mi").mkdir()
     shutil.copy(real_pages / page["file"], tmp_path / "normal/renamed.jpg")
     Image.fromarray(luma).resize((1770, 1258)).save(tmp_path / "mi/saved_again.jpg", quality=70)
-    pages = prepare(tmp_path, tmp_path / "prepared", image_size=8, jobs=1).pages
+    pages = prepare(tmp_path, tmp_path / "prepared", height=8, width=8, jobs=1).pages
     assert set(pages["page_id"]) == {page["page_id"]}
     assert set(pages["group"]) == {page["group"]}
     assert set(conflicts(pages)["file"]) == {"normal/renamed.jpg", "mi/saved_again.jpg"}

@@ -30,7 +30,7 @@ def pillow_crops(luma, boxes, height, width):
     )
 
 
-@pytest.mark.parametrize("size", [(64,), (32,), (64, 160), (48, 32)])
+@pytest.mark.parametrize("size", [(64, 64), (32, 32), (64, 160), (48, 32)])
 def test_crops_equal_pillow_to_the_byte(luma, size):
     crops = crop_leads(luma, BOXES, *size)
     assert crops.dtype == np.uint8
@@ -59,7 +59,7 @@ def test_published_crops_equal_the_experiment_s_steps_to_the_byte(tmp_path):
 def test_ink_is_bright_and_a_single_pixel_grows_to_three():
     page = np.full((64, 64), 255, np.uint8)
     page[30, 40] = 0
-    (crop,) = crop_leads(page, [Box(0, 0, 64, 64)], 64)
+    (crop,) = crop_leads(page, [Box(0, 0, 64, 64)])
     assert crop.sum() == 9 * 255
     assert (crop[29:32, 39:42] == 255).all()
 

@@ -70,5 +70,5 @@ def test_default_pages_are_drawn_and_others_never(configure, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "synthetic").symlink_to(pages_folder)
-    open_inputs(RunConfig(image_size=16))
+    open_inputs(RunConfig(height=16, width=16))
     assert drawn == [tmp_path / "data" / "synthetic"]

@@ -244,7 +244,7 @@ def start_batch(configure, tmp_path):
     return start_process
 
 
-BATCH_KNOBS = ("data", "prepared", "results", "image_size", "epochs", "batch_size")
+BATCH_KNOBS = ("data", "prepared", "results", "height", "width", "epochs", "batch_size")
 
 
 def stop_batch(process, folder, epochs, sent):

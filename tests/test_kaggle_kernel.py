@@ -427,7 +427,13 @@ def run_kernel(kaggle_python, built, tmp_path):
         environment |= {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"}
         # A few pages are prepared sooner than another process is started.
         environment |= {"LOKY_MAX_CPU_COUNT": "1"}
-        tiny = {"protocol": "plain", "image_size": 16, "batch_size": 4, "strategy": "single"}
+        tiny = {
+            "protocol": "plain",
+            "height": 16,
+            "width": 16,
+            "batch_size": 4,
+            "strategy": "single",
+        }
         parameters = tiny | {"inputs": str(inputs), **parameters}
         executed = tmp_path / "executed.ipynb"
         driver = built / "kernel" / DRIVER.name
@@ -487,7 +493,8 @@ def earlier_output(inputs, pages_folder, tmp_path, monkeypatch):
         "data": str(tmp_path / "ecg-pages"),
         "prepared": str(tmp_path / "earlier-prepared"),
         "results": str(tmp_path / "output" / "runs"),
-        "image_size": 16,
+        "height": 16,
+        "width": 16,
         "batch_size": 4,
         "epochs": 2,
         "strategy": "single",
@@ -547,7 +554,7 @@ def test_a_new_version_goes_on_from_the_earlier_output(run_kernel, inputs, earli
 
 @pytest.mark.slow
 def test_a_failed_training_fails_the_kernel(run_kernel, inputs):
-    status, _, text = run_kernel(inputs("flat"), models=["testing"], image_size=1)
+    status, _, text = run_kernel(inputs("flat"), models=["testing"], height=1, width=1)
     assert status != 0
     assert "testing-1px-s1 was not trained" in text
     assert "not everything was trained (exit status 2)" in text

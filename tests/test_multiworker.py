@@ -137,7 +137,7 @@ def test_two_workers_train_as_one_process(configure, tmp_path, run_on_two_worker
 def test_two_workers_run_one_model_after_the_other(pages_folder, tmp_path, run_on_two_workers):
     """The ports of one model's training are free again for the next."""
     places = ("--data", pages_folder, "--prepared", tmp_path / "p", "--results", tmp_path / "r")
-    options = ("--image-size", 16, "--epochs", 1, "--batch-size", 4)
+    options = ("--height", 16, "--width", 16, "--epochs", 1, "--batch-size", 4)
     command = ("-m", "ecg_lib", "run", "--models", "testing", "cnn_2d", *places, *options)
     chief, worker = run_on_two_workers(*command)
     assert "| CNN 2D |" in chief and "| CNN 2D |" not in worker

@@ -113,7 +113,7 @@ def folders(tmp_path_factory, pages_folder):
 def trained(folders, tmp_path_factory):
     """Run the training notebook on the tiny model; return its executed copy."""
     output = tmp_path_factory.mktemp("executed") / "02.ipynb"
-    parameters = {**folders, "model": "testing", "image_size": 32, "epochs": 2}
+    parameters = {**folders, "model": "testing", "height": 32, "width": 32, "epochs": 2}
     run_notebook(FOLDER / "02_train_model.ipynb", output, parameters)
     return output
 
@@ -153,7 +153,10 @@ def test_results_under_papermill_show_the_table(trained, folders, tmp_path):
 
 
 def test_the_audit_under_papermill_shows_every_finding(folders, tmp_path):
-    parameters = {name: folders[name] for name in ("data", "prepared")} | {"image_size": 32}
+    parameters = {name: folders[name] for name in ("data", "prepared")} | {
+        "height": 32,
+        "width": 32,
+    }
     run_notebook(FOLDER / "04_audit_data.ipynb", tmp_path / "04.ipynb", parameters)
     cells = nbformat.read(tmp_path / "04.ipynb", as_version=4).cells
     shown = str([cell.get("outputs") for cell in cells])
@@ -162,7 +165,12 @@ def test_the_audit_under_papermill_shows_every_finding(folders, tmp_path):
 
 
 def test_looking_at_pages_under_papermill_shows_every_class(folders, tmp_path):
-    parameters = {"data": folders["data"], "prepared": folders["prepared"], "image_size": 32}
+    parameters = {
+        "data": folders["data"],
+        "prepared": folders["prepared"],
+        "height": 32,
+        "width": 32,
+    }
     run_notebook(FOLDER / "01_look_at_pages.ipynb", tmp_path / "01.ipynb", parameters)
     assert pictures_of(tmp_path / "01.ipynb") == 10
 
@@ -170,7 +178,7 @@ def test_looking_at_pages_under_papermill_shows_every_class(folders, tmp_path):
 def test_explaining_under_papermill_shows_what_the_answer_hangs_on(finished_run, tiny, tmp_path):
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
     record = json.loads((run / RECORD).read_text())
-    record["config"] |= {"model": "attention_vgg", "image_size": 32}
+    record["config"] |= {"model": "attention_vgg", "height": 32, "width": 32}
     (run / RECORD).write_text(json.dumps(record))
     build("attention_vgg", (13, 32, 32), **tiny["attention_vgg"]).save(run / MODEL)
     page = finished_run.data_path / "normal" / "normal_0001.jpg"

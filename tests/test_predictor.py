@@ -78,7 +78,7 @@ def test_the_answer_is_what_the_run_says_of_the_page(finished_run, predictor, pa
 
 
 def test_a_page_is_cropped_as_the_training_pages_were(configure, page):
-    config = configure(image_width=24, ink_only=True, epochs=1)
+    config = configure(width=24, ink_only=True, epochs=1)
     inputs = open_inputs(config)
     answer = Predictor(train(config, inputs)).answer(page)
     pages = inputs.prepared.pages

@@ -38,7 +38,9 @@ def build(few, tmp_path):
     """A function that prepares `few`."""
 
     def prepare_few(**options):
-        return prepare(few, tmp_path / "prepared", **{"image_size": SIDE, "jobs": 1} | options)
+        return prepare(
+            few, tmp_path / "prepared", **{"height": SIDE, "width": SIDE, "jobs": 1} | options
+        )
 
     return prepare_few
 
@@ -69,7 +71,7 @@ def test_crops_are_those_of_the_page_at_its_boxes(prepared_set, pages_folder):
         found = detect(luma)
         assert json.loads(page["boxes"]) == [list(box) for box in found.boxes]
         assert page["layout"] == found.layout
-        crops = crop_leads(rectify(luma, found), found.boxes, SIDE)
+        crops = crop_leads(rectify(luma, found), found.boxes, SIDE, SIDE)
         np.testing.assert_array_equal(prepared_set.crops[row], crops)
 
 
@@ -83,7 +85,7 @@ def test_pages_are_those_of_the_catalogue(prepared_set, pages_folder):
 
 
 def test_crops_may_be_wider_than_tall(build, few):
-    wide = build(image_width=3 * SIDE)
+    wide = build(width=3 * SIDE)
     luma = read_luma(few / wide.pages["file"].iloc[0])
     found = detect(luma)
     crops = crop_leads(rectify(luma, found), found.boxes, SIDE, 3 * SIDE)
@@ -118,7 +120,7 @@ def test_it_is_built_once(build, worked_on):
 
 
 def test_anything_that_its_bytes_depend_on_makes_another(build, few, monkeypatch):
-    others = {"image_size": 20}, {"image_width": 20}, {"ink_only": True}
+    others = {"height": 20, "width": 20}, {"width": 20}, {"ink_only": True}
     folders = [build(**options).folder for options in ({}, *others)]
     (few / "normal" / "normal_0002.jpg").unlink()
     folders.append(build().folder)
@@ -243,7 +245,7 @@ def test_bad_pages_are_listed_and_counted(build, few):
     for row, page in opened.pages.iterrows():
         luma = read_luma(few / page["file"])
         found = detect(luma)
-        crops = crop_leads(rectify(luma, found), found.boxes, SIDE)
+        crops = crop_leads(rectify(luma, found), found.boxes, SIDE, SIDE)
         np.testing.assert_array_equal(opened.crops[row], crops)
 
 
@@ -273,7 +275,7 @@ def test_unwritable_folder(few, tmp_path):
         prepare(few, tmp_path / "file", jobs=1)
 
 
-@pytest.mark.parametrize("options", [{"image_size": 0}, {"image_width": -8}, {"boxes": "guessed"}])
+@pytest.mark.parametrize("options", [{"height": 0}, {"width": -8}, {"boxes": "guessed"}])
 def test_bad_options(build, options):
     with pytest.raises(InputError, match="expected"):
         build(**options)
@@ -354,7 +356,7 @@ def test_published_crops_of_real_pages(real_pages, box_sets):
     """One page of each set of boxes: the whole set takes a minute."""
     files = published_files()
     pages = published_pages(files[files["file"].str.startswith("v1/")])
-    options = {"image_size": 32, "ink_only": False}
+    options = {"height": 32, "width": 32, "ink_only": False}
     for page in pages.loc[~pages["boxes"].astype(str).duplicated()].itertuples():
         crops, entry = _prepare_page(real_pages, page.source, [page.boxes] * 2, options)
         assert "reason" not in entry
@@ -369,7 +371,7 @@ def test_copies_are_read_once_and_share_their_crops(pages_folder, tmp_path):
         (folder / "normal").mkdir(parents=True, exist_ok=True)
         shutil.copy(pages_folder / "normal" / f"{name}.jpg", folder / "normal")
     shutil.copy(folder / "normal" / "normal_0001.jpg", folder / "normal" / "renamed.jpg")
-    opened = prepare(folder, tmp_path / "prepared", image_size=16, jobs=1)
+    opened = prepare(folder, tmp_path / "prepared", height=16, width=16, jobs=1)
     rows = {file: row for row, file in opened.pages["file"].items()}
     original, copy = rows["normal/normal_0001.jpg"], rows["normal/renamed.jpg"]
     assert opened.pages.loc[copy, "source"] == "normal/normal_0001.jpg"

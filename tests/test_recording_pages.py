@@ -184,7 +184,7 @@ def test_recordings_become_a_class_folder(recordings, tmp_path):
     left_out = " ".join(text for status, text in outcomes if status == "left out")
     assert "broken.mat" in left_out and "two.npz, recording b," in left_out
 
-    prepared = prepare(pages, tmp_path / "prepared", image_size=16, jobs=1)
+    prepared = prepare(pages, tmp_path / "prepared", height=16, width=16, jobs=1)
     assert prepared.bad.empty
     assert list(prepared.pages["file"]) == ["covid_19/good.jpg", "covid_19/ward_two_a.jpg"]
     assert set(prepared.pages["class"]) == {"covid_19"}

@@ -104,7 +104,7 @@ def test_the_first_seed_is_the_least_number(folder, run):
 
 
 def test_only_networks_as_published_join_the_ensemble(folder, run):
-    change_record(run, image_size=64)
+    change_record(run, height=64, width=64)
     of_two = {"members": [{"seed": 1}, {"seed": 2}]}
     for other in (
         add_run(run, "cnn_2d-fp16", mixed_precision=True),

@@ -71,7 +71,7 @@ def ours(file, boxes=None):
     """What `ecg_lib.data.prepared` does with a page."""
     luma = read_luma(file)
     found = detect(luma)
-    return crop_leads(rectify(luma, found), found.boxes, SIDE)
+    return crop_leads(rectify(luma, found), found.boxes, SIDE, SIDE)
 
 
 def plain(file, boxes):

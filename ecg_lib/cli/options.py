@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ecg_lib.runs.config import RunConfig, option_descriptions
 
-PREPARE_OPTIONS = ("data", "protocol", "image_size", "image_width", "prepared")
+PREPARE_OPTIONS = ("data", "protocol", "height", "width", "prepared")
 PATH_OPTIONS = ("data", "prepared", "results")
 
 

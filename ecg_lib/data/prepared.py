@@ -81,8 +81,8 @@ def prepare(
     prepared_folder,
     *,
     boxes="detected",
-    image_size=64,
-    image_width=0,
+    height=64,
+    width=64,
     ink_only=False,
     jobs=-1,
 ):
@@ -94,8 +94,8 @@ def prepare(
         boxes: `"detected"` or `"published"`. The published boxes exist only for the 2,746 files of
             the published experiment, which are then taken in its order. Version 2 of the
             published data is copies of version 1, so version 1 alone holds all of them.
-        image_size: height of a crop, in pixels.
-        image_width: width of a crop, in pixels; 0 for as wide as tall.
+        height: height of a crop, in pixels.
+        width: width of a crop, in pixels.
         ink_only: whether paper and grid are removed, see `crop_leads`.
         jobs: number of processes, -1 for one a core, or one a worker of the cluster where
             `joblib.parallel_config(backend="dask")` chose it.
@@ -108,7 +108,6 @@ def prepare(
             if the folder cannot be written to, or if the set that is there is damaged.
     """
     one_of("source of boxes", boxes, BOXES)
-    height, width = image_size, image_width or image_size
     if min(height, width) < 1:
         raise InputError(f"image size {height}x{width}: expected a positive number of pixels")
     pages, bad = find_pages(pages_folder)
@@ -118,10 +117,9 @@ def prepare(
         # Copies are read once, from the first of them.
         first = pages.groupby("sha256")["file"].transform("first")
         pages = pages.assign(source=first, boxes=None)
-    options, size = {"image_size": height, "ink_only": ink_only}, height
-    if width != height:  # Square crops keep the fingerprint that is in the records of their runs.
-        options["image_width"], size = width, f"{height}x{width}"
-    fingerprint = _fingerprint(pages, boxes, options)
+    options = {"height": height, "width": width, "ink_only": ink_only}
+    fingerprint = _fingerprint(pages, boxes, **options)
+    size = height if width == height else f"{height}x{width}"
     name = f"{boxes}-{size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
     folder = Path(prepared_folder) / name
     if (folder / "pages.csv").exists():
@@ -176,12 +174,15 @@ def _read_crops(folder):
     return np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False)
 
 
-def _fingerprint(pages, boxes, options):
+def _fingerprint(pages, boxes, height, width, ink_only):
     published = boxes == "published"
+    # The keys are those of the first sets, whose fingerprints are in the records of their runs.
     made_from = {
         "version": PUBLISHED_PREPROCESSING_VERSION if published else PREPROCESSING_VERSION,
         "boxes": boxes,
-        **options,
+        "image_size": height,
+        "ink_only": ink_only,
+        **({} if width == height else {"image_width": width}),
         "pages": pages.drop(columns="source").to_csv(index=False),
     }
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
@@ -201,8 +202,7 @@ def _only_process_in(folder):
 
 def _build(folder, pages_folder, pages, bad, options, jobs):
     try:
-        height = options["image_size"]
-        _make_crops(folder / "crops.npy", len(pages), height, options.get("image_width", height))
+        _make_crops(folder / "crops.npy", len(pages), options["height"], options["width"])
         journal = (folder / "journal.jsonl").open("ab+")
     except OSError as error:
         raise InputError(f"{folder} cannot be written to: {error.strerror}") from None

@@ -22,7 +22,7 @@ _NEIGHBOURS = np.ones((3, 3), np.uint8)
 np.empty(2**24, np.uint8)
 
 
-def crop_leads(luma, boxes, image_size=64, image_width=0, ink_only=False):
+def crop_leads(luma, boxes, height=64, width=64, ink_only=False):
     """Cut the leads out of a page and make them the models' input.
 
     Each crop is cut out, inverted (ink bright on black), dilated with a 3x3 maximum, so that a
@@ -33,8 +33,8 @@ def crop_leads(luma, boxes, image_size=64, image_width=0, ink_only=False):
     Args:
         luma: uint8 array `(height, width)`, a page in grey levels.
         boxes: `Box`es in page pixels, one a crop.
-        image_size: height of a crop, in pixels.
-        image_width: width of a crop, in pixels; 0 for as wide as tall.
+        height: height of a crop, in pixels.
+        width: width of a crop, in pixels.
         ink_only: whether paper and grid are removed first, see `keep_ink`.
 
     Returns:
@@ -48,7 +48,7 @@ def crop_leads(luma, boxes, image_size=64, image_width=0, ink_only=False):
         luma = keep_ink(luma)
     # Eroding and then inverting is inverting and then dilating, with one copy less.
     crops = [255 - cv2.erode(_cut(luma, box), _NEIGHBOURS) for box in boxes]
-    return resize(crops, image_size, image_width or image_size)
+    return resize(crops, height, width)
 
 
 def keep_ink(luma):

@@ -16,7 +16,8 @@ RECIPES = ("published", "augmented")
 STRATEGIES = ("auto", "single", "mirrored")
 
 
-DEFAULT_IMAGE_SIZE = 64
+DEFAULT_SIZE = 64
+"""Height and width of a crop, in pixels, unless given."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class RunConfig:
         protocol: which pages train and test: "published", "plain", "clean" or "clean-3x4", see
             `ecg_lib.data.protocols.PROTOCOLS`.
         model: which network, see `ecg_lib.models.MODELS`.
-        image_size: height of a crop, in pixels.
-        image_width: width of a crop, in pixels; 0 for as wide as tall.
+        height: height of a crop, in pixels.
+        width: width of a crop, in pixels.
         epochs: number of times the training pages are gone through.
         batch_size: pages a training step, over all replicas together.
         learning_rate: the highest one; the recipe says how it falls.
@@ -53,8 +54,8 @@ class RunConfig:
     data: str = "data/synthetic"
     protocol: str = "plain"
     model: str = "cnn_2d"
-    image_size: int = DEFAULT_IMAGE_SIZE
-    image_width: int = 0
+    height: int = DEFAULT_SIZE
+    width: int = DEFAULT_SIZE
     epochs: int = 20
     batch_size: int = 16
     learning_rate: float = 0.001
@@ -81,12 +82,11 @@ class RunConfig:
         one_of("model", self.model, MODELS)
         one_of("recipe", self.recipe, RECIPES)
         one_of("strategy", self.strategy, STRATEGIES)
-        for name in ("image_size", "epochs", "batch_size", "learning_rate"):
+        for name in ("height", "width", "epochs", "batch_size", "learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}: expected more than 0")
-        for name in ("seed", "image_width"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}: expected 0 or more")
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}: expected 0 or more")
         one_of(f"fold of protocol {self.protocol}", self.fold, range(self.folds))
 
     @property
@@ -107,9 +107,8 @@ class RunConfig:
     @property
     def run_name(self):
         """Name of the run's folder: model, variant, random seed, fold."""
-        size = "" if self.image_size == DEFAULT_IMAGE_SIZE else f"-{self.image_size}px"
-        if self.image_width:
-            size = f"-{size_text(asdict(self))}px"
+        size = f"-{self.height}px" if self.height == self.width else f"-{size_text(asdict(self))}px"
+        size = "" if size == f"-{DEFAULT_SIZE}px" else size
         ink = "-ink" if self.ink_only else ""
         recipe = "" if self.recipe == "published" else f"-{self.recipe}"
         precision = "-fp16" if self.mixed_precision else ""
@@ -150,12 +149,12 @@ class RunConfig:
 
 
 DEMO = {
-    "cnn_2d": {"image_size": 64, "epochs": 15},
-    "cnn_3d": {"image_size": 32, "epochs": 8},
-    "attention_lstm": {"image_size": 32, "epochs": 15},
-    "hybrid": {"image_size": 32, "epochs": 8},
-    "attention_vgg": {"image_size": 32, "epochs": 2},
-    "time_distributed_cnn": {"image_size": 32, "epochs": 10},
+    "cnn_2d": {"height": 64, "width": 64, "epochs": 15},
+    "cnn_3d": {"height": 32, "width": 32, "epochs": 8},
+    "attention_lstm": {"height": 32, "width": 32, "epochs": 15},
+    "hybrid": {"height": 32, "width": 32, "epochs": 8},
+    "attention_vgg": {"height": 32, "width": 32, "epochs": 2},
+    "time_distributed_cnn": {"height": 32, "width": 32, "epochs": 10},
 }
 """What `run` trains on the synthetic pages if nothing else is asked for: six trainings that fit
 into some minutes on two CPU cores."""
@@ -171,12 +170,12 @@ def crop_options(config):
     Args:
         config: a `RunConfig`'s fields as a dict, such as a run's record holds them.
     """
-    return {name: config[name] for name in ("image_size", "image_width", "ink_only")}
+    return {name: config[name] for name in ("height", "width", "ink_only")}
 
 
 def crop_size(config):
     """Height and width of a run's crops, in pixels; of the same dict as `crop_options`."""
-    return config["image_size"], config["image_width"] or config["image_size"]
+    return config["height"], config["width"]
 
 
 def size_text(config):

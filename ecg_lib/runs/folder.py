@@ -272,8 +272,16 @@ def _read(folder):
 
 
 def _completed(record):
-    """A record may be older than a option, which then had the effect of its default."""
-    return record | {"config": RunConfig().what_counts() | record.get("config", {})}
+    """Bring a record, which may be older than an option, to today's options.
+
+    An option that was not there had the effect of its default. Until there were a height and a
+    width, `image_size` was the height, and `image_width` the width, 0 for as wide as tall.
+    """
+    config = dict(record.get("config", {}))
+    if "image_size" in config:
+        height = config.pop("image_size")
+        config |= {"height": height, "width": config.pop("image_width", 0) or height}
+    return record | {"config": RunConfig().what_counts() | config}
 
 
 def _write_json(path, content):
