@@ -264,7 +264,7 @@ def _baselines_by_extent(layout, deflections, top, bottom):
 
 @lru_cache
 def _export_paper(frame_top):
-    """Draw the sheet with its rules, and the dotted grid in its frame from `frame_top` downwards."""
+    """Draw the sheet with its rules and, below `frame_top`, the dotted grid in its frame."""
     width, height = EXPORT_SIZE
     paper = np.full((height, width, 3), 255, np.uint8)
     if frame_top is not None:
