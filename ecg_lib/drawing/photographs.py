@@ -3,7 +3,7 @@
 Each effect takes `(image, rng)`: a page, uint8 array (height, width, 3), and a
 `numpy.random.Generator`. Each returns the changed page and the homography (3, 3) from positions on
 the page to positions on the changed page, both in pixels with (0, 0) at the upper left corner of
-the upper left pixel. So the truth about a page stays exact, see `moved`.
+the upper left pixel. So the truth about a page stays exact, see `moved` and `moved_points`.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,8 +58,13 @@ def moved(boxes: Sequence[Box], homography: np.ndarray) -> np.ndarray:
     corners = [
         [(b.left, b.top), (b.right, b.top), (b.right, b.bottom), (b.left, b.bottom)] for b in boxes
     ]
-    flat = np.array(corners, np.float64).reshape(1, -1, 2)
-    return cv2.perspectiveTransform(flat, homography).reshape(-1, 4, 2)
+    return moved_points(corners, homography)
+
+
+def moved_points(points: Sequence, homography: np.ndarray) -> np.ndarray:
+    """Positions under a homography: float64 array `(..., 2)`."""
+    points = np.asarray(points, np.float64)
+    return cv2.perspectiveTransform(points.reshape(1, -1, 2), homography).reshape(points.shape)
 
 
 # --- where the page lies in the picture
@@ -96,10 +101,15 @@ def _viewed(image, corners, keep, rng, table):
     homography = cv2.getPerspectiveTransform(np.float32(before), np.float32(corners))
     inner = moved([keep], homography)[0]
     outer = np.concatenate([inner, corners])
-    # The frame's sides lie anywhere between what has to be seen and a table around the page.
+    # The frame's sides lie between what has to be seen and a table around the page, and more often
+    # near the former: people fill the frame.
     room = 0.06 * np.array(image.shape[1::-1])
-    first = inner.min(axis=0) - rng.uniform(0.02, 1, 2) * (inner - outer.min(axis=0) + room).min(0)
-    last = inner.max(axis=0) + rng.uniform(0.02, 1, 2) * (outer.max(axis=0) + room - inner).min(0)
+    first = inner.min(axis=0) - rng.uniform(0.1, 1, 2) ** 2 * (
+        inner - outer.min(axis=0) + room
+    ).min(0)
+    last = inner.max(axis=0) + rng.uniform(0.1, 1, 2) ** 2 * (outer.max(axis=0) + room - inner).min(
+        0
+    )
     homography = _shift(*-first) @ homography
     size = tuple(int(side) for side in np.ceil(last - first))
     # OpenCV counts from the middle of the first pixel.
@@ -266,6 +276,7 @@ def _lit(image, light):
 
 
 SITUATIONS: dict[str, tuple[tuple[Effect, float], ...]] = {
+    "untouched": (),
     "file": ((resized, 0.6), (compressed, 0.6)),
     "scan": (
         (folded, 0.2),

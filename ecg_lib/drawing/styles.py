@@ -88,6 +88,11 @@ class Style:
     header: tuple[tuple[str, ...], ...] = ()
     footer: str = ""
 
+    @property
+    def pulse_mm(self) -> float:
+        """Width of a calibration pulse with its feet."""
+        return 2 * PULSE_FOOT_MM + PULSE_SECONDS * self.mm_per_second
+
 
 GRIDS = ("none", "lines", "coarse", "dots", "dots and lines")
 NAMES = ("above", "inside", "below", "margin", "none")
@@ -123,6 +128,18 @@ class StyledPage:
         half = self.style.row_mm * self.style.px_per_mm / 2
         top, bottom = self.baselines[0] - half, self.baselines[-1] + half
         return Box(*map(round, (self.column_edges[0], top, self.column_edges[-1], bottom)))
+
+    @property
+    def traces_and_pulses(self) -> Box:
+        """The same with the calibration pulses beside the traces."""
+        left, top, right, bottom = self.traces
+        pulse = round(self.style.pulse_mm * self.style.px_per_mm)
+        return Box(
+            left - pulse * (self.style.pulses in ("left", "columns")),
+            top,
+            right + pulse * (self.style.pulses == "right"),
+            bottom,
+        )
 
 
 def draw_styled(signals: np.ndarray, rate: float, layout: str, style: Style) -> StyledPage:
@@ -168,13 +185,12 @@ class _Sheet:
         self.layout, self.style = layout, style
         mm = style.px_per_mm
         left, top, right, bottom = style.margins_mm
-        self.pulse_mm = 2 * PULSE_FOOT_MM + PULSE_SECONDS * style.mm_per_second
         name_mm = 3.5 * style.name_mm if style.names == "margin" else 0.0
-        self.before_column_mm = name_mm + self.pulse_mm * (style.pulses == "columns")
+        self.before_column_mm = name_mm + style.pulse_mm * (style.pulses == "columns")
         self.column_mm = style.column_seconds * style.mm_per_second
         self.name_px = max(round(style.name_mm * mm), 7)
-        left += name_mm + self.pulse_mm * (style.pulses in ("left", "columns"))
-        right += self.pulse_mm * (style.pulses == "right")
+        left += name_mm + style.pulse_mm * (style.pulses in ("left", "columns"))
+        right += style.pulse_mm * (style.pulses == "right")
         lines_of_text = max(map(len, style.header), default=0)
         self.header_px = (1.4 * HEADER_MM * lines_of_text + 2 * bool(lines_of_text)) * mm
         self.footer_px = 2 * HEADER_MM * mm * bool(style.footer)
@@ -250,7 +266,7 @@ class _Sheet:
     def _draw_pulses(self, ink):
         if self.style.pulses == "none":
             return
-        width = self.pulse_mm * self.style.px_per_mm
+        width = self.style.pulse_mm * self.style.px_per_mm
         if self.style.pulses == "right":
             places = [self.edges[-1]]
         elif self.style.pulses == "left":
@@ -324,7 +340,7 @@ class _Sheet:
             beside_pulse = style.pulses == "columns" or (
                 style.pulses == "left" and x == self.edges[0]
             )
-            x -= self.pulse_mm * mm * beside_pulse
+            x -= style.pulse_mm * mm * beside_pulse
         letters = load_font(style.font, self.name_px)
         draw.text((x, y), name, fill=255, font=letters, anchor=anchor)
         edges = draw.textbbox((x, y), name, font=letters, anchor=anchor)
