@@ -63,8 +63,8 @@ def moved(boxes: Sequence[Box], homography: np.ndarray) -> np.ndarray:
 
 def moved_points(points: Sequence, homography: np.ndarray) -> np.ndarray:
     """Positions under a homography: float64 array `(..., 2)`."""
-    points = np.asarray(points, np.float64)
-    return cv2.perspectiveTransform(points.reshape(1, -1, 2), homography).reshape(points.shape)
+    before = np.asarray(points, np.float64)
+    return cv2.perspectiveTransform(before.reshape(1, -1, 2), homography).reshape(before.shape)
 
 
 # --- where the page lies in the picture

@@ -65,7 +65,8 @@ def draw_varied(
     page = draw_styled(signals, rate, layout, style or random_style(rng, layout))
     keep = page.traces if rng.random() < PULSES_CUT else page.traces_and_pulses
     image, homography = photograph(np.asarray(page.image), keep, situation, rng)
-    return VariedPage(image, page_truth(page, homography, image.shape[1::-1], situation))
+    height, width = image.shape[:2]
+    return VariedPage(image, page_truth(page, homography, (width, height), situation))
 
 
 def page_truth(
