@@ -1,17 +1,12 @@
+"""Recordings as pages, and as a class folder of pages."""
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from ecg_lib.data.prepared import prepare
-from ecg_lib.drawing.recording_pages import (
-    complete_leads,
-    describe,
-    draw_recording,
-    draw_recordings,
-    fit_span,
-    page_signals,
-    resample,
-)
+from ecg_lib.drawing.page_signals import page_signals
+from ecg_lib.drawing.recording_pages import describe, draw_recording, draw_recordings
 from ecg_lib.drawing.recordings import Hints, Recording, find_recordings, read_recordings
 from ecg_lib.drawing.simulation import INDEPENDENT_LEADS, RATE, simulate
 from ecg_lib.errors import InputError
@@ -21,99 +16,23 @@ from ecg_lib.pages.leads import CROPS, LEADS
 
 LAYOUT = "standard_3x4_with_rhythm"
 SIGNALS = simulate("normal", np.random.default_rng(7))
-BY_LEAD = dict(zip(LEADS, SIGNALS, strict=True))
 GIVEN = Hints(RATE, "mV")
 
 every_layout = pytest.mark.parametrize("layout", PUBLISHED_LAYOUTS)
 
 
-def recording(*leads, signals=None, rate=RATE):
+def recording(*leads):
     """A recording of some leads of `SIGNALS`, or of all."""
     leads = leads or LEADS
-    signals = np.stack([BY_LEAD[lead] for lead in leads]) if signals is None else signals
+    signals = SIGNALS[[LEADS.index(lead) for lead in leads]]
     sources = dict.fromkeys(("rate", "unit", "leads"), "file")
-    return Recording("one", signals, leads, rate, "mV", sources, ())
+    return Recording("one", signals, leads, RATE, "mV", sources, ())
 
 
 def read_one(path, given=GIVEN):
     (found,), faults = read_recordings(path, given)
     assert not faults
     return found
-
-
-# --- Twelve leads, one rate, ten seconds ---
-
-
-def test_eight_leads_are_completed():
-    independent = np.stack([BY_LEAD[lead] for lead in INDEPENDENT_LEADS])
-    signals, notes = complete_leads(independent, INDEPENDENT_LEADS)
-    one, two = BY_LEAD["I"], BY_LEAD["II"]
-    expected = {
-        "III": two - one,
-        "aVR": -(one + two) / 2,
-        "aVL": one - two / 2,
-        "aVF": two - one / 2,
-    }
-    for lead, signal in (BY_LEAD | expected).items():
-        np.testing.assert_allclose(signals[LEADS.index(lead)], signal, atol=1e-12)
-    assert notes == ["III, aVR, aVL, aVF computed from I and II"]
-
-
-def test_a_recorded_lead_is_never_replaced():
-    other = SIGNALS + np.arange(12)[:, np.newaxis]
-    signals, notes = complete_leads(other, LEADS)
-    np.testing.assert_array_equal(signals, other)
-    assert notes == []
-
-
-def test_a_single_lead_is_placed_and_the_rest_is_level():
-    signals, (note,) = complete_leads(BY_LEAD["V3"][np.newaxis], ["V3"])
-    placed = LEADS.index("V3")
-    np.testing.assert_array_equal(signals[placed], BY_LEAD["V3"])
-    assert not np.delete(signals, placed, axis=0).any()
-    assert note == "I, II, III, aVR, aVL, aVF, V1, V2, V4, V5, V6 left empty"
-
-
-@pytest.mark.parametrize("rate", [100, 128, 257, 360, 999.9, 1000, 5000])
-def test_any_rate_is_resampled(rate):
-    def wave(rate):
-        time = np.arange(round(4 * rate)) / rate
-        return np.sin(2 * np.pi * 5 * time) + 0.5 * time
-
-    signals, note = resample(wave(rate)[np.newaxis], rate)
-    expected = wave(RATE)
-    assert abs(signals.shape[1] - len(expected)) <= 1
-    middle = slice(RATE // 4, -RATE // 4)
-    length = min(len(expected), signals.shape[1])
-    np.testing.assert_allclose(signals[0, :length][middle], expected[:length][middle], atol=0.02)
-    assert f"{rate:g} Hz" in note
-
-
-def test_the_right_rate_is_left_alone():
-    signals, note = resample(SIGNALS, RATE)
-    assert signals is SIGNALS
-    assert note == ""
-
-
-@pytest.mark.parametrize(
-    ("samples", "note"),
-    [
-        (5000, ""),
-        (15000, "cut to the first 10 of 30 s"),
-        (1600, "3.2 s repeated to fill 10 s"),
-    ],
-)
-def test_any_length_is_cut_or_repeated(samples, note):
-    signals, said = fit_span(np.arange(samples)[np.newaxis])
-    np.testing.assert_array_equal(signals[0], np.resize(np.arange(samples), 5000))
-    assert said == note
-
-
-def test_electrode_offsets_do_not_move_the_trace():
-    offsets = np.linspace(-300, 300, 12)[:, np.newaxis]
-    shown = page_signals(recording(signals=SIGNALS + offsets)).signals
-    np.testing.assert_allclose(shown, page_signals(recording()).signals, atol=1e-9)
-    assert abs(np.median(shown, axis=1)).max() < 1e-12
 
 
 def test_a_line_says_what_was_taken_for_what(tmp_path):
@@ -135,7 +54,8 @@ def test_a_known_square_wave_has_its_size_on_the_page(tmp_path, layout):
     wave[:, RATE : 2 * RATE] = 1000  # uV, for one second
     wave[:, -1] = -1  # no lead is flat
     np.save(tmp_path / "square.npy", wave)
-    page, boxes = draw_recording(read_one(tmp_path / "square.npy", Hints(RATE, "uV")), layout)
+    square = read_one(tmp_path / "square.npy", Hints(RATE, "uV", LEADS))
+    page, boxes = draw_recording(square, layout)
     px_per_mm = page.info["dpi"][0] / 25.4 * (0.635 if layout.startswith("portrait") else 1)
     box = boxes[CROPS.index("II")]
     ink = np.asarray(page.convert("L"))[box.top : box.bottom, box.left + 3 : box.right - 3] < 80
@@ -191,21 +111,97 @@ def test_recordings_become_a_class_folder(recordings, tmp_path):
     assert set(prepared.pages["layout"]) == {LAYOUT}
 
 
-def test_pages_that_are_there_are_kept(recordings, tmp_path):
+def texts(outcomes, status):
+    return [outcome.text for outcome in outcomes if outcome.status == status]
+
+
+def pages_in(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_file_that_is_no_drawn_page_is_left_alone(recordings, tmp_path):
     folder = tmp_path / "covid_19"
     folder.mkdir()
     (folder / "good.jpg").write_text("a page of somebody's")
     outcomes = draw_recordings([recordings / "good.npy"], folder, LAYOUT, GIVEN)
-    assert [status for status, _ in outcomes] == ["kept"]
+    (text,) = texts(outcomes, "left out")
+    assert "good.jpg was not drawn from a recording, and is not replaced" in text
     assert (folder / "good.jpg").read_text() == "a page of somebody's"
 
 
-def test_two_files_never_become_one_page(recordings, tmp_path):
-    np.savetxt(recordings / "good.csv", SIGNALS.T, delimiter=",")
-    files = [recordings / "good.csv", recordings / "good.npy"]
-    outcomes = draw_recordings(files, tmp_path / "pages", LAYOUT, GIVEN)
-    assert sorted(status for status, _ in outcomes) == ["drawn", "left out"]
-    assert any("good.npy would become the same page as good.csv" in text for _, text in outcomes)
+def test_the_same_page_is_kept(recordings, tmp_path):
+    files, folder = [recordings / "good.npy"], tmp_path / "pages"
+    draw_recordings(files, folder, LAYOUT, GIVEN)
+    before = pages_in(folder)
+    outcomes = draw_recordings(files, folder, LAYOUT, GIVEN)
+    assert len(texts(outcomes, "kept")) == 1
+    assert pages_in(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("layout", "hints"), [("standard_6x2", GIVEN), (LAYOUT, Hints(RATE / 2, "mV"))]
+)
+def test_other_options_draw_a_page_again(recordings, tmp_path, layout, hints):
+    files, folder = [recordings / "good.npy"], tmp_path / "pages"
+    draw_recordings(files, folder, LAYOUT, GIVEN)
+    before = pages_in(folder)
+    outcomes = draw_recordings(files, folder, layout, hints)
+    assert len(texts(outcomes, "drawn")) == 1
+    assert list(pages_in(folder)) == ["good.jpg"]
+    assert pages_in(folder) != before
+
+
+def test_other_samples_draw_a_page_again(recordings, tmp_path):
+    files, folder = [recordings / "good.npy"], tmp_path / "pages"
+    draw_recordings(files, folder, LAYOUT, GIVEN)
+    np.save(recordings / "good.npy", 2 * SIGNALS)
+    assert len(texts(draw_recordings(files, folder, LAYOUT, GIVEN), "drawn")) == 1
+
+
+def test_names_that_become_the_same_are_told_apart(recordings, tmp_path):
+    np.savetxt(recordings / "good.csv", SIGNALS.T[:4000], delimiter=",")
+    np.savez(recordings / "x.npz", a=SIGNALS, A=2 * SIGNALS, fs=RATE)
+    np.save(recordings / "x_a.npy", SIGNALS / 2)
+    files = [recordings / name for name in ("good.csv", "good.npy", "x.npz", "x_a.npy")]
+    first = draw_recordings(files, tmp_path / "pages", LAYOUT, GIVEN)
+    pages = pages_in(tmp_path / "pages")
+    assert len(texts(first, "drawn")) == 5
+    assert sorted(pages) == ["good-2.jpg", "good.jpg", "x_A-2.jpg", "x_a-3.jpg", "x_a.jpg"]
+    assert len(set(pages.values())) == 5
+    again = draw_recordings(files, tmp_path / "pages", LAYOUT, GIVEN)
+    assert len(texts(again, "kept")) == 5
+    assert pages_in(tmp_path / "pages") == pages
+
+
+def test_recordings_of_another_folder_do_not_replace_pages(recordings, tmp_path):
+    np.save(recordings / "ward" / "good.npy", 2 * SIGNALS)
+    for folder in (recordings, recordings / "ward"):
+        draw_recordings([folder / "good.npy"], tmp_path / "pages", LAYOUT, GIVEN)
+    assert sorted(pages_in(tmp_path / "pages")) == ["good-2.jpg", "good.jpg"]
+
+
+def digitised():
+    """A recording as it is read from a page: each lead where that shows it, II throughout."""
+    signals = SIGNALS.copy()
+    for row, lead in enumerate(LEADS):
+        hidden = np.ones(10 * RATE, bool)
+        hidden[row // 3 * 2500 // 2 : (row // 3 + 1) * 2500 // 2] = False
+        signals[row, hidden & (lead != "II")] = np.nan
+    return signals
+
+
+def test_a_digitised_page_is_drawn_where_it_shows_its_leads(tmp_path):
+    np.save(tmp_path / "a.npy", digitised())
+    found = read_one(tmp_path / "a.npy", Hints(RATE, "mV", LEADS))
+    shown = page_signals(found)
+    assert shown.recorded.mean() == pytest.approx((11 / 4 + 1) / 12)
+    assert (
+        "recorded in part: I from 0 to 2.5 s, III from 0 to 2.5 s, aVR from 2.5" in shown.notes[0]
+    )
+    page, _ = draw_recording(found, LAYOUT)
+    assert detect(np.asarray(page.convert("L"))).layout == LAYOUT
+    with pytest.raises(InputError, match="does not have lead I from 0 to 5 s, where the layout"):
+        draw_recording(found, "standard_6x2")
 
 
 def test_a_page_file_knows_its_resolution(recordings, tmp_path):

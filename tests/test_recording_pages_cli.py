@@ -30,7 +30,7 @@ def test_inspect_says_what_was_taken_for_what(recordings, capsys):
     first, second, last = out.splitlines()
     assert status == 0
     assert first.startswith("one: 12 x 5,000 samples; 500 Hz (argument), 10 s; mV (argument); I II")
-    assert second.startswith("left out: ") and "two.npy holds 5 x 5,000 numbers" in second
+    assert second.startswith("left out: ") and "two.npy has 5 x 5,000 numbers" in second
     assert last == "1 recordings can be drawn, 1 left out"
 
 
@@ -51,7 +51,7 @@ def test_draw_makes_a_class_folder(recordings, tmp_path, capsys):
     assert last.endswith("covid_19, 0 were there, 1 left out") and last.startswith("1 recordings")
     assert [path.name for path in tmp_path.glob("pages/covid_19/*")] == ["one.jpg"]
 
-    _, out, _ = run(capsys, "draw", *arguments)
+    _, out, _ = run(capsys, "draw", *arguments, "--layout", "standard_6x2")
     assert "0 recordings drawn" in out and "1 were there" in out
 
 
@@ -66,7 +66,7 @@ def test_the_drawn_page_goes_through_the_pipeline(recordings, tmp_path, capsys, 
     ("arguments", "words"),
     [
         (["inspect", "missing"], "missing is not there"),
-        (["inspect", "recordings/two.npy", *KNOWN], "two.npy holds 5 x 5,000 numbers"),
+        (["inspect", "recordings/two.npy", *KNOWN], "two.npy has 5 x 5,000 numbers"),
         (["inspect", "recordings"], "no sampling rate"),
         (["inspect", "recordings", "--rate", "0"], "rate is 0"),
         (["inspect", "recordings", "--unit", "kV"], "unknown unit 'kV'"),

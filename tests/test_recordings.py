@@ -1,3 +1,4 @@
+import os
 import pickle
 import shutil
 
@@ -64,7 +65,7 @@ def write_edf(path):
         ("tsv", write_tsv, Hints(RATE, "mV"), ("argument", "argument", "assumed"), ()),
         ("npy", write_npy, Hints(RATE, "uV", LEADS), ("argument", "argument", "argument"), ()),
         ("npz", write_npz, Hints(None, "mV"), ("file", "argument", "assumed"), ()),
-        ("mat", write_mat, Hints(1, "V", LEADS), ("file", "file", "file"), ()),
+        ("mat", write_mat, Hints(100, "V", LEADS), ("file", "file", "file"), ()),
         ("edf", write_edf, None, ("file", "file", "file"), ("Resp",)),
     ],
 )
@@ -140,7 +141,7 @@ def with_lead(row, values):
 @pytest.mark.parametrize(
     ("array", "given", "words"),
     [
-        (with_lead(2, np.nan), GIVEN, "1,000 samples of lead III that are no numbers"),
+        (np.full((12, 1000), np.nan), GIVEN, "12 x 1,000 numbers, none of which is a number"),
         (with_lead(0, np.inf), GIVEN, "lead I that are no numbers"),
         (with_lead(6, 0.25), GIVEN, "flat lead V1: all its samples are 0.25 mV"),
         (SIGNALS[:5], GIVEN._replace(leads=None), "5 x 1,000 numbers and does not name the leads"),
@@ -224,14 +225,14 @@ def test_a_header_without_its_samples(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("a.csv", "", "cannot be read"),
+        ("a.csv", "", "is empty"),
         ("a.csv", "name,age\nx,3\ny,4\n", "words in its column 'name'"),
-        ("a.csv", "I,II\n1,2\n3\n4,5,6\n", "cannot be read"),
-        ("a.hea", "nonsense", "cannot be read"),
+        ("a.csv", "I,II\n1,2\n3\n4,5,6\n", "has 1 cells in line 3"),
+        ("a.hea", "nonsense", "is no WFDB header"),
         ("a.mat", "nonsense" * 40, "cannot be read"),
-        ("a.edf", "nonsense" * 40, "cannot be read"),
+        ("a.edf", "nonsense" * 40, "has no EDF header"),
         ("a.txt", "1 2 3", "is no recording: expected one of .hea"),
-        ("a.hea", "a/2 2 500 1000\nb 500\nc 500\n", "only joins other records"),
+        ("a.hea", "a/2 2 500 1000\nb 500\nc 500\n", "names b.hea, which is not there"),
     ],
 )
 def test_bad_text(tmp_path, name, text, words):
@@ -242,14 +243,6 @@ def test_bad_text(tmp_path, name, text, words):
     assert words in fault
 
 
-def test_an_edf_with_leads_at_two_rates(tmp_path):
-    slow = edfio.EdfSignal(SIGNALS[1, ::2], RATE / 2, label="II", physical_dimension="mV")
-    fast = edfio.EdfSignal(SIGNALS[0], RATE, label="I", physical_dimension="mV")
-    edfio.Edf([fast, slow]).write(tmp_path / "a.edf")
-    _, (fault,) = read_recordings(tmp_path / "a.edf")
-    assert "rates of [125.0, 250.0] Hz" in fault
-
-
 def test_an_unknown_unit_in_the_file(tmp_path):
     write_wfdb(tmp_path / "one.hea", unit="mmHg")
     _, (fault,) = read_recordings(tmp_path / "one.hea")
@@ -257,17 +250,100 @@ def test_an_unknown_unit_in_the_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("hints", "words"),
     [
         (Hints(rate=0), "rate is 0"),
         (Hints(rate=float("nan")), "rate is nan"),
+        (Hints(rate=float("inf")), "rate is inf"),
+        (Hints(rate=-500), "rate is -500"),
+        (Hints(rate=1e-5), "rate is 1e-05: expected samples per second, 50 to 20,000"),
+        (Hints(rate=1e9), r"rate is 1e\+09"),
         (Hints(unit="kV"), "unknown unit 'kV'"),
         (Hints(leads=("I", "V9")), "unknown lead 'V9'"),
     ],
 )
-def test_arguments_that_are_no_use(tmp_path, given, words):
+def test_arguments_that_are_no_use(tmp_path, hints, words):
     with pytest.raises(InputError, match=words):
-        read_recordings(tmp_path / "any.npy", given)
+        read_recordings(tmp_path / "any.npy", hints)
+
+
+@pytest.mark.parametrize("rate", [-500, 0, 0.001, 1e9, np.nan, np.inf])
+def test_a_rate_in_the_file_that_no_ecg_has(tmp_path, rate):
+    np.savez(tmp_path / "a.npz", ecg=SIGNALS, fs=rate)
+    _, (fault,) = read_recordings(tmp_path / "a.npz", GIVEN)
+    assert f"says that its rate is {rate:g}: expected samples per second, 50 to" in fault
+
+
+# --- What is not assumed ---
+
+
+def test_names_that_are_not_understood_are_no_missing_names(tmp_path):
+    np.savez(tmp_path / "a.npz", ecg=SIGNALS, leads=[f"channel {n}" for n in range(12)])
+    _, (fault,) = read_recordings(tmp_path / "a.npz", GIVEN._replace(leads=None))
+    assert "names its leads 'channel 0', 'channel 1'," in fault
+    (recording,), _ = read_recordings(tmp_path / "a.npz", GIVEN)
+    assert recording.sources["leads"] == "argument"
+
+
+def test_the_usual_order_is_not_assumed_against_the_signals(tmp_path):
+    np.save(tmp_path / "a.npy", SIGNALS[[0, 1, *range(6, 12), 2, 3, 4, 5]])
+    _, (fault,) = read_recordings(tmp_path / "a.npy", GIVEN._replace(leads=None))
+    assert "does not name its leads, and they are not in the order I, II, III" in fault
+
+
+def test_a_lead_that_was_recorded_turned_over(tmp_path):
+    names = ["I", "II", "-aVR"]
+    np.savez(tmp_path / "a.npz", ecg=SIGNALS[[0, 1, 3]] * [[1], [1], [-1]], leads=names)
+    (recording,), _ = read_recordings(tmp_path / "a.npz", GIVEN)
+    np.testing.assert_array_equal(recording.signals[2], SIGNALS[3])
+    assert recording.leads == ("I", "II", "aVR")
+    assert recording.notes == ("aVR turned over",)
+
+
+def test_some_units_in_the_file(tmp_path):
+    table = pd.DataFrame({"I (mV)": SIGNALS[0], "II": 1000 * SIGNALS[1]})
+    table.to_csv(tmp_path / "a.csv", index=False)
+    (recording,), _ = read_recordings(tmp_path / "a.csv", Hints(RATE, "uV"))
+    np.testing.assert_allclose(recording.signals, SIGNALS[:2])
+    assert (recording.unit, recording.sources["unit"]) == ("mV, uV", "file and argument")
+    _, (fault,) = read_recordings(tmp_path / "a.csv", Hints(RATE))
+    assert "has a unit for only some leads: expected mV, uV, V, nV as --unit" in fault
+
+
+def test_a_unit_that_a_format_lays_down_is_said_to_be_assumed(tmp_path):
+    write_wfdb(tmp_path / "one.hea")
+    header = (tmp_path / "one.hea").read_text()
+    (tmp_path / "one.hea").write_text(header.replace("/mV", ""))
+    (recording,), _ = read_recordings(tmp_path / "one.hea")
+    assert (recording.unit, recording.sources["unit"]) == ("mV", "assumed")
+
+
+def test_a_recording_shorter_than_a_beat(tmp_path):
+    np.save(tmp_path / "a.npy", SIGNALS[:, :200])
+    _, (fault,) = read_recordings(tmp_path / "a.npy", GIVEN)
+    assert "is 0.8 s long at 250 Hz: expected at least 1 s, about one beat" in fault
+
+
+def test_leads_may_begin_late_and_end_early_but_have_no_holes(tmp_path):
+    digitised = SIGNALS.copy()
+    digitised[:3, 300:] = np.nan
+    digitised[3:, :300] = np.nan
+    np.save(tmp_path / "a.npy", digitised)
+    (recording,), _ = read_recordings(tmp_path / "a.npy", GIVEN)
+    np.testing.assert_array_equal(recording.signals, digitised)
+
+
+def test_a_lead_without_samples_is_left_out(tmp_path):
+    np.save(tmp_path / "a.npy", with_lead(11, np.nan))
+    (recording,), _ = read_recordings(tmp_path / "a.npy", GIVEN)
+    assert recording.leads == LEADS[:11]
+    assert recording.notes == ("V6 without samples",)
+
+
+def test_names_that_become_the_same_are_told_apart(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"ecg 1": SIGNALS, "ecg_1": SIGNALS, "ECG_1": SIGNALS})
+    recordings, _ = read_recordings(tmp_path / "a.npz", GIVEN)
+    assert [one.name for one in recordings] == ["a_ecg_1", "a_ecg_1-2", "a_ECG_1-3"]
 
 
 # --- Which files ---
@@ -296,3 +372,22 @@ def test_a_matlab_file_with_a_header_is_one_recording(tmp_path):
 def test_nothing_to_read(tmp_path, name):
     with pytest.raises(InputError, match="expected"):
         find_recordings(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("pipe", "read"),
+    [("a.npy", "a.npy"), ("a.hea", "a.hea"), ("a.dat", "a.hea"), ("a.dat", "a.dat")],
+)
+def test_a_pipe_is_refused_and_not_read(tmp_path, pipe, read):
+    write_wfdb(tmp_path / "a.hea")
+    (tmp_path / pipe).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / pipe)
+    assert find_recordings(tmp_path)
+    _, (fault,) = read_recordings(tmp_path / read)
+    assert f"{tmp_path / pipe} is no regular file: expected a file, not a pipe" in fault
+
+
+def test_a_link_to_nothing(tmp_path):
+    (tmp_path / "a.npy").symlink_to(tmp_path / "gone.npy")
+    _, (fault,) = read_recordings(*find_recordings(tmp_path))
+    assert "a.npy cannot be read: No such file" in fault

@@ -6,7 +6,7 @@ from scipy.signal import butter, sosfiltfilt
 from traces import recover_traces
 
 from ecg_lib.drawing.page import draw_page
-from ecg_lib.drawing.recording_pages import page_signals
+from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recordings import find_recordings, read_recordings
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS

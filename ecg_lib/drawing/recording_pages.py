@@ -1,126 +1,45 @@
 """Draw digital recordings as ECG pages, with the renderer that draws the synthetic ones.
 
-So recordings go through the very pipeline that pages go through, and can lie among pages as one
-more class folder.
+So recordings go through the same pipeline as pages, and can lie among pages as one more class
+folder.
 """
 
 import hashlib
+import io
+import json
 import os
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.signal import resample_poly
+from PIL import Image
 from tqdm import tqdm
 
 from ecg_lib.drawing.page import SECONDS, draw_page
-from ecg_lib.drawing.recordings import read_recordings
-from ecg_lib.drawing.simulation import INDEPENDENT_LEADS, RATE, twelve_leads
+from ecg_lib.drawing.page_signals import page_signals
+from ecg_lib.drawing.recordings import Hints, Recording, read_recordings
+from ecg_lib.drawing.simulation import RATE
 from ecg_lib.errors import InputError, one_of
+from ecg_lib.files import replacing
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
-from ecg_lib.pages.leads import LEADS
+from ecg_lib.pages.leads import LEADS, Box
 
 JPEG_QUALITY = 75
 """Of the drawn pages; that of the synthetic ones varies from 55 to 85."""
 
+PAGES_VERSION = 1
+"""Raised whenever the page of some recording changes, so that it is drawn again."""
 
-class PageSignals(NamedTuple):
-    """What of a recording a page shows.
-
-    Attributes:
-        signals: float64 array `(12, samples)` in mV, ten seconds at `RATE`, leads in the order of
-            `ecg_lib.pages.leads.LEADS`.
-        notes: what was done to the recording, in the order in which it was done.
-    """
-
-    signals: np.ndarray
-    notes: tuple[str, ...]
+MIN_RECORDED = 0.95
+"""Share of a lead's place on the page in which it must have been recorded, if it was in part."""
 
 
-def page_signals(recording):
-    """Make of a recording the twelve leads that a page shows.
-
-    Leads that follow from others are computed, others stay empty; the rate is brought to `RATE`,
-    the length to the page's time span, and each lead's median to 0 mV, where the page has its
-    baseline.
-
-    Args:
-        recording: an `ecg_lib.drawing.recordings.Recording`.
-
-    Returns:
-        A `PageSignals`.
-    """
-    signals, of_leads = complete_leads(recording.signals, recording.leads)
-    signals, of_rate = resample(signals, recording.rate)
-    signals, of_length = fit_span(signals)
-    signals -= np.median(signals, axis=1, keepdims=True)
-    return PageSignals(signals, tuple(filter(None, (*of_leads, of_rate, of_length))))
-
-
-def complete_leads(signals, leads):
-    """Put leads in their order, compute those that follow from others, and leave the rest empty.
-
-    Where I and II are there, III, aVR, aVL and aVF follow by Einthoven's and Goldberger's
-    relations. An empty lead is 0 mV throughout: an electrocardiograph prints a level line where
-    no electrode is connected, and a page is read by its lines.
-
-    Args:
-        signals: array `(leads, samples)`.
-        leads: the rows' names.
-
-    Returns:
-        `(signals, notes)`: an array `(12, samples)` in the order of `LEADS`, and a list of what
-        was computed and what is empty.
-    """
-    recorded = dict(zip(leads, signals, strict=True))
-    missing = np.full(signals.shape[1], np.nan)
-    computed = twelve_leads([recorded.get(lead, missing) for lead in INDEPENDENT_LEADS])
-    complete = dict(zip(LEADS, computed, strict=True)) | recorded
-    empty = [lead for lead in LEADS if np.isnan(complete[lead]).any()]
-    made = [lead for lead in LEADS if lead not in empty and lead not in recorded]
-    notes = [f"{', '.join(made)} computed from I and II"] if made else []
-    notes += [f"{', '.join(empty)} left empty"] if empty else []
-    return np.nan_to_num([complete[lead] for lead in LEADS]), notes
-
-
-def resample(signals, rate):
-    """Bring signals to `RATE` by a polyphase filter, which keeps what is slower than both rates.
-
-    Args:
-        signals: array `(leads, samples)`.
-        rate: samples a second; taken as the nearest fraction of `RATE` with at most 1,000 in its
-            denominator, which is off by 0.1 % at most.
-
-    Returns:
-        `(signals, note)`; the note is empty where the rate is `RATE`.
-    """
-    factor = Fraction(RATE / rate).limit_denominator(1000)
-    if factor == 1:
-        return signals, ""
-    # Beyond the ends the signal goes on as a line, so that the filter finds no step there.
-    resampled = resample_poly(signals, *factor.as_integer_ratio(), axis=1, padtype="line")
-    return resampled, f"resampled from {rate:g} Hz to {RATE} Hz"
-
-
-def fit_span(signals):
-    """Cut signals at `RATE` to a page's time span, or repeat them until they fill it.
-
-    Returns:
-        `(signals, note)`; the note is empty where the length is right.
-    """
-    samples, wanted = signals.shape[1], round(SECONDS * RATE)
-    note = ""
-    if samples > wanted:
-        note = f"cut to the first {SECONDS:g} of {samples / RATE:.4g} s"
-    elif samples < wanted:
-        note = f"{samples / RATE:.4g} s repeated to fill {SECONDS:g} s"
-    return signals[:, np.arange(wanted) % samples], note
-
-
-def describe(recording):
-    """One line that says what in a recording was taken for what, and what a page shows of it."""
+def describe(recording: Recording) -> str:
+    """Say in one line what in a recording was taken for what, and what a page shows of it."""
     sources = recording.sources
     parts = [
         f"{recording.name}: {len(recording.leads)} x {recording.signals.shape[1]:,} samples",
@@ -128,27 +47,52 @@ def describe(recording):
         f"{recording.unit} ({sources['unit']})",
         f"{' '.join(recording.leads)} ({sources['leads']})",
         f"not used: {', '.join(recording.left_out)}" if recording.left_out else "",
+        *recording.notes,
         *page_signals(recording).notes,
     ]
     return "; ".join(filter(None, parts))
 
 
-def draw_recording(recording, layout):
+def draw_recording(recording: Recording, layout: str) -> tuple[Image.Image, list[Box]]:
     """Draw a recording as a page.
 
     What the page's header says (number, age, sex, date) is made up, and the same each time that a
     recording of this name is drawn.
 
     Args:
-        recording: an `ecg_lib.drawing.recordings.Recording`.
+        recording: what is drawn.
         layout: a key of `ecg_lib.pages.layouts.PUBLISHED_LAYOUTS`.
 
     Returns:
         The page and its 13 boxes, as `ecg_lib.drawing.page.draw_page` returns them.
+
+    Raises:
+        InputError: if the layout shows a lead where it was not recorded.
     """
+    shown = page_signals(recording)
+    _refuse_unrecorded(shown.recorded, layout)
     name = hashlib.sha256(recording.name.encode()).digest()
     rng = np.random.default_rng(int.from_bytes(name[:8], "big"))
-    return draw_page(page_signals(recording).signals, RATE, layout, rng)
+    return draw_page(shown.signals, RATE, layout, rng)
+
+
+def _refuse_unrecorded(recorded, layout):
+    """A digitised page has most leads for a quarter of the time: only some layouts show those."""
+    arrangement = PUBLISHED_LAYOUTS[layout]
+    places = [
+        (lead, column, arrangement.columns)
+        for row in arrangement.rows
+        for column, lead in enumerate(row)
+    ]
+    places += [(lead, 0, 1) for lead in arrangement.rhythm_strips]
+    for lead, column, columns in places:
+        part = np.array_split(recorded[LEADS.index(lead)], columns)[column]
+        if part.mean() < MIN_RECORDED:
+            start, end = (SECONDS * (column + edge) / columns for edge in (0, 1))
+            raise InputError(
+                f"does not have lead {lead} from {start:g} to {end:g} s, where the layout {layout} "
+                "shows it: expected another --layout"
+            )
 
 
 class Outcome(NamedTuple):
@@ -163,44 +107,87 @@ class Outcome(NamedTuple):
     text: str
 
 
-def draw_recordings(files, folder, layout, given=None, jobs=1):
+class _Page(NamedTuple):
+    """A drawn recording on its way into the folder.
+
+    Attributes:
+        name: of its file, without the suffix.
+        stamp: the comment in its file, by which it is known again.
+        text: what it shows.
+        jpeg: the file's contents, or None if that file is there already.
+    """
+
+    name: str
+    stamp: "_Stamp"
+    text: str
+    jpeg: bytes | None
+
+
+class _Stamp(NamedTuple):
+    """What a page was drawn from.
+
+    Attributes:
+        source: digest of the recording's place: its file's path, and its name in the file.
+        contents: digest of what decides how the page looks.
+    """
+
+    source: str
+    contents: str
+
+
+def draw_recordings(
+    files: Sequence[str | Path],
+    folder: str | Path,
+    layout: str,
+    hints: Hints | None = None,
+    jobs: int = 1,
+) -> list[Outcome]:
     """Draw the recordings of files as pages of a folder.
 
-    A page is called as its recording, after the folders of its file in which the files differ. A
-    page that is there before is kept, so that an interrupted drawing is finished by calling this
-    again.
+    A page is called as its recording, after the folders of its file in which the files differ, and
+    numbered where that name is taken. A page that was drawn before from the same signals in the
+    same layout is kept, so that an interrupted drawing is completed by calling this again; one that
+    was drawn from them with other options is replaced; a file that is no such page is left alone.
 
     Args:
         files: paths, as `ecg_lib.drawing.recordings.find_recordings` returns them.
         folder: where the pages go, JPEG files; made if it is not there.
         layout: a key of `ecg_lib.pages.layouts.PUBLISHED_LAYOUTS`.
-        given: an `ecg_lib.drawing.recordings.Hints`.
+        hints: what is known of recordings that do not say it themselves.
         jobs: number of processes.
 
     Returns:
-        A list of `Outcome`s, at least one a file.
+        At least one outcome for each file.
 
     Raises:
-        InputError: if the layout is unknown, `given` is of no use, or the folder cannot be made.
+        InputError: if the layout is unknown, `hints` are of no use, or the folder cannot be
+            written to.
     """
     one_of("layout", layout, PUBLISHED_LAYOUTS)
+    hints = (hints or Hints()).checked()
     # Absolute: worker processes may have been started in another current folder.
     files = [Path(file).absolute() for file in files]
     folder = Path(folder).absolute()
-    try:
+    outcomes: list[Outcome] = []
+    taken: set[str] = set()
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
-    first, outcomes = {}, []
-    for file, stem in zip(files, _stems(files), strict=True):
-        if first.setdefault(stem, file) != file:
-            text = f"{file} would become the same page as {first[stem].name}: rename one of them"
-            outcomes.append(Outcome("left out", text))
     drawn = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_draw_file)(file, folder / stem, layout, given) for stem, file in first.items()
+        delayed(_draw_file)(file, stem, folder, layout, hints)
+        for file, stem in zip(files, _stems(files), strict=True)
     )
-    progress = tqdm(drawn, "drawing", len(first), unit="file", disable=len(first) < 2)
-    return [*(outcome for of_file in progress for outcome in of_file), *outcomes]
+    for of_file in tqdm(drawn, "drawing", len(files), unit="file", disable=len(files) < 2):
+        for page in of_file:
+            outcomes.append(page if isinstance(page, Outcome) else _keep(page, folder, taken))
+    return outcomes
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be written to: {error.strerror}") from None
 
 
 def _stems(files):
@@ -209,18 +196,85 @@ def _stems(files):
     return ["_".join(file.relative_to(root).with_suffix("").parts) for file in files]
 
 
-def _draw_file(file, stem, layout, given):
-    recordings, faults = read_recordings(file, given)
-    outcomes = [Outcome("left out", fault) for fault in faults]
+def _draw_file(file, stem, folder, layout, hints):
+    """Draw all recordings of a file, but for pages that are there. Runs in a worker process."""
+    recordings, faults = read_recordings(file, hints)
+    results = [Outcome("left out", fault) for fault in faults]
     for recording in recordings:
-        path = stem.with_name(f"{stem.name}{recording.name.removeprefix(file.stem)}.jpg")
-        if path.exists():
-            outcomes.append(Outcome("kept", f"{recording.name}: {path.name} was there before"))
+        name = stem + recording.name.removeprefix(file.stem)
+        stamp = _stamp(file, recording, layout)
+        there = _find(folder, name, stamp)
+        try:
+            jpeg = None if there else _as_jpeg(draw_recording(recording, layout)[0], stamp)
+        except InputError as error:
+            results.append(Outcome("left out", f"{file}, recording {recording.name}, {error}"))
+        else:
+            results.append(_Page(there or name, stamp, describe(recording), jpeg))
+    return results
+
+
+def _stamp(file, recording, layout):
+    place = f"{file}\n{recording.name}"
+    facts = [PAGES_VERSION, recording.name, layout, recording.leads, recording.rate]
+    contents = json.dumps([*facts, recording.signals.shape]).encode()
+    contents += np.ascontiguousarray(recording.signals).tobytes()
+    return _Stamp(*(hashlib.sha256(part).hexdigest()[:16] for part in (place.encode(), contents)))
+
+
+def _as_jpeg(page, stamp):
+    buffer = io.BytesIO()
+    comment = " ".join(("ecg_lib", *stamp)).encode()
+    page.save(buffer, "JPEG", quality=JPEG_QUALITY, dpi=page.info["dpi"], comment=comment)
+    return buffer.getvalue()
+
+
+def _numbered(name):
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))
+
+
+def _find(folder, name, stamp):
+    """The name of the page that shows the same, or None."""
+    for numbered in _numbered(name):
+        path = folder / f"{numbered}.jpg"
+        if not path.exists():
+            return None
+        there = _stamp_of(path)
+        if there and there.contents == stamp.contents:
+            return numbered
+    return None
+
+
+def _stamp_of(path):
+    """The stamp of a page that was drawn here, or None of any other file."""
+    try:
+        with Image.open(path) as page:
+            words = page.info.get("comment", b"").decode("ascii", errors="replace").split()
+    except (OSError, ValueError):
+        return None
+    return _Stamp(*words[1:]) if len(words) == 3 and words[0] == "ecg_lib" else None
+
+
+def _keep(page, folder, taken):
+    """Put a page into the folder, under a name that no other recording has."""
+    if page.jpeg is None:
+        return _kept(page, page.name, taken)
+    for name in _numbered(page.name):
+        path = folder / f"{name}.jpg"
+        there = _stamp_of(path) if path.exists() else None
+        if there and there.contents == page.stamp.contents and name.casefold() not in taken:
+            return _kept(page, name, taken)
+        if path.exists() and there is None:
+            reason = "was not drawn from a recording, and is not replaced: move or rename it"
+            return Outcome("left out", f"{path} {reason}")
+        if name.casefold() in taken or (there and there.source != page.stamp.source):
             continue
-        page, _ = draw_recording(recording, layout)
-        # Written under a temporary name, so that a page is either whole or not there.
-        part = path.with_name(f".{path.name}.part")
-        page.save(part, "JPEG", quality=JPEG_QUALITY, dpi=page.info["dpi"])
-        part.replace(path)
-        outcomes.append(Outcome("drawn", describe(recording)))
-    return outcomes
+        taken.add(name.casefold())
+        with _writing(path), replacing(path) as part:
+            part.write_bytes(page.jpeg)
+        return Outcome("drawn", page.text)
+
+
+def _kept(page, name, taken):
+    taken.add(name.casefold())
+    return Outcome("kept", f"{page.text}; {name}.jpg shows it already")

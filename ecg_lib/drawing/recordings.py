@@ -1,10 +1,11 @@
 """Read digital recordings of ECGs, and keep what in a file was taken for what.
 
-Sampling rate, unit and lead names come from the file where it has them, else from the caller; the
-order of 12 or 8 unnamed leads is taken to be the usual one. A rate or a unit is never guessed.
+Sampling rate, unit and lead names come from the file where it has them, else from the caller. The
+order of 12 or 8 leads without any names is taken to be the usual one, unless the signals refute it;
+a unit is only assumed where the format's specification lays one down. Both are said to be assumed.
+A rate is never assumed.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ecg_lib.drawing.formats import READERS, lead_name, open_file, signal_files
+from ecg_lib.drawing.formats import READERS, RawRecording, open_file
+from ecg_lib.drawing.formats.names import UNITS, LeadName, read_lead, read_leads, unit_size
+from ecg_lib.drawing.formats.wfdb import record_files
+from ecg_lib.drawing.plausibility import refuse_order, refuse_rate, refuse_signals
 from ecg_lib.drawing.simulation import INDEPENDENT_LEADS
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.pages.leads import LEADS
@@ -21,21 +25,12 @@ USUAL_ORDERS = {len(order): order for order in (LEADS, INDEPENDENT_LEADS)}
 """The leads of a recording that does not name them, by their number."""
 
 
-UNITS = {"mV": 1.0, "uV": 1e-3, "V": 1e3}
-"""From a unit's name to its size in mV."""
-
-
-PLAUSIBLE_MV = (0.02, 20.0)
-"""Least and greatest range of the liveliest lead that is believed, in mV. That of real ones is some
-tenths to some mV, so that a unit that is wrong by a factor of 1,000 lies outside either way."""
-
-
 class Hints(NamedTuple):
     """What the caller knows of recordings; it counts where their files do not say it.
 
     Attributes:
-        rate: samples a second.
-        unit: a key of `UNITS`.
+        rate: samples per second.
+        unit: a key of `ecg_lib.drawing.formats.names.UNITS`.
         leads: names in the order of the files' rows or columns.
     """
 
@@ -43,16 +38,15 @@ class Hints(NamedTuple):
     unit: str | None = None
     leads: tuple[str, ...] | None = None
 
-    def checked(self):
-        """The same, with lead names as in `LEADS`; an `InputError` if something is no use."""
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise InputError(f"rate is {self.rate:g}: expected samples a second, more than 0")
+    def checked(self) -> "Hints":
+        """Return the same, or raise an `InputError` if something in it is of no use."""
+        if self.rate is not None:
+            refuse_rate(self.rate)
         if self.unit is not None:
             one_of("unit", self.unit, UNITS)
-        if self.leads is None:
-            return self
-        leads = tuple(lead_name(lead) or one_of("lead", lead, LEADS) for lead in self.leads)
-        return self._replace(leads=leads)
+        for lead in self.leads or ():
+            read_lead(lead) or one_of("lead", lead, LEADS)
+        return self
 
 
 @dataclass(frozen=True)
@@ -61,13 +55,15 @@ class Recording:
 
     Attributes:
         name: its file's name without the suffix, and what tells it apart where the file has many.
-        signals: float64 array `(leads, samples)` in mV.
+        signals: float64 array `(leads, samples)` in mV. A lead that begins late or ends early, as
+            on a digitised page, is NaN where it was not recorded.
         leads: names of the rows, out of `ecg_lib.pages.leads.LEADS`.
-        rate: samples a second.
+        rate: samples per second.
         unit: what the file's numbers were taken for.
         sources: whether `rate`, `unit` and `leads` come from the "file", from the "argument", or
-            are "assumed".
+            are "assumed"; of units, "file and argument" if only some leads have one in the file.
         left_out: names of what the file holds and is no lead.
+        notes: what was done to the file's numbers, or what of them could not be understood.
     """
 
     name: str
@@ -77,14 +73,15 @@ class Recording:
     unit: str
     sources: dict[str, str]
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         return self.signals.shape[1] / self.rate
 
 
-def find_recordings(path):
-    """The files that may hold recordings.
+def find_recordings(path: str | Path) -> list[Path]:
+    """Find the files that may hold recordings.
 
     Args:
         path: a file, or a folder, which is searched at any depth.
@@ -96,152 +93,184 @@ def find_recordings(path):
         InputError: if there is no such path, or no file in the folder that may hold recordings.
     """
     path = Path(path)
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
+    if not path.exists():
         raise InputError(f"{path} is not there: expected a recording or a folder of recordings")
+    if not path.is_dir():
+        return [path]
     files = {file for file in path.rglob("*") if _could_be_recording(file, path)}
     if not files:
         raise InputError(f"{path} holds no recordings: expected files {', '.join(READERS)}")
-    headers = [file for file in files if file.suffix == ".hea"]
-    return sorted(files.difference(*map(signal_files, headers)))
+    headers = [file for file in files if file.suffix.lower() == ".hea"]
+    return sorted(files.difference(*map(record_files, headers)))
 
 
 def _could_be_recording(file, folder):
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.is_file() and not hidden and file.suffix.lower() in READERS
+    return not hidden and file.suffix.lower() in READERS and not file.is_dir()
 
 
-def read_recordings(file, given=None):
+def read_recordings(
+    file: str | Path, hints: Hints | None = None
+) -> tuple[list[Recording], list[str]]:
     """Read all recordings of a file.
 
     Args:
         file: path of the file.
-        given: a `Hints`, what is known of recordings that do not say it themselves.
+        hints: what is known of recordings that do not say it themselves.
 
     Returns:
-        `(recordings, faults)`: a list of `Recording`s, and a list with a sentence for each one
-        that cannot be used.
+        The recordings, each with a name of its own, and a sentence for each one that cannot be
+        used.
 
     Raises:
-        InputError: if `given` is of no use.
+        InputError: if `hints` are of no use.
 
     Example:
         >>> (recording,), _ = read_recordings("00006_hr.hea")
         >>> recording.signals.shape, recording.rate, recording.sources["rate"]
         ((12, 5000), 500.0, 'file')
     """
-    file, given = Path(file), (given or Hints()).checked()
+    file, hints = Path(file), (hints or Hints()).checked()
     try:
         contents = open_file(file)
     except InputError as error:
         return [], [str(error)]
     recordings, faults = [], []
-    for key, found in contents.items():
+    names: set[str] = set()
+    for key, raw in contents.items():
+        name = _new_name(file.stem + re.sub(r"[^\w.-]", "_", key), names)
         try:
-            name = file.stem + re.sub(r"[^\w.-]", "_", key)  # it becomes the name of a page
-            recordings.append(_recording(name, found, given))
+            recordings.append(_recording(name, raw, hints))
         except InputError as error:
             which = f", recording {key[1:]}," if key else ""
             faults.append(f"{file}{which} {error}")
     return recordings, faults
 
 
-def _recording(name, found, given):
-    """Make a recording of what was found.
+def _new_name(name, taken):
+    """A name, numbered if it is taken; letters may be of either case, as in some file systems."""
+    number, numbered = 1, name
+    while numbered.casefold() in taken:
+        number += 1
+        numbered = f"{name}-{number}"
+    taken.add(numbered.casefold())
+    return numbered
+
+
+def _recording(name: str, raw: RawRecording, hints: Hints) -> Recording:
+    """Make a recording of what a file holds.
 
     Raises:
-        InputError: with a sentence that goes on after the file's name.
+        InputError: with a sentence that continues after the file's name.
     """
-    rows = _rows(found.values)
-    names, leads_from = _names(rows, found.names, given.leads)
-    rate = found.rate or given.rate
-    units = found.units or (given.unit,)
+    rows = _rows(raw)
+    names, leads_from = _names(rows, raw.names, hints.leads)
+    if leads_from == "assumed" and len(rows) == len(LEADS):
+        refuse_order(rows)
+    because = f" ({'; '.join(raw.notes)})" if raw.notes else ""
+    rate = raw.rate if raw.rate is not None else hints.rate
     if rate is None:
-        raise InputError(f"holds {_size(rows)} and no sampling rate: expected it as --rate")
-    if units == (None,):
-        raise InputError(f"holds {_size(rows)} and no unit: expected {', '.join(UNITS)} as --unit")
-    if len(units) not in (1, len(rows)):
-        raise InputError(f"holds {_size(rows)}, but states {len(units)} units")
-    of_lead = {lead_name(name): row for row, name in enumerate(names) if lead_name(name)}
-    units = [units[row % len(units)] for row in of_lead.values()]
+        raise InputError(f"has {_size(rows)} and no sampling rate{because}: expected it as --rate")
+    try:
+        refuse_rate(rate)
+    except InputError as error:
+        raise InputError(f"says that its {error}") from None
+    blank = np.isnan(rows).all(axis=1)
+    if blank.all():
+        raise InputError(f"has {_size(rows)}, none of which is a number")
+    used = {lead: row for row, lead in enumerate(names) if lead and not blank[row]}
+    units, unit_from = _units(raw, len(rows), list(used.values()), hints.unit, because)
+    sizes = [
+        _in_mv(unit) * (-1 if lead.turned else 1) for unit, lead in zip(units, used, strict=True)
+    ]
+    turned = [lead.lead for lead in used if lead.turned]
+    absent = [lead.lead for lead, is_blank in zip(names, blank, strict=True) if lead and is_blank]
+    unknown = [text for text, lead in zip(raw.names or (), names, strict=False) if not lead]
     recording = Recording(
         name=name,
-        signals=rows[list(of_lead.values())] * np.array([[_in_mv(unit)] for unit in units]),
-        leads=tuple(of_lead),
+        signals=rows[list(used.values())] * np.array(sizes)[:, np.newaxis],
+        leads=tuple(lead.lead for lead in used),
         rate=float(rate),
         unit=", ".join(dict.fromkeys(units)),
         sources={
-            "rate": "file" if found.rate else "argument",
-            "unit": "file" if found.units else "argument",
+            "rate": "file" if raw.rate is not None else "argument",
+            "unit": unit_from,
             "leads": leads_from,
         },
-        left_out=(*found.left_out, *(name for name in names if not lead_name(name))),
+        left_out=(*raw.left_out, *(unknown if leads_from == "file" else ())),
+        notes=(
+            *raw.notes,
+            *([f"{', '.join(turned)} turned over"] if turned else []),
+            *([f"{', '.join(absent)} without samples"] if absent else []),
+        ),
     )
-    _refuse_implausible(recording)
+    refuse_signals(recording.signals, recording.leads, recording.rate, recording.unit)
     return recording
 
 
-def _rows(values):
-    """Float array with a row a lead: of two axes, the leads' is the shorter one."""
-    values = np.asarray(values)
+def _rows(raw):
+    """Float array with a row for each lead: of two axes, the leads' is the shorter one."""
+    values = np.asarray(raw.values)
     if not (values.size and values.ndim in (1, 2) and values.dtype.kind in "iuf"):
         raise InputError(
-            f"holds an array of shape {values.shape} and type {values.dtype}: expected numbers, "
+            f"has an array of shape {values.shape} and type {values.dtype}: expected numbers, "
             "samples by leads"
         )
     values = np.atleast_2d(values.astype(float))
     return values.T if len(values) > values.shape[1] else values
 
 
-def _names(rows, in_file, given):
-    """The rows' names, and where they come from."""
-    if in_file and any(map(lead_name, in_file)):
-        names, source = in_file, "file"
+def _names(
+    rows: np.ndarray, in_file: tuple[str, ...] | None, given: tuple[str, ...] | None
+) -> tuple[list[LeadName | None], str]:
+    """What the rows' names are read as, and where they come from."""
+    in_file = in_file if in_file and any(in_file) else None
+    if in_file and any(read_leads(in_file)):
+        texts, source = in_file, "file"
     elif given:
-        names, source = given, "argument"
+        texts, source = given, "argument"
+    elif in_file:
+        shown = ", ".join(map(repr, in_file[:12]))
+        raise InputError(f"names its leads {shown}, which are not known: expected --leads")
     elif len(rows) in USUAL_ORDERS:
-        names, source = USUAL_ORDERS[len(rows)], "assumed"
+        texts, source = USUAL_ORDERS[len(rows)], "assumed"
     else:
         raise InputError(
-            f"holds {_size(rows)} and does not name the leads: expected 12, the 8 independent "
+            f"has {_size(rows)} and does not name the leads: expected 12, the 8 independent "
             "ones, or their names as --leads"
         )
-    leads = [lead for lead in map(lead_name, names) if lead]
-    repeated = next((lead for lead in leads if leads.count(lead) > 1), None)
+    leads = read_leads(tuple(texts))
+    known = [lead.lead for lead in leads if lead]
+    repeated = next((lead for lead in known if known.count(lead) > 1), None)
     if repeated:
         raise InputError(f"has lead {repeated} more than once: expected each lead once")
-    if len(names) != len(rows):
-        raise InputError(f"holds {_size(rows)}, but the {source} names {len(names)} leads")
-    return names, source
+    if len(texts) != len(rows):
+        raise InputError(f"has {_size(rows)}, but the {source} names {len(texts)} leads")
+    return leads, source
+
+
+def _units(raw, count, used, given, because):
+    """The units of the rows in use, and where they come from."""
+    in_file = raw.units or (None,) * count
+    in_file = in_file * count if len(in_file) == 1 else in_file
+    if len(in_file) != count:
+        raise InputError(f"has {count} leads, but states {len(in_file)} units")
+    stated = [in_file[row] for row in used]
+    units = [unit or given or raw.default_unit for unit in stated]
+    if None in units:
+        of_some = "a unit for only some leads" if any(stated) else "no unit"
+        raise InputError(f"has {of_some}{because}: expected {', '.join(UNITS)} as --unit")
+    other = "argument" if given else "assumed"
+    if all(stated):
+        return units, "file"
+    return units, f"file and {other}" if any(stated) else other
 
 
 def _in_mv(unit):
-    """The size in mV of a unit as a file spells it, such as "µV" or "microvolt"."""
-    plain = unit.strip().lower().replace("volts", "v").replace("volt", "v")
-    plain = plain.replace("micro", "u").replace("milli", "m")
-    plain = plain.replace("\N{MICRO SIGN}", "u").replace("\N{GREEK SMALL LETTER MU}", "u")
-    sizes = {name.lower(): size for name, size in UNITS.items()}
-    if plain not in sizes:
+    size = unit_size(unit)
+    if size is None:
         raise InputError(f"has a lead in the unit {unit!r}: expected {', '.join(UNITS)}")
-    return sizes[plain]
-
-
-def _refuse_implausible(recording):
-    for lead, signal in zip(recording.leads, recording.signals, strict=True):
-        missing = np.count_nonzero(~np.isfinite(signal))
-        if missing:
-            raise InputError(f"has {missing:,} samples of lead {lead} that are no numbers")
-        if np.ptp(signal) == 0:
-            raise InputError(f"has a flat lead {lead}: all its samples are {signal[0]:g} mV")
-    # Without the outermost samples, which may be a spark.
-    low, high = np.percentile(recording.signals, [1, 99], axis=1)
-    widest = (high - low).max()
-    if not PLAUSIBLE_MV[0] <= widest <= PLAUSIBLE_MV[1]:
-        raise InputError(
-            f"has signals that range over {widest:,.3g} mV if its unit is {recording.unit}: "
-            f"expected {PLAUSIBLE_MV[0]:g} to {PLAUSIBLE_MV[1]:g} mV"
-        )
+    return size
 
 
 def _size(rows):

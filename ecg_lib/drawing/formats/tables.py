@@ -1,0 +1,195 @@
+"""Tables: which columns are leads, which are times, and which tell recordings apart."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecg_lib.drawing.formats.names import (
+    TIME_UNITS,
+    known_unit,
+    plain_name,
+    read_lead,
+    read_leads,
+    unit_in,
+)
+from ecg_lib.drawing.formats.raw import MIN_SAMPLES, RawRecording, longest_stretch
+from ecg_lib.drawing.formats.text import TextTable, read_text
+from ecg_lib.drawing.formats.times import Times, read_times, unit_of_time
+from ecg_lib.errors import InputError
+
+_TIME_NAMES = {
+    "t", "time", "times", "timestamp", "timestamps", "seconds", "elapsedtime", "timesec", "timems",
+    "timeus", "tms", "ts", "millis", "milliseconds", "ms", "sec", "datetime", "date", "clock",
+    "zeit", "temps", "tiempo", "tempo", "tijd",
+}  # fmt: skip
+_RECORDING_NAMES = {
+    "record", "recording", "recordname", "recordingname", "recordid", "recordingid", "rec", "recid",
+    "ecgid", "id", "patient", "patientid", "subject", "subjectid", "filename", "file", "name",
+    "path", "study", "studyid", "exam", "examid", "examination", "case", "caseid", "session",
+    "sessionid", "source", "sampleid", "datei",
+}  # fmt: skip
+_COUNT_NAMES = {
+    "", "index", "sample", "samples", "sampleno", "samplenumber", "n", "no", "nr", "row",
+}  # fmt: skip
+
+
+def read_table(file: Path) -> dict[str, RawRecording]:
+    """Read a table with a column, or a row, for each lead, of one recording or of many."""
+    table = read_text(file)
+    named = table.names or [""] * table.columns.shape[1]
+    empty = [
+        place
+        for place, name in enumerate(named)
+        if not name and table.columns.iloc[:, place].isna().all()
+    ]
+    table = _without(table, empty)
+    groups = _recordings(file, table)
+    found = {}
+    for key, rows in groups.items():
+        parts = list(_parts(rows))
+        for number, part in enumerate(parts, 1):
+            found[f"{key}_{number:04d}" if len(parts) > 1 else key] = part
+    return {key: _from_columns(file, *part) for key, part in found.items()}
+
+
+def _without(table, places):
+    keep = [place for place in range(table.columns.shape[1]) if place not in places]
+    return TextTable(
+        columns=table.columns.iloc[:, keep].set_axis(range(len(keep)), axis=1),
+        names=table.names and [table.names[place] for place in keep],
+        units=table.units and [table.units[place] for place in keep],
+        remarks=table.remarks,
+    )
+
+
+def _recordings(file, table):
+    """The rows of each recording, by a column that names them."""
+    names = table.names or []
+    leads = read_leads(tuple(names))
+    for place, name in enumerate(names):
+        column = table.columns[place]
+        if leads[place] or not 2 <= column.nunique() <= len(column) / 10:
+            continue
+        if plain_name(name) in _RECORDING_NAMES:
+            rest = _without(table, [place])
+            return {
+                f"_{value}": rest._replace(columns=rest.columns.loc[rows.index])
+                for value, rows in table.columns.groupby(place, sort=False)
+            }
+        if plain_name(name) not in _TIME_NAMES and _tells_apart(column):
+            raise InputError(
+                f"{file} has several values in its column {name!r}, each in rows that follow each "
+                "other: if they are recordings, call the column 'record', else leave it out"
+            )
+    return {"": table}
+
+
+def _tells_apart(column):
+    """Whether a column of words or whole numbers has each value in one long run of rows."""
+    if not pd.api.types.is_integer_dtype(column) and pd.api.types.is_numeric_dtype(column):
+        return False
+    runs = np.flatnonzero((column != column.shift()).to_numpy())
+    long = np.diff([*runs, len(column)]).min() >= MIN_SAMPLES
+    return bool(long and len(runs) == column.nunique())
+
+
+def _time_column(table):
+    """Position of the column of times, or None, and what it says.
+
+    Of several, such as a date beside a time of day, the first that says the rate counts.
+    """
+    found = [
+        (place, _read_column(table, place))
+        for place, name in enumerate(table.names or [])
+        if plain_name(name) in _TIME_NAMES or (_time_unit(table, place) and not read_lead(name))
+    ]
+    if table.names is None and table.columns.shape[1] > 1:
+        growing = (place for place in table.columns if _grows(table.columns[place]))
+        found = [(place, _read_column(table, place)) for place in growing]
+    by_rate = (pair for pair in found if pair[1].rate)
+    return next(by_rate, found[0] if found else (None, Times(None)))
+
+
+def _read_column(table, place):
+    times, unit = table.columns[place], _time_unit(table, place)
+    numeric = pd.api.types.is_numeric_dtype(times)
+    if unit is None and numeric and (times.diff().iloc[1:] == 1).all():
+        return Times(None)  # It counts the samples.
+    return read_times(times.to_numpy(), unit)
+
+
+def _time_unit(table, place):
+    """The unit of a column of times, by its own line or by its name."""
+    unit = table.units[place].strip("()[] ").lower() if table.units else None
+    if unit in TIME_UNITS:
+        return unit
+    return unit_of_time(table.names[place]) if table.names else None
+
+
+def _parts(table):
+    """Stretches of a table in which times run on: pairs of it and its times."""
+    place, times = _time_column(table)
+    edges = [0, *times.starts, len(table.columns)]
+    for start, end in pairwise(edges):
+        gaps = [gap for gap in times.gaps if start < gap < end]
+        first, last = longest_stretch(np.array(gaps) - start, end - start)
+        notes = [f"the longest of {len(gaps) + 1} stretches between gaps"] if gaps else []
+        if times.assumed_unit:
+            notes.append(f"times without a unit taken for {times.assumed_unit}")
+        elif place is not None and times.rate is None:
+            notes.append("its times do not say the rate")
+        rows = table.columns.iloc[start + first : start + last]
+        yield table._replace(columns=rows), place, times.rate, tuple(notes)
+
+
+def _grows(column):
+    """Whether a column counts rows or tells their times: no lead only grows."""
+    if not pd.api.types.is_numeric_dtype(column):
+        return False
+    steps = np.diff(column.to_numpy(dtype=float))
+    return bool(len(steps) >= MIN_SAMPLES and (steps > 0).all())
+
+
+def _from_columns(file, table, time, rate, notes):
+    names = table.names
+    leads = read_leads(tuple(names)) if names else []
+    others = [
+        place
+        for place in table.columns
+        if place != time and not (names and plain_name(names[place]) in _COUNT_NAMES)
+    ]
+    chosen = [place for place in others if leads and leads[place]] or others
+    for place in chosen:
+        _refuse_words(file, table, place)
+    if names is None and "lead" in table.remarks and len(chosen) == 1:
+        names = [table.remarks["lead"]] * table.columns.shape[1]
+    units = [_unit(table, place) for place in chosen]
+    left_out = [names[place] for place in others if place not in chosen] if names else []
+    left_out += ["a column without a name" for name in (names or [])[1:] if not name]
+    return RawRecording(
+        values=table.columns[chosen].to_numpy(),
+        rate=table.remarks.get("rate") or rate,
+        units=tuple(units) if any(units) else None,
+        names=tuple(names[place] for place in chosen) if names else None,
+        left_out=tuple(left_out),
+        notes=notes,
+    )
+
+
+def _unit(table, place):
+    """A column's unit: by its own line, by its name, or by the head."""
+    unit = known_unit(table.units[place].strip("()[] ")) if table.units else None
+    in_name = unit_in(table.names[place]) if table.names else None
+    return unit or in_name or table.remarks.get("unit")
+
+
+def _refuse_words(file, table, place):
+    column = table.columns[place]
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return
+    which = repr(table.names[place]) if table.names else str(place + 1)
+    words = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
+    example = f", such as {str(words.iloc[0])[:40]!r}" if len(words) else ""
+    raise InputError(f"{file} has words in its column {which}{example}: expected numbers")
