@@ -29,11 +29,12 @@ MODULES = list(modules_with_examples())
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A folder with the files that the examples name: a page and a recording."""
+    """A folder with the files that the examples name: pages and a recording."""
     folder = tmp_path_factory.mktemp("examples")
     rng = np.random.default_rng(2)
     page, _ = draw_page(simulate("normal", rng), RATE, "standard_3x4_with_rhythm", rng)
     page.save(folder / "page.jpg")
+    page.save(folder / "fax.tif", save_all=True, append_images=[page])
     signals = simulate("normal", rng, rate=500).T
     wfdb.wrsamp(
         "00006_hr",

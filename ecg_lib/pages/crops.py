@@ -9,17 +9,10 @@ from ecg_lib.pages.resize import resize
 PREPROCESSING_VERSION = 1
 """Raised whenever the crops of some page change, so that prepared sets are built anew."""
 
-
 MIN_STROKE = 5
 """Fewest dark pixels, hanging together, that are taken for ink; the dots of a grid have one."""
 
-
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-
-
-# glibc gives the memory of each page back to the system and asks for it again, until a piece as
-# large as this was freed once. Nothing is written to it; a page takes a tenth less time.
-np.empty(2**24, np.uint8)
 
 
 def crop_leads(luma, boxes, height=64, width=64, ink_only=False):
