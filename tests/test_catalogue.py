@@ -47,6 +47,56 @@ def test_a_class_folder_itself_can_be_named(tmp_path):
     assert pages[["file", "class"]].to_numpy().tolist() == [["a.png", "history_of_mi"]]
 
 
+def test_a_folder_that_denies_the_class_above_it_is_of_none(tmp_path):
+    write_page(tmp_path / "covid" / "positive" / "a.png")
+    for name in ("negative", "non-covid", "Not COVID (12)", "controls", "other/2020", "unlabelled"):
+        write_page(tmp_path / "covid" / name / "b.png")
+    write_page(tmp_path / "covid" / "other" / "normal" / "c.png")
+    pages, bad = find_pages(tmp_path)
+    assert dict(zip(pages["file"], pages["class"], strict=True)) == {
+        "covid/other/normal/c.png": "normal",
+        "covid/positive/a.png": "covid_19",
+    }
+    assert len(bad) == 6
+    assert bad["reason"].str.startswith("in no folder with a known class name").all()
+    with pytest.raises(InputError, match="known class name"):
+        find_pages(tmp_path / "covid" / "negative")
+
+
+def test_each_page_of_a_file_is_a_page(tmp_path, caplog):
+    picture = Image.new("L", (300, 300), 255)
+    (tmp_path / "normal").mkdir()
+    others = {"save_all": True, "append_images": [picture.point(lambda grey: 0)] * 10}
+    picture.save(tmp_path / "normal" / "fax.tif", **others)
+    picture.save(tmp_path / "normal" / "moving.gif", **others)
+    pages, bad = find_pages(tmp_path)
+    assert list(pages["file"]) == [
+        *(f"normal/fax.tif#{number}" for number in range(1, 12)),
+        "normal/moving.gif",
+    ]
+    assert pages["sha256"].is_unique
+    assert bad.empty
+    assert "only the first of its pictures is read" in caplog.text
+
+
+def test_deep_folders_take_a_time_that_grows_with_their_depth(tmp_path, monkeypatch):
+    deep = tmp_path / "normal"
+    for _ in range(300):
+        deep = deep / "d"
+    write_page(deep / "a.png")
+    looked_up = []
+
+    def lstat(path, *args, look_up=os.lstat, **options):
+        looked_up.append(path)
+        return look_up(path, *args, **options)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    pages, _ = find_pages(tmp_path)
+    assert len(pages) == 1
+    # Resolving the 300 folders above each of 300 folders takes 13 million.
+    assert len(looked_up) < 1000
+
+
 def test_files_come_in_the_order_of_their_names(pages_folder):
     pages, bad = find_pages(pages_folder)
     assert bad.empty
@@ -81,14 +131,20 @@ def test_every_other_file_is_a_page_or_listed_with_its_reason(tmp_path):
     write_page(tmp_path / "elsewhere" / "b.png")
     write_page(tmp_path / "c.png")
     (tmp_path / "normal" / "empty.jpg").touch()
-    (tmp_path / "normal" / "report.pdf").write_text("x")
+    (tmp_path / "normal" / "report.docx").write_text("x")
+    (tmp_path / "normal" / "letter.pdf").write_text("x")
+    os.mkfifo(tmp_path / "normal" / "pipe.png")
     pages, bad = find_pages(tmp_path)
     assert list(pages["file"]) == ["normal/a.png"]
     reasons = dict(zip(bad["file"], bad["reason"], strict=True))
-    assert set(reasons) == {"elsewhere/b.png", "c.png", "normal/empty.jpg", "normal/report.pdf"}
+    assert set(reasons) == {"elsewhere/b.png", "c.png"} | {
+        f"normal/{name}" for name in ("empty.jpg", "report.docx", "letter.pdf", "pipe.png")
+    }
     assert "no folder with a known class" in reasons["c.png"] == reasons["elsewhere/b.png"]
     assert "empty" in reasons["normal/empty.jpg"]
-    assert ".jpg" in reasons["normal/report.pdf"]
+    assert ".jpg" in reasons["normal/report.docx"]
+    assert "not an image that can be read" in reasons["normal/letter.pdf"]
+    assert "a pipe" in reasons["normal/pipe.png"]
 
 
 def test_linked_folders_are_gone_into_but_never_round_and_round(tmp_path):
@@ -153,7 +209,7 @@ def test_a_file_that_cannot_be_read_is_listed(tmp_path, monkeypatch):
     pages, bad = find_pages(tmp_path)
     assert list(pages["file"]) == ["normal/a.png", "normal/c.png"]
     assert bad.to_numpy().tolist() == [
-        ["normal/b.png", "the file cannot be read: Permission denied"]
+        ["normal/b.png", f"{tmp_path}/normal/b.png cannot be read: Permission denied"]
     ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ecg_lib.data.classes import CLASSES, DISPLAY_NAMES, class_of_folder
+from ecg_lib.data.classes import CLASSES, DISPLAY_NAMES, class_of_folder, denies_class
 
 FOLDERS = {
     "normal": (
@@ -60,6 +60,28 @@ def test_published_folder_names(folder, name):
 @pytest.mark.parametrize("folder", ["", "(250)", "pages", "normality", "mi2", "abnormal mi"])
 def test_other_names_are_of_no_class(folder):
     assert class_of_folder(folder) is None
+
+
+@pytest.mark.parametrize(
+    "folder", ["negative", "Non-COVID", "nonCOVID", "not_mi (3)", "no MI", "Controls", "unknown"]
+)
+def test_some_folders_deny_the_class_above_them(folder):
+    assert denies_class(folder)
+    assert class_of_folder(folder) is None
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "positive",
+        "2020",
+        "notes",
+        "november",
+        *(name for names in FOLDERS.values() for name in names),
+    ],
+)
+def test_others_do_not(folder):
+    assert not denies_class(folder)
 
 
 def test_class_order_and_display_names():

@@ -263,7 +263,7 @@ def test_a_file_that_is_no_page_is_listed_although_the_set_is_there(build, few, 
 
 def test_only_bad_pages(build, few):
     for page in few.rglob("*.jpg"):
-        page.write_text("no picture")
+        Image.new("L", (600, 400), 255).save(page)
     for _ in range(2):
         with pytest.raises(InputError, match=r"no page could be read; the first: .*jpg"):
             build()

@@ -1,4 +1,4 @@
-"""The five classes: their order, display names, and the folder names they come in."""
+"""The five classes: their order, display names, and the names of their folders."""
 
 import re
 
@@ -55,16 +55,31 @@ _FOLDERS = {
         "ecg images of covid 19 patients",
     ),
 }
+_DENIAL = re.compile(
+    "no|not|non.*|neg|negatives?|controls?|exclu(de|ded|sions?)|others?|reject(ed|s)?|unknowns?|"
+    "un(certain|clear|sure|labell?ed)|without"
+)
+"""Words in the name of a folder that takes its pages out of the class above it."""
+
 _CLASS_OF_FOLDER = {folder: name for name, folders in _FOLDERS.items() for folder in folders}
 
 
-def class_of_folder(folder_name):
-    """The class that a folder of this name holds, or None if the name is not known.
+def class_of_folder(folder_name: str) -> str | None:
+    """Return the class that a folder of this name holds, or None if the name is not known.
 
     Case, underscores, hyphens, repeated spaces and a count in brackets do not matter, so
     `"ECG Images of Myocardial Infarction Patients (240x12=2880)"` is `"myocardial_infarction"`.
     """
     return _CLASS_OF_FOLDER.get(_plain(folder_name))
+
+
+def denies_class(folder_name: str) -> bool:
+    """Whether a folder of this name holds pages that are not of the class above it.
+
+    Examples are `"negative"`, `"non-covid"`, `"Controls (12)"` and `"not MI"`.
+    """
+    words = re.findall("[a-z]+", _plain(folder_name))
+    return any(map(_DENIAL.fullmatch, words))
 
 
 def _plain(folder_name):

@@ -61,6 +61,9 @@ PAGE_SUFFIXES = (
 
 _NUMBERED = re.compile(r"(?P<file>.+)#(?P<number>[1-9][0-9]{0,5})", re.DOTALL)
 
+_JPEG = b"\xff\xd8\xff"
+"""How a JPEG begins."""
+
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """What a HEIF file states to be, of ISO/IEC 23008-12."""
 
@@ -113,12 +116,14 @@ def list_pages(path: str | Path) -> list[PageName]:
     if number is not None:
         return [PageName(path)]
     with _checked(file, file) as begin:
+        if begin.startswith(_JPEG):  # What else it may hold is a preview of it.
+            return [PageName(file)]
         if _is_pdf(begin):
             return _numbered(file, count_pdf_pages(file))
         with _opened(file, begin) as image:
             if image.format == "TIFF":
                 return _numbered(file, len(_tiff_pages(image)))
-            animated = image.format != "MPO" and getattr(image, "is_animated", False)
+            animated = getattr(image, "is_animated", False)
             which = "main" if image.format == "HEIF" else "first"
             note = f"{file}: only the {which} of its pictures is read" if animated else None
             return [PageName(file, note)]
