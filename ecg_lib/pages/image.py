@@ -40,7 +40,7 @@ HALVED_ABOVE = 25_000_000
 """Pages of more pixels are halved: an A4 sheet at 500 dots per inch has as many, ten times as many
 as are needed, and the time and memory of everything that follows grow with them."""
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 """Pillow's names of the formats that are read. It knows others which are programs, such as
 PostScript, and would run them."""
 
