@@ -20,9 +20,6 @@ Colour = tuple[int, int, int]
 
 PULSE_MV = 1.0
 PULSE_SECONDS = 0.2
-PULSE_FOOT_MM = 1.5
-"""Length of the level pieces on both sides of a calibration pulse."""
-
 HEADER_MM = 3.2
 """Height of a letter in the header and the footer, 1.4 times of which is a line."""
 
@@ -55,6 +52,7 @@ class Style:
         names: one of `NAMES`, where a lead's name stands.
         upper: whether the augmented leads are called AVR, AVL and AVF.
         pulses: one of `PULSES`, where the calibration pulses stand.
+        pulse_foot_mm: length of the level pieces on both sides of a pulse.
         separators: one of `SEPARATORS`, what parts the columns.
         strip_leads: the leads of the rhythm strips, or None for the layout's usual ones.
         header: blocks of text side by side, each a tuple of lines.
@@ -83,6 +81,7 @@ class Style:
     names: str = "above"
     upper: bool = False
     pulses: str = "left"
+    pulse_foot_mm: float = 1.5
     separators: str = "none"
     strip_leads: tuple[str, ...] | None = None
     header: tuple[tuple[str, ...], ...] = ()
@@ -91,7 +90,7 @@ class Style:
     @property
     def pulse_mm(self) -> float:
         """Width of a calibration pulse with its feet."""
-        return 2 * PULSE_FOOT_MM + PULSE_SECONDS * self.mm_per_second
+        return 2 * self.pulse_foot_mm + PULSE_SECONDS * self.mm_per_second
 
 
 GRIDS = ("none", "lines", "coarse", "dots", "dots and lines")
@@ -280,7 +279,8 @@ class _Sheet:
 
     def _pulse(self, x, baseline):
         mm = self.style.px_per_mm
-        foot, width = PULSE_FOOT_MM * mm, PULSE_SECONDS * self.style.mm_per_second * mm
+        foot = self.style.pulse_foot_mm * mm
+        width = PULSE_SECONDS * self.style.mm_per_second * mm
         top = baseline - PULSE_MV * self.style.mm_per_mv * mm
         rise, fall = x + foot, x + foot + width
         corners = [(x, baseline), (rise, baseline), (rise, top), (fall, top), (fall, baseline)]
@@ -496,6 +496,7 @@ def random_style(rng: np.random.Generator, layout: str) -> Style:
         names=names,
         upper=bool(rng.random() < 0.15),
         pulses=pulses,
+        pulse_foot_mm=float(rng.choice([0.2, 1.0, 2.0])),
         separators="none" if apart else str(rng.choice(SEPARATORS, p=[0.5, 0.16, 0.14, 0.2])),
         strip_leads=_strip_leads(rng, of_layout),
         header=_header(rng) if with_header else (),
