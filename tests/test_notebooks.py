@@ -1,4 +1,4 @@
-"""The notebooks' own rules, and each of them run by strict papermill."""
+"""The rules for notebooks, and each notebook run by strict papermill."""
 
 import ast
 import json
@@ -58,22 +58,23 @@ def test_it_is_thin(path):
 
 
 @each_notebook
-def test_it_begins_with_its_purpose_and_ends_with_what_to_make_of_it(path):
+def test_it_begins_with_its_purpose_and_ends_with_how_to_read_it(path):
     cells = nbformat.read(path, as_version=4).cells
     assert cells[0].cell_type == cells[-1].cell_type == "markdown"
     for word in ("**Input**", "**Cost**", "**Expect**", "not a diagnosis"):
         assert word in cells[0].source
+    assert cells[-1].source.startswith("## How to read this")
 
 
 @each_notebook
-def test_it_says_at_its_top_where_it_runs_and_on_which_devices(path):
+def test_it_begins_with_a_report_of_the_environment(path):
     assert "print(environment_report(" in code_of(path)[1]
 
 
 @pytest.mark.parametrize(
     "path", [path for path in NOTEBOOKS if path != EXPLAIN], ids=lambda path: path.stem
 )
-def test_its_parameters_are_run_config_s_with_their_defaults(path):
+def test_its_parameters_are_fields_of_run_config_with_their_defaults(path):
     options = {field.name: field.default for field in fields(RunConfig)}
     parameters = parameters_of(path)
     assert parameters.items() <= options.items()
@@ -84,7 +85,7 @@ def test_the_training_notebook_has_every_parameter():
     assert list(parameters) == [field.name for field in fields(RunConfig)]
 
 
-def test_the_explaining_notebook_asks_the_committed_model_about_a_page_that_is_drawn(
+def test_the_explaining_notebook_draws_its_default_page_for_the_committed_network(
     pages_folder, tmp_path, monkeypatch
 ):
     parameters = parameters_of(EXPLAIN)
@@ -175,7 +176,7 @@ def test_looking_at_pages_under_papermill_shows_every_class(folders, tmp_path):
     assert pictures_of(tmp_path / "01.ipynb") == 10
 
 
-def test_explaining_under_papermill_shows_what_the_answer_hangs_on(finished_run, tiny, tmp_path):
+def test_explaining_under_papermill_shows_what_the_answer_depends_on(finished_run, tiny, tmp_path):
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
     record = json.loads((run / RECORD).read_text())
     record["config"] |= {"model": "attention_vgg", "height": 32, "width": 32}

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -88,6 +89,17 @@ class RunConfig:
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}: expected 0 or more")
         one_of(f"fold of protocol {self.protocol}", self.fold, range(self.folds))
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, object]) -> "RunConfig":
+        """Make a config of the values that have a field's name, such as a notebook's `globals()`.
+
+        Args:
+            parameters: values by name; a name that is no field is ignored, a field that is not
+                there keeps its default.
+        """
+        names = [field.name for field in fields(cls) if field.name in parameters]
+        return cls(**{name: parameters[name] for name in names})  # type: ignore[arg-type]
 
     @property
     def folds(self):
