@@ -10,7 +10,8 @@ from PIL import Image
 
 from ecg_lib.drawing.photographs import SITUATIONS
 from ecg_lib.drawing.simulation import RATE, simulate
-from ecg_lib.drawing.styles import Style, draw_styled, random_style
+from ecg_lib.drawing.styled_page import draw_styled
+from ecg_lib.drawing.styles import Style, random_style
 from ecg_lib.drawing.varied_pages import (
     ARRANGEMENTS,
     draw_varied,

@@ -11,7 +11,8 @@ from PIL import Image
 
 from ecg_lib.drawing.photographs import SITUATIONS, moved, moved_points, photograph
 from ecg_lib.drawing.simulation import RATE, RECIPES, simulate
-from ecg_lib.drawing.styles import Style, StyledPage, draw_styled, random_style
+from ecg_lib.drawing.styled_page import StyledPage, draw_styled
+from ecg_lib.drawing.styles import Style, random_style
 from ecg_lib.errors import InputError
 from ecg_lib.files import replacing
 from ecg_lib.pages.layouts import LAYOUTS
