@@ -1,9 +1,9 @@
-"""What happens to a page between the printer and the file: photographs, scans, screens.
+"""Photograph, scan and print drawn pages, and keep the truth about them exact.
 
 Each effect takes `(image, rng)`: a page, uint8 array (height, width, 3), and a
 `numpy.random.Generator`. Each returns the changed page and the homography (3, 3) from positions on
 the page to positions on the changed page, both in pixels with (0, 0) at the upper left corner of
-the upper left pixel. So the truth about a page stays exact, see `moved` and `moved_points`.
+the upper left pixel. `moved` and `moved_points` carry boxes and points along.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ Effect = Callable[..., tuple[np.ndarray, np.ndarray]]
 def photograph(
     image: np.ndarray, keep: Box, situation: str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bring a page into the state in which people have it.
+    """Simulate how a page becomes a picture in one situation.
 
     Args:
         image: uint8 array (height, width, 3).
@@ -49,7 +49,7 @@ def photograph(
 
 
 def moved(boxes: Sequence[Box], homography: np.ndarray) -> np.ndarray:
-    """Corners of boxes under a homography.
+    """Map the corners of boxes by a homography.
 
     Returns:
         float64 array `(boxes, 4, 2)`: x and y of the upper left, upper right, lower right and
@@ -62,7 +62,7 @@ def moved(boxes: Sequence[Box], homography: np.ndarray) -> np.ndarray:
 
 
 def moved_points(points: Sequence, homography: np.ndarray) -> np.ndarray:
-    """Positions under a homography: float64 array `(..., 2)`."""
+    """Map points `(..., 2)` by a homography."""
     before = np.asarray(points, np.float64)
     return cv2.perspectiveTransform(before.reshape(1, -1, 2), homography).reshape(before.shape)
 
@@ -71,7 +71,7 @@ def moved_points(points: Sequence, homography: np.ndarray) -> np.ndarray:
 
 
 def held(image, rng, keep):
-    """Seen by a camera: turned by up to 6 degrees, in perspective, on a table, and cropped."""
+    """Photograph on a table: rotation of up to 6 degrees, perspective, and a frame."""
     corners = _corners(*image.shape[1::-1])
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * image.shape[1::-1]
     seen = _turned(corners, rng.uniform(-6, 6)) + inwards * rng.uniform(0, 0.08, (4, 2))
@@ -80,13 +80,13 @@ def held(image, rng, keep):
 
 
 def laid(image, rng, keep):
-    """On the glass of a scanner: turned by up to 2 degrees, and cropped."""
+    """Lay on the glass of a scanner: rotation of up to 2 degrees, and a frame."""
     corners = _turned(_corners(*image.shape[1::-1]), rng.uniform(-2, 2))
     return _viewed(image, corners, keep, rng, [int(rng.choice([255, 245, 60]))] * 3)
 
 
 def resized(image, rng):
-    """By 0.5 to 1.3."""
+    """Resize by a factor of 0.5 to 1.3."""
     scale = rng.uniform(0.5, 1.3)
     height, width = image.shape[:2]
     size = round(scale * width), round(scale * height)
@@ -96,7 +96,7 @@ def resized(image, rng):
 
 
 def _viewed(image, corners, keep, rng, table):
-    """The page with its corners at new places, in a frame that holds `keep`."""
+    """Move the page's corners, and choose a frame that contains `keep`."""
     before = _corners(*image.shape[1::-1])
     homography = cv2.getPerspectiveTransform(np.float32(before), np.float32(corners))
     inner = moved([keep], homography)[0]
@@ -138,7 +138,7 @@ def _shift(right, down):
 
 
 def folded(image, rng):
-    """One to three folds: a thin line, and light that changes from one side to the other."""
+    """Fold one to three times: a thin line, with different light on both sides."""
     x, y = _grid(image)
     light = np.ones_like(x)
     for _ in range(rng.integers(1, 4)):
@@ -151,7 +151,7 @@ def folded(image, rng):
 
 
 def crumpled(image, rng):
-    """Dents that catch the light, of three sizes."""
+    """Dent the paper at three scales."""
     light = np.ones_like(_grid(image)[0])
     for cells in (3, 6, 14):
         dents = rng.normal(0, 0.025, (cells, round(1.4 * cells))).astype(np.float32)
@@ -160,7 +160,7 @@ def crumpled(image, rng):
 
 
 def stained(image, rng):
-    """One to four blots, brown or grey, with a darker rim."""
+    """Add one to four blots, brown or grey, with a darker rim."""
     x, y = _grid(image)
     light = np.ones((*x.shape, 3), np.float32)
     for _ in range(rng.integers(1, 5)):
@@ -175,7 +175,7 @@ def stained(image, rng):
 
 
 def printed(image, rng):
-    """Printed in black on an office printer, which makes dots of light colours."""
+    """Print in black on an office printer, which may turn light colours into dots."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     if rng.random() < 0.5:
         rows, columns = (np.arange(side)[:, None] % 4 for side in luma.shape)
@@ -195,7 +195,7 @@ _BAYER = 16 * np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13
 
 
 def shaded(image, rng):
-    """Light that falls off across the picture to between 40 and 90 %, and a soft shadow."""
+    """Dim the light across the picture by 10 to 60 %, perhaps with a soft shadow."""
     x, y = _grid(image)
     angle = rng.uniform(0, 2 * np.pi)
     slope = (x - 0.5) * np.cos(angle) + (y - 0.35) * np.sin(angle)
@@ -208,7 +208,7 @@ def shaded(image, rng):
 
 
 def tinted(image, rng):
-    """The colour of the light, the camera's exposure and its contrast."""
+    """Change the colour of the light, the exposure and the contrast."""
     gain = rng.uniform(0.86, 1.0, 3) * rng.uniform(0.85, 1.1)
     level = np.arange(256)[:, None] / 255
     curve = 255 * (rng.uniform(0, 0.12) + level * gain) ** rng.uniform(0.75, 1.35)
@@ -217,20 +217,20 @@ def tinted(image, rng):
 
 
 def blurred(image, rng):
-    """Out of focus, by a standard deviation of up to a 1,000th of the picture's width."""
+    """Blur by a standard deviation of up to a thousandth of the picture's width."""
     spread = max(rng.uniform(0.2, 1.0) * image.shape[1] / 1000, 0.3)
     return cv2.GaussianBlur(image, (0, 0), spread), IN_PLACE
 
 
 def noisy(image, rng):
-    """The sensor's noise, with a standard deviation of 1 to 9 grey levels."""
+    """Add sensor noise with a standard deviation of 1 to 9 grey levels."""
     grain = rng.standard_normal(image.shape, dtype=np.float32)
     grain *= np.float32(rng.uniform(1, 9))
     return cv2.add(image, grain, dtype=cv2.CV_8U), IN_PLACE
 
 
 def on_screen(image, rng):
-    """Shown by a screen: its pixels, and the moire that they make with the camera's."""
+    """Show on a screen: its lines of pixels, and their moire with the camera's."""
     x, y = _grid(image)
     light = np.ones((*x.shape, 3), np.float32)
     angle, strength = rng.uniform(0, np.pi), rng.uniform(0.01, 0.06)
@@ -246,14 +246,14 @@ def on_screen(image, rng):
 
 
 def compressed(image, rng):
-    """Written as JPEG of quality 30 to 95."""
+    """Write and read as JPEG of quality 30 to 95."""
     quality = int(rng.integers(30, 96))
     _, coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]), IN_PLACE
 
 
 def _grid(image):
-    """x from 0 to 1, and y on the same scale, on a coarse picture of the page.
+    """Return x from 0 to 1, and y on the same scale, on a coarse grid over the page.
 
     Light changes slowly: 700 points across the page are enough.
     """
@@ -266,7 +266,7 @@ def _grid(image):
 
 
 def _lit(image, light):
-    """The picture under a light, an array of any size and one or three channels."""
+    """Multiply a picture by light, an array of any size and one or three channels."""
     # Both of 8 bits, where OpenCV is ten times as fast; so light is at most twice as bright.
     light = cv2.resize(np.float32(light), image.shape[1::-1])
     light = cv2.convertScaleAbs(light, alpha=128)
@@ -320,4 +320,4 @@ SITUATIONS: dict[str, tuple[tuple[Effect, float], ...]] = {
         (compressed, 1.0),
     ),
 }
-"""What may happen to a page, in this order: effects, and how often each does."""
+"""The effects of each situation in their order, each with its probability."""

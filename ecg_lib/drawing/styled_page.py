@@ -19,7 +19,7 @@ HEADER_MM = 3.2
 
 @dataclass(frozen=True)
 class StyledPage:
-    """A drawn page and what is true of it. Positions are in page pixels.
+    """A drawn page and the truth about it. Positions are in page pixels.
 
     Attributes:
         image: the page, an RGB image.
@@ -28,7 +28,7 @@ class StyledPage:
         boxes: the 13 boxes in canonical order, as `ecg_lib.pages.layouts.lead_boxes` defines them.
         column_edges: x of the left end of each column and of the right end of the last.
         baselines: y of each line's 0 mV, top to bottom.
-        names: the printed lead names, and where they stand.
+        names: the printed lead names and their boxes.
     """
 
     image: Image.Image
@@ -41,14 +41,14 @@ class StyledPage:
 
     @property
     def traces(self) -> Box:
-        """Where the traces of all leads and strips lie, pulses left out."""
+        """The area of all traces, strips included, without the pulses."""
         half = self.style.row_mm * self.style.px_per_mm / 2
         top, bottom = self.baselines[0] - half, self.baselines[-1] + half
         return Box(*map(round, (self.column_edges[0], top, self.column_edges[-1], bottom)))
 
     @property
     def traces_and_pulses(self) -> Box:
-        """The same with the calibration pulses beside the traces."""
+        """The area of all traces, with the calibration pulses beside them."""
         left, top, right, bottom = self.traces
         pulse = round(self.style.pulse_mm * self.style.px_per_mm)
         return Box(
@@ -96,7 +96,7 @@ def draw_styled(signals: np.ndarray, rate: float, layout: str, style: Style) -> 
 
 
 class _Sheet:
-    """The geometry of one page, in pixels, and the strokes on it."""
+    """The geometry of one page, in pixels, and what is drawn on it."""
 
     def __init__(self, layout, style):
         self.layout, self.style = layout, style
@@ -128,7 +128,7 @@ class _Sheet:
         return self.style.continuous or self.layout.rhythm_strips
 
     def trace_ends(self, number):
-        """x at which the traces of a column start and end, inside its edges."""
+        """Return the x at which the traces of a column start and end, inside its edges."""
         mm = self.style.px_per_mm
         start, end = self.edges[number : number + 2]
         if number > 0:
@@ -172,7 +172,7 @@ class _Sheet:
             self._stroke(ink, self._points(signals[lead], rate, ends, ends[0], baseline))
 
     def _points(self, signal, rate, ends, since, baseline):
-        """Points of a signal between two x, if its first sample lay at `since`."""
+        """Return the points of a signal between two x, with its first sample at `since`."""
         step = self.style.mm_per_second / rate * self.style.px_per_mm
         first, last = (round((x - since) / step) for x in ends)
         shown = signal[first:last]
@@ -284,7 +284,7 @@ def _cover(area, colour, alpha):
 
 
 def _mixed(below, colour, alpha):
-    """Colours `(n, 3)` under a colour that covers each by its `alpha`, 0 to 255."""
+    """Mix colours `(n, 3)` with one that covers each by its `alpha`, 0 to 255."""
     share = alpha[:, None].astype(np.uint16)
     return ((below * (255 - share) + np.uint16(colour) * share + 127) // 255).astype(np.uint8)
 
@@ -303,7 +303,7 @@ def _paint_grid(area, style):
 
 
 def _lattice(area, step, pen, dots):
-    """How upright and level lines cover an area, or the dots where they would cross.
+    """Compute how vertical and horizontal lines, or the dots at their crossings, cover an area.
 
     Returns:
         uint8 array (height, width).
@@ -316,7 +316,7 @@ def _lattice(area, step, pen, dots):
 
 
 def _coverage(length, step, pen):
-    """The share of each pixel that lines `step` apart cover: float32 array (length,)."""
+    """Return the share of each pixel that lines `step` apart cover: float32 (length,)."""
     middles = np.arange(0.5 * pen, length, step, dtype=np.float32)
     pixels = np.arange(length)[:, None]
     left, right = middles - pen / 2, middles + pen / 2

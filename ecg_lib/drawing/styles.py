@@ -1,4 +1,4 @@
-"""Styles in which the electrocardiographs of this world draw their pages.
+"""Styles of pages, as different electrocardiographs print them.
 
 `ecg_lib.drawing.page` draws the pages of the published data set; here everything that differs
 between machines is an option: grid, colours, fonts, pulses, separators, speed and gain.
@@ -22,12 +22,12 @@ class Style:
     """How a page is drawn. Lengths are in millimetres of its grid, pens in pixels.
 
     Attributes:
-        px_per_mm: pixels that a millimetre of the grid takes.
+        px_per_mm: pixels per millimetre of the grid.
         mm_per_second: paper speed.
         mm_per_mv: gain.
         column_seconds: the columns' width, in seconds at the paper speed.
-        continuous: whether a column goes on in time where the one before it ends; otherwise each
-            starts at zero.
+        continuous: whether each column continues in time where the previous one ends; otherwise
+            every column starts at zero.
         joined: whether the traces of a row are joined at the column boundaries.
         gap_mm: blank space at the boundary of two columns, taken from both of them.
         row_mm: distance from one baseline to the next.
@@ -36,17 +36,17 @@ class Style:
         grid: one of `GRIDS`.
         grid_colours: colours of the grid's millimetres and of its five millimetres.
         grid_pens: their widths.
-        grid_under_header: whether the grid covers the whole sheet, and not the traces alone.
+        grid_under_header: whether the grid covers the whole sheet; otherwise only the traces.
         ink: colour of traces, names and pulses.
         pen: width of a trace.
         smooth: whether lines and letters have grey edges.
         font: file name of one of the fonts that matplotlib ships.
         name_mm: height of the lead names' letters.
-        names: one of `NAMES`, where a lead's name stands.
-        upper: whether the augmented leads are called AVR, AVL and AVF.
-        pulses: one of `PULSES`, where the calibration pulses stand.
+        names: one of `NAMES`, the position of the lead names relative to their traces.
+        upper: whether the augmented leads are printed as AVR, AVL and AVF.
+        pulses: one of `PULSES`, the position of the calibration pulses.
         pulse_foot_mm: length of the level pieces on both sides of a pulse.
-        separators: one of `SEPARATORS`, what parts the columns.
+        separators: one of `SEPARATORS`, the marks between the columns.
         strip_leads: the leads of the rhythm strips, or None for the layout's usual ones.
         header: blocks of text side by side, each a tuple of lines.
         footer: a line of text under the traces, or the empty string.
@@ -108,7 +108,7 @@ PAPERS: tuple[Colour, ...] = (
     (232, 246, 236),
     (238, 238, 240),
 )
-INKS: tuple[Colour, ...] = ((0, 0, 0), (30, 30, 35), (20, 20, 90), (60, 55, 60))
+INKS: tuple[Colour, ...] = ((0, 0, 0), (30, 30, 35), (20, 20, 90), (60, 55, 60), (105, 98, 98))
 FONTS = (
     "DejaVuSans.ttf",
     "DejaVuSans-Bold.ttf",
@@ -124,13 +124,13 @@ ROWS_MM = {3: (26, 42), 4: (22, 40), 5: (20, 32), 6: (16, 28), 7: (15, 24), 12: 
 
 
 def random_style(rng: np.random.Generator, layout: str) -> Style:
-    """Choose a style by chance.
+    """Choose a random style.
 
-    A page in Cabrera order always has its names printed: without them nothing tells its order.
+    Pages in Cabrera order always have printed names, since nothing else shows their order.
 
     Args:
         rng: a `numpy.random.Generator`.
-        layout: a key of `ecg_lib.pages.layouts.LAYOUTS`, for which the style is.
+        layout: the page's layout, a key of `ecg_lib.pages.layouts.LAYOUTS`.
 
     Returns:
         A `Style` that shows at most ten seconds of every lead.
@@ -200,7 +200,7 @@ def _tinted(paper, tint, share):
 
 
 def _column_seconds(rng, layout, mm_per_second, continuous):
-    """Ten seconds a line, five at 50 mm/s; columns that start at zero may show more."""
+    """Ten seconds per line, five at 50 mm/s; columns that start at zero may show more."""
     of_line = 10.0 * 25 / mm_per_second
     seconds = of_line / layout.columns
     if not continuous and not layout.rhythm_strips and layout.columns == 2 and rng.random() < 0.5:
@@ -216,7 +216,7 @@ def _strip_leads(rng, layout):
 
 
 def _header(rng: np.random.Generator) -> tuple[tuple[str, ...], ...]:
-    """Blocks of text as electrocardiographs print them; every number is made up."""
+    """Write blocks of text as electrocardiographs print them, with random numbers."""
     rate, number = rng.integers(45, 130), rng.integers(10_000, 9_999_999)
     day = np.datetime64("2009-01-01") + rng.integers(0, 6000)
     patient = (f"ID: {number}", f"{day}  {rng.integers(0, 24):02d}:{rng.integers(0, 60):02d}")

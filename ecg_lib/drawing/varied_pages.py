@@ -1,4 +1,4 @@
-"""Draw pages in every layout, style and situation, with everything that is true of them."""
+"""Draw pages in every layout, style and situation, with the whole truth about them."""
 
 import json
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def draw_varied(
     rng: np.random.Generator,
     style: Style | None = None,
 ) -> VariedPage:
-    """Draw a page, and bring it into the state in which people have it.
+    """Draw a page, and simulate how it becomes a picture.
 
     Args:
         signals: array `(12, samples)` in mV, leads in the order of `ecg_lib.pages.leads.LEADS`, of
@@ -73,7 +73,7 @@ def draw_varied(
 def page_truth(
     page: StyledPage, homography: np.ndarray, size: tuple[int, int], situation: str
 ) -> dict:
-    """Say what is true of a picture of a page.
+    """Collect the truth about a picture of a page.
 
     Args:
         page: the page.
@@ -193,7 +193,7 @@ def _draw_one(path, seed, number, signals):
 
 
 def _scale(homography, box):
-    """How many picture pixels a page pixel takes in the middle of a box."""
+    """Return the number of picture pixels per page pixel in the middle of a box."""
     x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
     square = moved([Box(x - 0.5, y - 0.5, x + 0.5, y + 0.5)], homography)[0]
     across, down = square[1] - square[0], square[3] - square[0]
