@@ -11,6 +11,11 @@ from ecg_lib.cli import evaluation, pages, recordings, serving, training
 from ecg_lib.cli.options import Parser
 from ecg_lib.errors import InputError
 
+DESCRIPTION = (
+    "Classify a heart's condition from the picture of a 12-lead ECG page. Research software, not "
+    "a diagnosis."
+)
+
 GROUPS = (pages, recordings, training, evaluation, serving)
 
 
@@ -29,7 +34,7 @@ def main(arguments=None):
 
 
 def _parser():
-    parser = Parser("python -m ecg_lib", description=ecg_lib.__doc__)
+    parser = Parser("python -m ecg_lib", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"ecg_lib {ecg_lib.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for group in GROUPS:

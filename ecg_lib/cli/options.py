@@ -4,7 +4,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from ecg_lib.runs.config import RunConfig, option_descriptions
+from ecg_lib.runs.config import RunConfig
 
 PREPARE_OPTIONS = ("data", "protocol", "height", "width", "prepared")
 PATH_OPTIONS = ("data", "prepared", "results")
@@ -31,11 +31,10 @@ class Parser(argparse.ArgumentParser):
 
 def add_config_options(parser, names):
     """Add options for fields of `RunConfig`; one that is not given stays out of the namespace."""
-    texts = option_descriptions()
     for field in fields(RunConfig):
         if field.name not in names:
             continue
-        text = f"{texts[field.name]} (default: {field.default})"
+        text = f"{field.metadata['help']} (default: {field.default})"
         kind = {"action": "store_true"} if field.type is bool else {"type": field.type}
         parser.add_argument(
             f"--{field.name.replace('_', '-')}", default=argparse.SUPPRESS, help=text, **kind

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ecg_lib.data.protocols import PROTOCOLS
@@ -21,63 +21,66 @@ DEFAULT_SIZE = 64
 """Height and width of a crop, in pixels, unless given."""
 
 
+def _option(default, description):
+    """Return a field with a default and the text that the command line's help shows for it."""
+    return field(default=default, metadata={"help": description})
+
+
 @dataclass(frozen=True)
 class RunConfig:
-    """What is trained, on what, and how. The parameters of `02_train_model` are these fields.
+    """Hold the options of a run: what is trained, on what, and how.
 
-    Attributes:
-        data: folder of pages, one folder a class. The default is drawn if it is not there.
-        protocol: which pages train and test: "published", "plain", "clean" or "clean-3x4", see
-            `ecg_lib.data.protocols.PROTOCOLS`.
-        model: which network, see `ecg_lib.models.MODELS`.
-        height: height of a crop, in pixels.
-        width: width of a crop, in pixels.
-        epochs: number of times the training pages are gone through.
-        batch_size: pages a training step, over all replicas together.
-        learning_rate: the highest one; the recipe says how it falls.
-        recipe: how the network is trained: "published" (Adamax, halved after epochs 10 and 15) or
-            "augmented" (AdamW along a cosine, on pages that are changed at random).
-        seed: random seed of weights, data order, and the split where the protocol draws one.
-        fold: which fold is tested on, from 0, where the protocol has several.
-        ink_only: whether paper and grid are removed, so that only the trace is left.
-        strategy: "single" device, "mirrored" over all, or "auto": mirrored over two or more GPUs.
-            Where TF_CONFIG names several workers, both are mirrored over the devices of all.
-        mixed_precision: whether GPUs compute in float16 where they can: faster on a T4, and slower
-            on a CPU. Weights, logits and the saved model stay in float32.
-        deterministic: whether TensorFlow is kept to operations that repeat exactly; slower.
-        prepared: folder where prepared sets are kept.
-        results: folder where run folders are kept.
+    The parameters of `02_train_model` are these fields.
 
     Raises:
-        InputError: if a value is not one of those allowed.
+        InputError: if a value is not valid.
     """
 
-    data: str = "data/synthetic"
-    protocol: str = "plain"
-    model: str = "cnn_2d"
-    height: int = DEFAULT_SIZE
-    width: int = DEFAULT_SIZE
-    epochs: int = 20
-    batch_size: int = 16
-    learning_rate: float = 0.001
-    recipe: str = "published"
-    seed: int = 1
-    fold: int = 0
-    ink_only: bool = False
-    strategy: str = "auto"
-    mixed_precision: bool = False
-    deterministic: bool = False
-    prepared: str = "prepared"
-    results: str = "runs"
+    data: str = _option(
+        "data/synthetic",
+        "folder of pages with one folder per class; the default set is drawn if it is missing",
+    )
+    protocol: str = _option("plain", f"how pages are split: {', '.join(PROTOCOLS)}")
+    model: str = _option("cnn_2d", f"network to train: {', '.join(MODELS)}")
+    height: int = _option(DEFAULT_SIZE, "height of a crop in pixels")
+    width: int = _option(DEFAULT_SIZE, "width of a crop in pixels")
+    epochs: int = _option(20, "number of passes over the training pages")
+    batch_size: int = _option(16, "pages per training step, over all replicas together")
+    learning_rate: float = _option(0.001, "peak learning rate; the recipe sets how it decays")
+    recipe: str = _option(
+        "published",
+        "how the network is trained: published (Adamax, halved after epochs 10 and 15) or "
+        "augmented (AdamW along a cosine, with random changes to the training pages)",
+    )
+    seed: int = _option(
+        1, "random seed of the weights, the data order, and the split if the protocol draws one"
+    )
+    fold: int = _option(0, "fold to test on, from 0, if the protocol has several")
+    ink_only: bool = _option(False, "remove paper and grid and keep only the ink")
+    strategy: str = _option(
+        "auto",
+        "devices: single, mirrored (all of them), or auto (mirrored over two or more GPUs); where "
+        "TF_CONFIG names several workers, auto and mirrored use the devices of all workers",
+    )
+    mixed_precision: bool = _option(
+        False,
+        "compute in float16 on GPUs that support it: faster on a T4, slower on a CPU; weights, "
+        "logits and the saved model stay in float32",
+    )
+    deterministic: bool = _option(
+        False, "restrict TensorFlow to operations that repeat exactly; slower"
+    )
+    prepared: str = _option("prepared", "folder for prepared sets")
+    results: str = _option("runs", "folder for run folders")
 
     def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            # A whole number will do for a float; a bool, to Python an int, will not do for either.
-            accepted = (float, int) if field.type is float else field.type
-            if not isinstance(value, accepted) or isinstance(value, bool) != (field.type is bool):
+        for option in fields(self):
+            value = getattr(self, option.name)
+            # An int is accepted for a float; a bool, which Python counts as an int, is not.
+            accepted = (float, int) if option.type is float else option.type
+            if not isinstance(value, accepted) or isinstance(value, bool) != (option.type is bool):
                 raise InputError(
-                    f"{field.name} is {value!r}: expected a value of type {field.type.__name__}"
+                    f"{option.name} is {value!r}: expected a value of type {option.type.__name__}"
                 )
         one_of("protocol", self.protocol, PROTOCOLS)
         one_of("model", self.model, MODELS)
@@ -193,13 +196,6 @@ def crop_size(config):
 def size_text(config):
     """The same in words, such as "64x64"."""
     return "{}x{}".format(*crop_size(config))
-
-
-def option_descriptions():
-    """What `RunConfig`'s text says of each field, for the command line: `{name: text}`."""
-    listed = RunConfig.__doc__.split("Attributes:")[1].split("Raises:")[0]
-    found = re.findall(r"^ {8}(\w+): (.+?)(?=^ {8}\w|\Z)", listed, flags=re.DOTALL | re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in found}
 
 
 def project_path(path):
