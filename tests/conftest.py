@@ -18,6 +18,9 @@ from ecg_lib.runs.folder import finished_runs
 
 ROOT = Path(__file__).parents[1]
 
+SHARED = Path(os.environ.get("ECG_LIB_SHARED", ROOT.parent / "shared"))
+"""Data that are too large or not ours to commit; tests that need them are skipped without them."""
+
 PAGES_PER_CLASS = 5
 SIDE = 16
 
@@ -134,11 +137,13 @@ def run_copy(finished_run, tmp_path):
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of facts about the published experiment that lies beside the repository."""
-    folder = ROOT.parent / "shared"
-    if not (folder / "data" / "khan2021" / "manifest.csv").exists():
-        pytest.skip("the facts of the published experiment are not in ../shared")
-    return folder
+    """The folder with the facts about the published experiment."""
+    if not (SHARED / "data" / "khan2021" / "manifest.csv").exists():
+        pytest.skip(
+            f"the facts about the published experiment are not in {SHARED}: "
+            "name their folder in ECG_LIB_SHARED"
+        )
+    return SHARED
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +161,7 @@ def real_pages():
 @pytest.fixture(scope="session")
 def ptbxl_sample():
     """The folder of real recordings with labels, a sample of PTB-XL."""
-    folder = ROOT.parent / "shared" / "data" / "ptbxl_sample"
+    folder = SHARED / "data" / "ptbxl_sample"
     if not (folder / "labels.csv").exists():
-        pytest.skip("the recordings of PTB-XL are not in ../shared/data/ptbxl_sample")
+        pytest.skip(f"the recordings of PTB-XL are not in {folder}: see ECG_LIB_SHARED")
     return folder
