@@ -130,7 +130,7 @@ def test_unwritable_folders(pages_folder, tmp_path, capsys):
 
 def test_missing_readme(finished_run, tmp_path, capsys):
     results = shutil.copytree(finished_run.results, tmp_path / "results")
-    line = refusal(capsys, "table", "--results", results, "--readme", tmp_path / "none.md")
+    line = refusal(capsys, "table", "--results", results, "--documents", tmp_path / "none.md")
     assert "none.md" in line
 
 

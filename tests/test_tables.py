@@ -10,8 +10,9 @@ from ecg_lib.data.khan2021 import published_accuracies
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation import fold_tables
 from ecg_lib.evaluation.calibration import score
+from ecg_lib.evaluation.documents import update_document
 from ecg_lib.evaluation.metrics import accuracy
-from ecg_lib.evaluation.tables import accuracy_table, table_markdown, update_readme, write_table
+from ecg_lib.evaluation.tables import accuracy_table, table_markdown, write_table
 from ecg_lib.models import DISPLAY_NAMES, PUBLISHED
 from ecg_lib.runs.folder import RECORD, folders_of_runs
 from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions, scored_parts
@@ -171,11 +172,11 @@ def test_readme_changes_between_its_marks_only(folder, tmp_path):
     mark, end = "<!-- table: results/drawn/plain -->", "<!-- end of table -->"
     readme = tmp_path / "README.md"
     readme.write_text(f"# Before\n{mark}\nold figures\n{end}\nbetween\n{mark}\n{end}\nafter\n")
-    update_readme(readme)
+    update_document(readme)
     text = readme.read_text()
     table = table_markdown(folder)
     assert text == (f"# Before\n{mark}\n{table}{end}\nbetween\n{mark}\n{table}{end}\nafter\n")
-    update_readme(readme)
+    update_document(readme)
     assert readme.read_text() == text
 
 
@@ -183,5 +184,5 @@ def test_readme_that_names_no_runs(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: nowhere -->\nold\n<!-- end of table -->\n")
     with pytest.raises(InputError, match="nowhere holds no finished run"):
-        update_readme(readme)
+        update_document(readme)
     assert "old" in readme.read_text()

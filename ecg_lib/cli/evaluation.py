@@ -37,16 +37,24 @@ def _audit(**given):
 def _add_table(commands):
     table = commands.add_parser("table", help="write the accuracy tables of finished runs again")
     add_config_options(table, ("results",))
-    table.add_argument("--readme", type=Path, help="also put them into this README")
+    table.add_argument(
+        "--documents",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="FILE.md",
+        help="also put them between the table marks of these Markdown files",
+    )
     table.set_defaults(command=_table)
 
 
-def _table(results=RunConfig.results, readme=None):
+def _table(documents, results=RunConfig.results):
     from ecg_lib.evaluation import tables
+    from ecg_lib.evaluation.documents import update_document
     from ecg_lib.runs.folder import folders_of_runs
 
     folders = folders_of_runs(make_config(results=results).results_path)
     for folder in folders:
         print(tables.write_table(folder))
-    if readme:
-        tables.update_readme(readme)
+    for document in documents:
+        update_document(document)

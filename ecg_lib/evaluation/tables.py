@@ -3,8 +3,6 @@
 Every figure is computed from the runs' `predictions.csv`.
 """
 
-import re
-
 import pandas as pd
 
 from ecg_lib.data.khan2021 import published_accuracies
@@ -128,30 +126,3 @@ def write_table(folder):
 def _has_folds(folder):
     finished = finished_runs(folder)
     return bool(finished) and PROTOCOLS[read_record(finished[0])["config"]["protocol"]].folds > 1
-
-
-def update_readme(readme):
-    """Put the current tables into a README, between its pairs of table marks.
-
-    A table of the folder `results/khan2021/published` stands between the lines
-    `<!-- table: results/khan2021/published -->` and `<!-- end of table -->`, all protocols side by
-    side where it is their common folder, `results/khan2021`; a CSV file in place of a folder
-    stands there as it is. All are given relative to the README.
-
-    Args:
-        readme: path of the README.
-
-    Raises:
-        InputError: if there is no such file, or a folder between its marks holds no finished run.
-    """
-
-    def current(match):
-        source = readme.parent / match[2]
-        is_csv = source.suffix == ".csv"
-        text = markdown(pd.read_csv(source, dtype=str)) if is_csv else table_markdown(source)
-        return f"{match[1]}\n{text}{match[3]}"
-
-    marks = r"(<!-- table: (\S+) -->)\n.*?(<!-- end of table -->)"
-    if not readme.is_file():
-        raise InputError(f"{readme} is not a file: expected a README with table marks")
-    readme.write_text(re.sub(marks, current, readme.read_text(), flags=re.DOTALL))

@@ -1,4 +1,4 @@
-"""What the README says is so: its commands run, its tables and numbers are the code's."""
+"""README and docs: their commands run, their tables and numbers are those of the code."""
 
 import re
 import shlex
@@ -14,18 +14,22 @@ import pytest
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.drawing.simulation import RATE, simulate
-from ecg_lib.evaluation.tables import update_readme
+from ecg_lib.evaluation.documents import update_document
 from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
 from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS
 from ecg_lib.training.headless import parameters_of
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+TEXT = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+
+MAX_LINES, MAX_WORDS = 150, 1200
+"""Of the README: a front page is read in a minute."""
 
 
 def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 
 
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
@@ -58,8 +62,8 @@ def write_recording(path):
     recording.to_csv(path, index_label="time (s)")
 
 
-def test_the_command_line_does_what_the_readme_tells_it(tmp_path, monkeypatch, capsys):
-    """Every ecg_lib command, in the README's order, in a folder that has nothing yet."""
+def test_the_command_line_does_what_the_documents_say(tmp_path, monkeypatch, capsys):
+    """Every ecg_lib command, in the documents' order, in a folder that has nothing yet."""
     from ecg_lib import cli
 
     trained, served = [], []
@@ -86,7 +90,7 @@ def test_the_command_line_does_what_the_readme_tells_it(tmp_path, monkeypatch, c
     assert [model for model, _ in asked_for] == [*PUBLISHED, "cnn_2d"]
     assert asked_for[-1] == ("cnn_2d", 5)
     ((_, host, port),) = served
-    assert f"http://{host}:{port}" in README
+    assert f"http://{host}:{port}" in TEXT
 
 
 def test_the_command_for_the_real_pages_is_understood(capsys):
@@ -122,32 +126,48 @@ def test_the_python_examples_run(tmp_path):
     assert ran.returncode == 0, ran.stderr
 
 
-def test_its_tables_are_those_of_the_committed_predictions(tmp_path):
-    copy = tmp_path / "README.md"
-    copy.write_text(README)
+def test_the_front_page_is_short():
+    text = DOCUMENTS[0].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_LINES
+    assert len(text.split()) <= MAX_WORDS
+
+
+def test_tables_are_those_of_the_committed_predictions(tmp_path):
+    marked = [path for path in DOCUMENTS if "<!-- end of table -->" in path.read_text("utf-8")]
+    assert len(marked) >= 2
     shutil.copytree(ROOT / "results", tmp_path / "results")
-    update_readme(copy)
-    assert copy.read_text() == README
-    assert len(re.findall("<!-- table: ", README)) >= 2
+    for path in marked:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
+        update_document(copy)
+        assert copy.read_text("utf-8") == path.read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", (*PUBLISHED, *OURS))
-def test_its_parameter_counts_are_those_of_the_networks(name):
+def test_parameter_counts_are_those_of_the_networks(name):
     model = build(name)
     trainable = sum(int(weight.numpy().size) for weight in model.trainable_weights)
-    (row,) = re.findall(rf"^\| {DISPLAY_NAMES[name]} \|.*\| ([\d,]+) \|$", README, re.MULTILINE)
+    (row,) = re.findall(rf"^\| {DISPLAY_NAMES[name]} \|.*\| ([\d,]+) \|$", TEXT, re.MULTILINE)
     assert row == f"{trainable:,}"
 
 
-def test_its_lists_are_those_of_the_code():
-    one_line = " ".join(README.split())
+def test_lists_are_those_of_the_code():
+    one_line = " ".join(TEXT.split())
     assert ", ".join(CLASSES) in one_line
     assert ", ".join(LEADS) in one_line
     for protocol in PROTOCOLS:
-        assert f"| `{protocol}` |" in README
-    assert f"draws {DEMO_PAGES_PER_CLASS * len(CLASSES)} synthetic ECG pages" in README
+        assert f"| `{protocol}` |" in TEXT
+    assert f"draws {DEMO_PAGES_PER_CLASS * len(CLASSES)} synthetic ECG pages" in TEXT
 
 
-def test_its_links_lead_somewhere():
-    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def test_the_contents_list_every_page():
+    contents = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for path in DOCUMENTS[1:]:
+        assert path.name == "README.md" or f"]({path.name})" in contents, path.name
