@@ -3,7 +3,9 @@
 Research software, not a diagnosis.
 """
 
+import logging
 import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -49,9 +51,18 @@ _MODULES = {
 # up to three times faster on CPUs where TensorFlow leaves it off. Its log (that there is no GPU,
 # above all) would bury the progress; real faults are raised anyway. Set TF_CPP_MIN_LOG_LEVEL=0 to
 # find out why a GPU is missing.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# A backend that the user's shell names is meant for other programs. Once Keras was imported it is
+# too late to choose, see `ecg_lib.models.prepare_keras`.
+if "keras" not in sys.modules:
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        logging.getLogger(__name__).warning(
+            "KERAS_BACKEND is %s: ecg_lib runs on TensorFlow and sets it to tensorflow",
+            os.environ["KERAS_BACKEND"],
+        )
+    os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 def __getattr__(name: str) -> object:

@@ -1,5 +1,8 @@
 """Strict papermill: what it refuses, and how it says what went wrong."""
 
+import json
+import sys
+
 import nbformat
 import pytest
 
@@ -116,3 +119,14 @@ def test_notebooks_are_found_from_anywhere(tmp_path, monkeypatch):
 def test_notebook_that_is_not_there():
     with pytest.raises(InputError, match=r"99_none.ipynb is not there: expected .* clone"):
         find_notebook("99_none")
+
+
+def test_a_foreign_kernel_of_the_same_name_is_not_used(notebook, output, tmp_path, monkeypatch):
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    command = ["/gone/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": command, "display_name": "Python 3", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    run_notebook(notebook("import sys\nprint(sys.executable)"), output, {})
+    assert sys.executable in output.read_text()

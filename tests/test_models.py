@@ -1,5 +1,7 @@
 """The networks against the published ones, layer by layer where the counts cannot tell."""
 
+import json
+import os
 import subprocess
 import sys
 
@@ -68,6 +70,35 @@ def test_listing_the_models_imports_no_tensorflow():
         "sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def in_another_process(code, **environment):
+    """Run Python code; return the finished process."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_what_the_user_s_keras_is_set_to_does_not_matter(tmp_path):
+    settings = {"backend": "jax", "floatx": "float16", "image_data_format": "channels_first"}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    code = (
+        "import ecg_lib; model = ecg_lib.build('cnn_2d', filters=(4, 6), dense_units=8)\n"
+        "print(model.output.dtype, [layer.data_format for layer in model.layers if "
+        "hasattr(layer, 'data_format')][0], {w.dtype for w in model.weights})"
+    )
+    done = in_another_process(code, KERAS_HOME=str(tmp_path), KERAS_BACKEND="jax")
+    assert done.stdout.split() == ["float32", "channels_last", "{'float32'}"], done.stderr
+    assert done.stderr.splitlines()[0].startswith("KERAS_BACKEND is jax: ecg_lib runs on TensorFl")
+
+
+def test_keras_on_another_backend_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(InputError, match="Keras was imported with the backend jax: expected tens"):
+        models.build("testing")
 
 
 def test_unknown_model_is_refused_with_the_valid_names():

@@ -28,7 +28,30 @@ PUBLISHED = tuple(name for name in DISPLAY_NAMES if name not in (*OURS, "testing
 """The six networks that are compared, in the order of the published table."""
 
 
+def prepare_keras():
+    """Import Keras as the networks need it: on TensorFlow, channels last, in float32.
+
+    The user's `keras.json` may say otherwise, for other programs.
+
+    Returns:
+        The module `keras`.
+
+    Raises:
+        InputError: if Keras was imported before ecg_lib and runs on another backend.
+    """
+    keras = import_module("keras")
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"Keras was imported with the backend {keras.backend.backend()}: expected tensorflow; "
+            "import ecg_lib before keras, or set KERAS_BACKEND=tensorflow"
+        )
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    return keras
+
+
 def _build(name, *args, **kwargs):
+    prepare_keras()
     return getattr(import_module(f"{__name__}.{name}"), name)(*args, **kwargs)
 
 
@@ -74,9 +97,10 @@ def load(path):
     """
     if not Path(path).is_file():
         raise InputError(f"no model at {path}: expected a .keras file")
+    keras = prepare_keras()
     import_module(f"{__name__}.layers")  # Registers the custom layers.
     try:
-        return import_module("keras").models.load_model(path)
+        return keras.models.load_model(path)
     except Exception as error:  # What is wrong with a file decides which error it is.
         fault = "holds code, which is not run" if "safe_mode" in str(error) else "cannot be read"
         raise InputError(f"{path} {fault}: expected a .keras file without code") from error

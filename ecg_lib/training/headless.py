@@ -11,6 +11,8 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from papermill.exceptions import PapermillExecutionError
 
 import ecg_lib
@@ -40,6 +42,17 @@ def find_notebook(name):
     raise InputError(f"{paths[0]} is not there: expected to be run inside a clone of the project")
 
 
+class ThisPython(AsyncKernelManager):
+    """Starts kernels of the Python that runs now.
+
+    A kernel called "python3" that is installed for the user or named by `JUPYTER_PATH` may be that
+    of another Python, or of one that is gone.
+    """
+
+    def _kernel_spec_manager_default(self):
+        return KernelSpecManager(kernel_dirs=[])
+
+
 def run_notebook(source, output, parameters):
     """Run a notebook with papermill; what its cells print is shown as it comes.
 
@@ -50,8 +63,8 @@ def run_notebook(source, output, parameters):
 
     Raises:
         InputError: if a parameter is not in the notebook's parameters cell, if that cell holds
-            anything but literals, if the output cannot be written, or if a cell raised an
-            `InputError`.
+            anything but literals, if the output cannot be written, if ipykernel is not installed,
+            or if a cell raised an `InputError`.
         RuntimeError: if a cell raised another error, or the notebook ended before its last cell.
     """
     known = parameters_of(source)
@@ -67,12 +80,17 @@ def run_notebook(source, output, parameters):
             _as_it_is(output),
             parameters,
             kernel_name="python3",
+            kernel_manager_class=ThisPython,
             progress_bar=False,
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
         )
     except OSError as error:
         raise InputError(f"{output} cannot be written: {error.strerror}") from None
+    except NoSuchKernel:
+        raise InputError(
+            f"{sys.executable} cannot run notebooks: expected the package ipykernel beside ecg_lib"
+        ) from None
     except PapermillExecutionError as error:
         if error.ename == InputError.__name__:
             raise InputError(error.evalue) from None
