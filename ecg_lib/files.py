@@ -3,10 +3,12 @@
 import hashlib
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import ecg_lib
+from ecg_lib.errors import InputError
 
 
 @contextmanager
@@ -48,6 +50,22 @@ def code_version():
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return f"{ecg_lib.__version__}+{digest.hexdigest()[:12]}"
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an error of the operating system in this context into an `InputError`.
+
+    Args:
+        path: the file or folder that is written to in this context.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 @contextmanager

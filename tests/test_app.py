@@ -1,6 +1,7 @@
 """The web page: what it answers, what it refuses, and that it keeps and fetches nothing."""
 
 import base64
+import http.client
 import json
 import os
 import re
@@ -10,8 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
+from contextlib import closing, contextmanager
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +21,11 @@ from PIL import Image
 
 from ecg_lib import cli
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.serving import app
+from ecg_lib.serving import app, web
 from ecg_lib.serving.card import DISCLAIMER, measure
 from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.report import limits
+from ecg_lib.serving.web import Uploads
 
 LOCAL = "127.0.0.1"
 
@@ -49,13 +50,22 @@ def page(pages_folder):
 
 
 @pytest.fixture
-def upload(tmp_path):
+def uploads(tmp_path):
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    return Uploads(folder)
+
+
+@pytest.fixture
+def upload(uploads):
     """A function that lays a file where Gradio would lay it, in a folder of its own."""
 
     def lay(file):
-        folder = tmp_path / "uploads" / "a-hash"
-        folder.mkdir(parents=True)
-        return SimpleNamespace(path=str(shutil.copy(file, folder)))
+        folder = uploads.folder / "a-hash"
+        folder.mkdir(exist_ok=True)
+        path = str(shutil.copy(file, folder))
+        uploads.note([path])
+        return SimpleNamespace(path=path)
 
     return lay
 
@@ -67,15 +77,20 @@ def garbage(tmp_path):
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def port():
+    return free_port()
+
+
+def free_port():
     with socket.socket() as free:
         free.bind((LOCAL, 0))
         return free.getsockname()[1]
 
 
 def files_in(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
+    """The files below a folder, the lock aside that says that its server lives."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "lock"]
 
 
 def report_in(html):
@@ -113,8 +128,10 @@ def test_the_example_is_answered(known):
     assert "No answer" not in html
 
 
-def test_a_bad_file_is_refused_as_by_the_command(known, garbage, upload, predictor, monkeypatch):
-    _, html = app.respond_to_upload(upload(garbage), **known)
+def test_a_bad_file_is_refused_as_by_the_command(
+    known, garbage, upload, uploads, predictor, monkeypatch
+):
+    _, html = app.respond_to_upload(upload(garbage), uploads=uploads, **known)
     monkeypatch.chdir(garbage.parent)
     sentence = predictor.answer(Path(garbage.name)).refusal
     assert f"No answer: {escape(sentence)}." in html
@@ -144,31 +161,163 @@ def test_an_awkward_name_is_only_a_name(known, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["page", "garbage"])
-def test_an_upload_is_removed(known, upload, tmp_path, name, request):
+def test_an_upload_is_removed(known, upload, uploads, name, request):
     given = upload(request.getfixturevalue(name))
-    emptied, _ = app.respond_to_upload(given, **known)
+    emptied, _ = app.respond_to_upload(given, uploads=uploads, **known)
     assert emptied is None
-    assert list((tmp_path / "uploads").iterdir()) == []
+    assert list(uploads.folder.iterdir()) == []
 
 
-def test_an_upload_is_removed_whatever_happens(known, upload, page, tmp_path, monkeypatch):
+def test_an_upload_is_removed_whatever_happens(known, upload, uploads, page, monkeypatch):
     monkeypatch.setattr(app, "respond", None)
     with pytest.raises(TypeError):
-        app.respond_to_upload(upload(page), **known)
-    assert list((tmp_path / "uploads").iterdir()) == []
+        app.respond_to_upload(upload(page), uploads=uploads, **known)
+    assert list(uploads.folder.iterdir()) == []
 
 
-def test_what_nobody_waits_for_is_removed(tmp_path):
-    half, waiting = tmp_path / "half", tmp_path / "a-hash" / "page.jpg"
+def test_a_page_that_came_twice_is_answered_twice(known, upload, uploads, garbage):
+    """Gradio stores both in one place."""
+    twice = [upload(garbage), upload(garbage)]
+    for given in twice:
+        _, html = app.respond_to_upload(given, uploads=uploads, **known)
+        assert "is not an image that can be read" in html
+    assert list(uploads.folder.iterdir()) == []
+
+
+def test_a_page_stays_while_it_may_be_arriving_again(known, upload, uploads, garbage):
+    assert uploads.reserve(10)
+    given = upload(garbage)
+    app.respond_to_upload(given, uploads=uploads, **known)
+    assert Path(given.path).exists()
+    uploads.release(10)
+    assert list(uploads.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "forged", ["{inside}/../../secret.jpg", "{link}", "http://x/../secret.jpg"]
+)
+def test_only_uploads_are_read_and_removed(known, uploads, tmp_path, page, monkeypatch, forged):
+    secret = Path(shutil.copy(page, tmp_path / "secret.jpg"))
+    inside = uploads.folder / "a-hash"
+    inside.mkdir()
+    link = inside / "link.jpg"
+    link.symlink_to(secret)
+    (tmp_path / "http:" / "x").mkdir(parents=True)
+    shutil.copy(page, tmp_path / "http:" / "secret.jpg")
+    monkeypatch.chdir(tmp_path)
+    given = SimpleNamespace(path=forged.format(inside=inside, link=link), is_stream=True)
+    _, html = app.respond_to_upload(given, uploads=uploads, **known)
+    assert "No answer: " in html and "is not an upload, or was removed" in html
+    assert secret.exists() and (tmp_path / "http:" / "secret.jpg").exists()
+
+
+def test_what_nobody_waits_for_is_removed(uploads):
+    half, waiting = uploads.folder / "half", uploads.folder / "a-hash" / "page.jpg"
     waiting.parent.mkdir()
-    for file, age in ((half, app.FORGOTTEN + 60), (waiting, app.FORGOTTEN - 60)):
+    for file, age in ((half, web.FORGOTTEN + 60), (waiting, web.FORGOTTEN - 60)):
         file.touch()
         os.utime(file, (time.time() - age,) * 2)
-    app.remove_forgotten(tmp_path)
-    assert files_in(tmp_path) == [waiting]
+    uploads.remove_forgotten()
+    assert files_in(uploads.folder) == [waiting]
 
 
-def test_nothing_comes_from_elsewhere_and_nothing_too_large(predictor, port, tmp_path, monkeypatch):
+def test_folders_of_killed_servers_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    abandoned = tmp_path / f"{web.PREFIX}1"
+    (abandoned / "uploads").mkdir(parents=True)
+    (abandoned / "uploads" / "page.jpg").touch()
+    (abandoned / "lock").touch()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "lock").touch()
+    (tmp_path / f"{web.PREFIX}2").symlink_to(elsewhere)
+    with web.private_folder() as first, web.private_folder() as second:
+        assert not abandoned.exists()
+        assert elsewhere.exists()
+        assert first.is_dir() and second.is_dir()
+    assert not first.exists() and not second.exists()
+
+
+# --- Who may ask, and for how much ---
+
+
+@pytest.fixture
+def served(predictor, port, tmp_path, monkeypatch):
+    """The web page behind a proxy that does not answer: its address and its uploads."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "set by listen")
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with app.listen(predictor, LOCAL, port) as (address, uploads):
+        assert address == f"http://{LOCAL}:{port}/"
+        yield uploads
+
+
+def send(port, path="/", body=None, **headers):
+    """Status, headers and text of a request that the web page itself would not have sent."""
+    if body is not None:
+        headers["Content-Type"] = "multipart/form-data; boundary=b"
+        body = (
+            b'--b\r\nContent-Disposition: form-data; name="files"; filename="page.jpg"\r\n\r\n'
+            + body
+            + b"\r\n--b--\r\n"
+        )
+    with closing(http.client.HTTPConnection(LOCAL, port)) as connection:
+        connection.request("GET" if body is None else "POST", path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read().decode()
+
+
+UPLOAD = "/gradio_api/upload"
+
+
+def test_other_sites_are_refused(served, port):
+    own = f"{LOCAL}:{port}"
+    assert send(port, Host=f"localhost:{port}")[0] == 200
+    for host in ("attacker.example", f"attacker.example:{port}", "", "["):
+        assert send(port, "/config", Host=host)[0] == 403
+    assert send(port, UPLOAD, b"x", Origin=f"http://{own}")[0] == 200
+    for origin in ("http://attacker.example", "null", f"http://{LOCAL}:1"):
+        status, headers, text = send(port, UPLOAD, b"x", Origin=origin)
+        assert (status, text) == (403, "the request was sent by a page of another site\n")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    assert len(files_in(served.folder)) == 1
+
+
+def test_the_browser_is_told_what_it_may_do(served, port):
+    _, headers, text = send(port)
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert not re.search(r'(src|href)="https?:', text)
+
+
+def test_uploads_are_limited_one_by_one_and_together(served, port, monkeypatch):
+    assert send(port, UPLOAD, b"x" * 3000)[0] == 200
+    monkeypatch.setattr(web, "MAX_WAITING", 4000)
+    assert send(port, UPLOAD, b"y" * 2000)[::2] == (
+        503,
+        "too many uploads wait for their answers: try again later\n",
+    )
+    assert len(files_in(served.folder)) == 1
+    (waiting,) = files_in(served.folder)
+    waiting.unlink()
+    assert send(port, UPLOAD, b"y" * 2000)[0] == 200
+
+
+def test_an_upload_beyond_all_size_is_refused(predictor, port, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(app, "LARGEST_UPLOAD", 1024)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "set by listen")
+    with app.listen(predictor, LOCAL, port) as (_, uploads):
+        status, _, text = send(port, UPLOAD, b"x" * 2000)
+        assert (status, text) == (413, "File size exceeded maximum allowed size of 1024 bytes.")
+        assert files_in(uploads.folder) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_connection_leaves_the_machine(predictor, port, tmp_path, monkeypatch):
     """Served in this process, whose every connection is noted."""
     met = set()
     connect, look_up = socket.socket.connect, socket.getaddrinfo
@@ -183,37 +332,11 @@ def test_nothing_comes_from_elsewhere_and_nothing_too_large(predictor, port, tmp
 
     monkeypatch.setattr(socket.socket, "connect", note_connect)
     monkeypatch.setattr(socket, "getaddrinfo", note_look_up)
-    monkeypatch.setattr(app, "LARGEST_UPLOAD", 1024)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("GRADIO_TEMP_DIR", "set by listen")
-    with app.listen(predictor, LOCAL, port) as (address, uploads):
-        assert uploads.parent == tmp_path
-        assert address == f"http://{LOCAL}:{port}/"
-        assert _upload(address, b"x" * 1000)[0] == 200
-        assert len(files_in(tmp_path)) == 1
-        status, text = _upload(address, b"x" * 2000)
-        assert (status, text) == (413, "File size exceeded maximum allowed size of 1024 bytes.")
-        assert len(files_in(tmp_path)) == 1
-        page = urllib.request.urlopen(address).read().decode()
-        assert not re.search(r'(src|href)="https?:', page)
-    assert list(tmp_path.iterdir()) == []
-    assert met <= {LOCAL, "localhost"}
-
-
-def _upload(address, data):
-    """Status and text of an upload that the web page itself would not have tried."""
-    body = (
-        b'--b\r\nContent-Disposition: form-data; name="files"; filename="page.jpg"\r\n\r\n'
-        + data
-        + b"\r\n--b--\r\n"
-    )
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    request = urllib.request.Request(address + "gradio_api/upload", body, headers)
-    try:
-        with urllib.request.urlopen(request) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
+    with app.listen(predictor, LOCAL, port):
+        assert send(port)[0] == 200
+    assert met == {LOCAL}
 
 
 # --- The command ---
@@ -262,9 +385,9 @@ def temporary(tmp_path_factory):
     return tmp_path_factory.mktemp("temporary")
 
 
-@pytest.fixture(scope="module")
-def server(port, temporary):
-    """The command under test, ready to be asked."""
+@contextmanager
+def started(port, temporary):
+    """The command under test, ready for requests."""
     process = subprocess.Popen(
         [sys.executable, "-m", "ecg_lib", "app", "--port", str(port)],
         env=os.environ | {"TMPDIR": str(temporary)},
@@ -277,6 +400,14 @@ def server(port, temporary):
         )
         yield process
         process.kill()
+
+
+@pytest.fixture(scope="module")
+def server(temporary):
+    """The port of the command under test."""
+    number = free_port()
+    with started(number, temporary):
+        yield number
 
 
 @pytest.fixture(scope="module")
@@ -311,9 +442,9 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture
-def web_page(server, browser, port):
+def web_page(server, browser):
     """The web page, freshly loaded."""
-    browser.get(f"http://{LOCAL}:{port}/")
+    browser.get(f"http://{LOCAL}:{server}/")
     return WebPage(browser)
 
 
@@ -419,7 +550,7 @@ def test_browser_shows_the_example(web_page, temporary):
 
 
 @pytest.mark.slow
-def test_browser_fetches_nothing_from_elsewhere(web_page, browser, port):
+def test_browser_fetches_nothing_from_elsewhere(web_page, browser, server):
     web_page.wait_for("button", "Try an example").click()
     web_page.wait_for("h2", app.EXAMPLE_NAME)
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
@@ -429,13 +560,15 @@ def test_browser_fetches_nothing_from_elsewhere(web_page, browser, port):
         if message["method"] == "Network.requestWillBeSent"
     }
     of_the_page = {url for url in sent if not url.startswith(("data:", "chrome:", "file:"))}
-    assert f"http://{LOCAL}:{port}/" in of_the_page
-    assert [url for url in of_the_page if not url.startswith(f"http://{LOCAL}:{port}/")] == []
+    assert f"http://{LOCAL}:{server}/" in of_the_page
+    assert [url for url in of_the_page if not url.startswith(f"http://{LOCAL}:{server}/")] == []
 
 
 @pytest.mark.slow
-def test_when_it_is_stopped_its_folder_goes(server, temporary):
-    assert list(temporary.glob("ecg_lib_app_*")) != []
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(60) == 0
-    assert list(temporary.glob("ecg_lib_app_*")) == []
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_when_it_is_ended_its_folder_is_removed(tmp_path, port, name):
+    with started(port, tmp_path) as process:
+        assert list(tmp_path.glob("ecg_lib_app_*")) != []
+        process.send_signal(getattr(signal, name))
+        assert process.wait(60) == 0
+    assert list(tmp_path.glob("ecg_lib_app_*")) == []

@@ -12,7 +12,8 @@ import ecg_lib
 PACKAGE = Path(ecg_lib.__file__).parent
 
 LEVELS = (
-    {"errors", "files"},
+    {"errors"},
+    {"files"},
     {"models", "pages"},
     {"data", "drawing"},
     {"runs"},

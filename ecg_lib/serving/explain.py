@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from scipy.special import softmax
 
 from ecg_lib.data.khan2021 import published_boxes, published_files
 from ecg_lib.data.prepared import crop_names
@@ -31,6 +30,7 @@ from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig, crop_options, p
 from ecg_lib.runs.folder import MODEL, read_record
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import read_predictions
+from ecg_lib.serving.occlusion import blanked, lead_occlusion, paper, softmax
 
 ATTENTION_MAPS = ("attention1", "attention2", "attention3")
 """The layers of AttentionVGG whose outputs are its attention maps, from shallow to deep."""
@@ -161,44 +161,7 @@ def probabilities(model, crops, temperature=1.0):
     Returns:
         Float array `(pages, classes)`.
     """
-    return softmax(model.predict(crops, batch_size=64, verbose=0) / temperature, axis=1)
-
-
-def paper(crops):
-    """What the crops of a page show without their ink: each its own median grey level.
-
-    Ink covers less than half of a crop, so the median is paper. White (0) or the training pages'
-    mean would be neutral as well, but of another paper than the page's, and a model that knows
-    papers would answer to that: on real pages, white lowers the probability nearly twice as fast.
-
-    Args:
-        crops: array `(13, height, width)`, 0 to 255.
-
-    Returns:
-        Float32 array of the same shape.
-    """
-    levels = np.median(crops, axis=(1, 2), keepdims=True)
-    return np.broadcast_to(levels, crops.shape).astype("float32")
-
-
-def lead_occlusion(logits, crops, class_index=None, temperature=1.0):
-    """By how much the probability of a class drops when the model cannot see a crop.
-
-    It works for every model, since it only asks: 14 pages, the whole one and 13 without a crop.
-
-    Args:
-        logits: a function from crops to logits, such as `keras.Model.predict_on_batch`.
-        crops: array `(13, height, width)`, 0 to 255.
-        class_index: place of the class among the logits; without it, the most probable class.
-        temperature: what the logits are divided by.
-
-    Returns:
-        Float array `(13,)`, -1 to 1: positive where the crop speaks for the class.
-    """
-    gone = np.eye(len(crops) + 1, len(crops), -1, dtype=bool)
-    whole, *without = softmax(logits(_blanked(crops, gone)) / temperature, axis=1)
-    chosen = whole.argmax() if class_index is None else class_index
-    return whole[chosen] - np.array(without)[:, chosen]
+    return softmax(model.predict(crops, batch_size=64, verbose=0) / temperature)
 
 
 def gradient_by_crop(model, crops, class_index=None, temperature=1.0):
@@ -311,35 +274,6 @@ def networks_of(model):
     return [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
 
 
-def paint(values, boxes, page_size):
-    """Put what belongs to the crops back on the page.
-
-    Args:
-        values: one number a box, `(boxes,)`, or one map a box, `(boxes, height, width)`.
-        boxes: boxes `(left, top, right, bottom)` in pixels of the rectified page, see
-            `ecg_lib.pages.detection.rectify`.
-        page_size: width and height of the rectified page, in pixels.
-
-    Returns:
-        Float32 array (height, width) of that page: each value fills its box, each map is stretched
-        over it. 0 outside; the sum where boxes overlap.
-    """
-    width, height = page_size
-    painted = np.zeros((height, width), np.float32)
-    for value, (left, top, right, bottom) in zip(values, boxes, strict=True):
-        size = (right - left, bottom - top)
-        stretched = cv2.resize(
-            np.atleast_2d(np.float32(value)), size, interpolation=cv2.INTER_NEAREST
-        )
-        # A published box may reach over the page's edge, or lie outside.
-        first_x, last_x = np.clip([left, right], 0, width)
-        first_y, last_y = np.clip([top, bottom], 0, height)
-        painted[first_y:last_y, first_x:last_x] += stretched[
-            first_y - top : last_y - top, first_x - left : last_x - left
-        ]
-    return painted
-
-
 def deletion_curve(model, crops, order, class_index=None, temperature=1.0):
     """The probability of a class as crops are taken away one after the other.
 
@@ -360,7 +294,7 @@ def deletion_curve(model, crops, order, class_index=None, temperature=1.0):
     order = np.asarray(order)
     turn = np.argsort(order, axis=-1)
     gone = turn[..., np.newaxis, :] < np.arange(len(crops) + 1)[:, np.newaxis]
-    found = probabilities(model, _blanked(crops, gone.reshape(-1, len(crops))), temperature)
+    found = probabilities(model, blanked(crops, gone.reshape(-1, len(crops))), temperature)
     chosen = found[0].argmax() if class_index is None else class_index
     return found[:, chosen].reshape(gone.shape[:-1])
 
@@ -395,16 +329,3 @@ def deletion_table(model, pages, temperature=1.0):
         named = dict(zip(weights, curves, strict=False))
         tables.append(pd.DataFrame(named | {"random": curves[len(weights) :].mean(axis=0)}))
     return (sum(tables) / len(tables)).rename_axis("crops taken away")
-
-
-def _blanked(crops, gone):
-    """The page once for each row of `gone`, without the crops for which it says so.
-
-    Args:
-        crops: array `(13, height, width)`.
-        gone: bool array `(rows, 13)`.
-
-    Returns:
-        Float32 array `(rows, 13, height, width)`.
-    """
-    return np.where(gone[..., np.newaxis, np.newaxis], paper(crops), np.float32(crops))

@@ -1,23 +1,27 @@
 """Answers as one self-contained HTML page: pictures inside, no scripts, nothing fetched."""
 
 import base64
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from html import escape
 from io import BytesIO
+from pathlib import Path
 
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.errors import InputError
 from ecg_lib.evaluation import plots
 from ecg_lib.pages.detection import rectify
 from ecg_lib.pages.image import read_luma
+from ecg_lib.serving.answers import Answer
 from ecg_lib.serving.card import DISCLAIMER, INTERVALS, measure
-from ecg_lib.serving.explain import lead_occlusion, paint
+from ecg_lib.serving.markup import Html, html, joined
+from ecg_lib.serving.occlusion import lead_occlusion, paint
+from ecg_lib.serving.outputs import open_text
+from ecg_lib.serving.predictor import Predictor
 
 DPI = 90
 QUALITY = 80
-"""Of the page's pictures, as JPEG: grid and trace can be read, in some 200 kB each."""
+"""JPEG quality of the pictures: grid and trace can be read, in some 200 kB each."""
 
-STYLE = """
+STYLE = Html("""
 body { font: 16px/1.5 sans-serif; color: #222; max-width: 62em; margin: 2em auto; padding: 0 1em }
 h2 { margin-top: 2.5em; border-top: 1px solid #ccc; padding-top: 1em; overflow-wrap: anywhere }
 img { max-width: 100%; display: block; margin: 1em 0 }
@@ -28,33 +32,42 @@ th, td { text-align: left; padding: .2em 1em .2em 0; border-bottom: 1px solid #d
 .bar { display: inline-block; height: .8em; background: #b35806 }
 .notice { background: #fff3d6; color: #222; padding: .6em 1em; font-weight: bold }
 .refused { background: #f4dede; color: #222; padding: .6em 1em }
-"""
+""")
 
-HEAD = f"""\
+HEAD = html(
+    """\
 <!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>ECG pages, answered by ecg_lib</title>
-<style>{STYLE}</style></head>
+<style>{style}</style></head>
 <body>
 <h1>ECG pages</h1>
-<p class="notice">{DISCLAIMER}</p>
-"""
+<p class="notice">{disclaimer}</p>
+""",
+    policy="default-src 'none'; img-src data:; style-src 'unsafe-inline'",
+    style=STYLE,
+    disclaimer=DISCLAIMER,
+)
 
-TAIL = f"""\
-<p class="notice">{DISCLAIMER}</p>
+TAIL = html(
+    """\
+<p class="notice">{disclaimer}</p>
 </body>
 </html>
-"""
+""",
+    disclaimer=DISCLAIMER,
+)
 
 
 @contextmanager
-def open_report(path, predictor):
-    """Begin a report; it is whole when the context is left.
+def open_report(path: Path, predictor: Predictor) -> Iterator[Callable[[Answer], None]]:
+    """Begin a report, which is complete when the context is left.
 
     Args:
-        path: the HTML file that is written.
-        predictor: the `ecg_lib.serving.predictor.Predictor` whose answers are reported.
+        path: the HTML file to write.
+        predictor: the predictor whose answers are reported.
 
     Yields:
         A function of an `Answer` that adds it to the report.
@@ -62,100 +75,124 @@ def open_report(path, predictor):
     Raises:
         InputError: if the file cannot be written.
     """
-    try:
-        # A page's name need not be UTF-8.
-        file = path.open("w", encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    with file:
-        file.write(HEAD)
-        yield lambda answer: file.write(section(answer, predictor))
-        file.write(limits(predictor.run) + TAIL)
+    with open_text(path) as write:
+        write(HEAD)
+        yield lambda answer: write(section(answer, predictor))
+        write(limits(predictor.run) + TAIL)
 
 
-def whole(*parts):
-    """A report of parts that are there: of `section`s, and of `limits` at the end."""
-    return HEAD + "".join(parts) + TAIL
+def document(*parts: Html) -> Html:
+    """Make a complete report of `section`s, and of `limits` at the end."""
+    return joined([HEAD, *parts, TAIL])
 
 
-def section(answer, predictor):
-    """An answer as a part of a report.
+def section(answer: Answer, predictor: Predictor) -> Html:
+    """Describe an answer as a part of a report.
 
     Args:
-        answer: the `ecg_lib.serving.answers.Answer`; its file must still be there.
-        predictor: the `ecg_lib.serving.predictor.Predictor` that gave it.
+        answer: the answer; its file must still exist.
+        predictor: the predictor that gave it.
     """
-    parts = [f"<h2>{escape(answer.file.name)}</h2>"]
+    parts = [html("<h2>{name}</h2>", name=answer.file.name)]
     if answer.refusal is not None:
-        parts.append(f'<p class="refused">No answer: {escape(answer.refusal)}.</p>')
+        parts.append(refusal(answer.refusal))
     else:
         parts.append(_probabilities(answer))
         if answer.caution is not None:
-            parts.append(f'<p class="notice">Caution: {escape(answer.caution)}.</p>')
+            parts.append(html('<p class="notice">Caution: {caution}.</p>', caution=answer.caution))
     if answer.detection is not None:
         luma = rectify(read_luma(answer.file), answer.detection)
-        parts.append(_what_was_seen(answer, luma))
+        parts.append(_leads_found(answer, luma))
         if answer.refusal is None:
-            parts.append(_what_drove(answer, luma, predictor))
-    return "\n".join(parts) + "\n"
+            parts.append(_leads_used(answer, luma, predictor))
+    return joined([*parts, ""], "\n")
+
+
+def refusal(sentence: object) -> Html:
+    """Say why there is no answer, as a part of a report."""
+    return html('<p class="refused">No answer: {sentence}.</p>', sentence=sentence)
 
 
 def _probabilities(answer):
-    rows = "".join(
-        f"<tr><td>{DISPLAY_NAMES[name]}</td><td>{share:.2f}</td>"
-        f'<td class="share"><span class="bar" style="width: {share:.1%}"></span></td></tr>'
+    rows = joined(
+        html(
+            "<tr><td>{name}</td><td>{share}</td>"
+            '<td class="share"><span class="bar" style="width: {percent}"></span></td></tr>',
+            name=DISPLAY_NAMES[name],
+            share=f"{share:.2f}",
+            percent=f"{share:.1%}",
+        )
         for name, share in sorted(answer.probabilities.items(), key=lambda item: -item[1])
     )
-    return (
-        f"<p><b>{DISPLAY_NAMES[answer.label]}</b>, with a calibrated probability of "
-        f"{answer.confidence:.2f}.</p>\n<table>{rows}</table>"
+    return html(
+        "<p><b>{name}</b>, with a calibrated probability of {confidence}.</p>\n"
+        "<table>{rows}</table>",
+        name=DISPLAY_NAMES[answer.label],
+        confidence=f"{answer.confidence:.2f}",
+        rows=rows,
     )
 
 
-def _what_was_seen(answer, luma):
+def _leads_found(answer, luma):
     found = answer.detection
-    page = plots.page_figure(luma, found.boxes, title=None)
-    return (
-        f"<p>Layout: {found.layout}; rhythm strip: "
-        f"{found.rhythm_lead or 'none, or its lead not read'}; read with confidence "
-        f"{found.confidence:.2f}. The leads that were found:</p>\n{_picture(page)}\n"
-        f"<p>What the network sees of them:</p>\n{_picture(plots.crops_figure(answer.crops, None))}"
+    return html(
+        "<p>Layout: {layout}; rhythm strip: {rhythm_strip}; read with confidence {confidence}. The "
+        "leads found:</p>\n{page}\n<p>What the network sees of them:</p>\n{crops}",
+        layout=found.layout,
+        rhythm_strip=found.rhythm_lead or "none, or its lead not read",
+        confidence=f"{found.confidence:.2f}",
+        page=_picture(plots.page_figure(luma, found.boxes, title=None)),
+        crops=_picture(plots.crops_figure(answer.crops, None)),
     )
 
 
-def _what_drove(answer, luma, predictor):
+def _leads_used(answer, luma, predictor):
     drops = lead_occlusion(predictor.logits, answer.crops, temperature=predictor.temperature)
     boxes = answer.detection.boxes
     painted = paint(drops, boxes, luma.shape[::-1])
-    unit = f"drop of the probability of {DISPLAY_NAMES[answer.label]}"
-    return (
-        "<h3>What drove the answer</h3>\n<p>By how much the probability of "
-        f"{DISPLAY_NAMES[answer.label]} drops when the network cannot see a lead: orange leads "
-        "speak for it, purple ones against it. This says what the network used, not what is wrong "
-        "with a heart.</p>\n"
-        f"{_picture(plots.leads_figure(drops, None, unit))}\n"
-        f"{_picture(plots.explanation_figure(luma, painted, boxes, None, unit))}"
+    name = DISPLAY_NAMES[answer.label]
+    unit = f"drop of the probability of {name}"
+    return html(
+        "<h3>What drove the answer</h3>\n<p>By how much the probability of {name} drops when the "
+        "network cannot see a lead: orange leads speak for it, purple ones against it. This says "
+        "what the network used, not what is wrong with a heart.</p>\n{leads}\n{page}",
+        name=name,
+        leads=_picture(plots.leads_figure(drops, None, unit)),
+        page=_picture(plots.explanation_figure(luma, painted, boxes, None, unit)),
     )
 
 
-def limits(run):
-    """What the network of a run is known to do, as a part of a report."""
+def limits(run: Path) -> Html:
+    """Say how well the network of a run was measured to work, as a part of a report."""
     measured = measure(run)
-    tables = "\n".join(
-        table.to_html(index=False, border=0, justify="left")
-        for table in (measured.overall_table, measured.class_table, measured.calibration_table)
+    tables = joined(
+        (
+            Html(table.to_html(index=False, border=0, justify="left", escape=True))
+            for table in (
+                measured.overall_table,
+                measured.class_table,
+                measured.calibration_table,
+            )
+        ),
+        "\n",
     )
     pages = ", ".join(f"{count:,} {split}" for split, count in measured.record["pages"].items())
-    return f"""\
+    return html(
+        """\
 <h2>What this network is known to do</h2>
-<p>{escape(measured.summary)}. Pages: {pages}. {INTERVALS}</p>
+<p>{summary}. Pages: {pages}. {intervals}</p>
 {tables}
-<p>These figures hold for pages of the same source as the training pages. Elsewhere they do not.</p>
-"""
+<p>These figures hold for pages of the same source as the training pages, and not elsewhere.</p>
+""",
+        summary=measured.summary,
+        pages=pages,
+        intervals=INTERVALS,
+        tables=tables,
+    )
 
 
 def _picture(figure):
     with BytesIO() as file:
         figure.savefig(file, format="jpeg", dpi=DPI, pil_kwargs={"quality": QUALITY})
         data = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="" src="data:image/jpeg;base64,{data}">'
+    return html('<img alt="" src="data:image/jpeg;base64,{data}">', data=data)
