@@ -31,6 +31,7 @@ from ecg_lib.runs.folder import MODEL, read_record
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.serving.occlusion import blanked, lead_occlusion, paper, softmax
+from ecg_lib.serving.occlusion import paint as paint
 
 ATTENTION_MAPS = ("attention1", "attention2", "attention3")
 """The layers of AttentionVGG whose outputs are its attention maps, from shallow to deep."""
