@@ -1,11 +1,11 @@
-"""Whether explanations name the crops that count, on pages that a model never saw.
+"""Measure whether explanations name the crops that matter, on pages that a model never saw.
 
-    python benchmarks/deletion.py PAGES_FOLDER [--run results/models/lead_attention]
+    python -m benchmarks.deletion PAGES_FOLDER [--run results/models/lead_attention]
 
-PAGES_FOLDER holds the published pages. At most `PAGES` of the run's test pages are explained, and
-their crops taken away in the order of the explanations and at random. The mean probability of the
-most probable class goes to deletion.csv in the run folder, a row for each number of crops taken
-away. It takes some minutes on two free cores.
+PAGES_FOLDER holds the published pages. At most `PAGES` of the run's test pages are explained. Their
+crops are blanked in the order of the explanations, and in random order. The mean probability of the
+most probable class is written to deletion.csv in the run folder, one row per number of blanked
+crops. It takes some minutes on two free cores.
 """
 
 import argparse
@@ -21,7 +21,8 @@ from ecg_lib.serving import explain
 PAGES = 100
 
 
-def main():
+def main() -> None:
+    """Explain the pages, then print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages_folder", type=Path)
     parser.add_argument("--run", type=Path, default=Path(DEFAULT_RUN))

@@ -1,6 +1,6 @@
 """How well pages are read: the table of every target, on the real pages and on drawn ones.
 
-    python benchmarks/detection.py PAGES_FOLDER [--distorted 300] [--results results/detection]
+    python -m benchmarks.detection PAGES_FOLDER [--distorted 300] [--results results/detection]
 
 PAGES_FOLDER holds v1/ and v2/ of the published pages. It takes about ten minutes on two free cores.
 The table is also written to detection.csv and detection.md in the results folder.
@@ -24,11 +24,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from distortions import DISTORTIONS
 from joblib import Parallel, delayed
-from not_ecgs import pictures
 from PIL import Image
 
+from benchmarks.distortions import DISTORTIONS
+from benchmarks.not_ecgs import pictures
 from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.errors import PageRefused
 from ecg_lib.evaluation.markdown import markdown

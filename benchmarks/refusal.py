@@ -1,6 +1,6 @@
 """Which foreign pages are refused: by reading alone, by four measures of familiarity, and by both.
 
-    python benchmarks/refusal.py PAGES_FOLDER RECORDINGS [--run results/models/lead_attention]
+    python -m benchmarks.refusal PAGES_FOLDER RECORDINGS [--run results/models/lead_attention]
 
 PAGES_FOLDER holds the published pages, RECORDINGS a sample of PTB-XL. The table goes to refusal.csv
 in the run folder, from which the run's model card takes it. It takes about ten minutes on two free
@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from keras import ops
-from not_ecgs import pictures
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
 
+from benchmarks.not_ecgs import pictures
 from ecg_lib.data.prepared import prepare
 from ecg_lib.data.protocols import split_pages
 from ecg_lib.drawing.demo_set import draw_set
