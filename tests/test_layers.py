@@ -117,6 +117,12 @@ def test_conv_pool_is_a_plain_conv_then_a_pool():
     assert_same_outputs_and_gradients(model, plain, maps)
 
 
+@pytest.mark.parametrize("option", [{"activation": "tanh"}, {"use_bias": False}])
+def test_conv_pool_refuses_what_it_cannot_do(option):
+    with pytest.raises(ValueError, match=r"ConvPool2D got .*: expected"):
+        layers.ConvPool2D(6, 3, **option)
+
+
 def test_temporal_attention_is_the_specified_one():
     states, last = CUSTOM_LAYERS[layers.TemporalAttention]
     layer = layers.TemporalAttention()

@@ -42,9 +42,9 @@ def run_on_two_devices(code, *arguments):
 TRAIN_EACH = """
 import json
 
-
-from ecg_lib.training.devices import choose_strategy
 from ecg_lib.models import build
+from ecg_lib.training import recipes
+from ecg_lib.training.devices import choose_strategy
 
 networks, path = json.loads(sys.argv[1]), sys.argv[2]
 steps, batch = 3, 8
@@ -52,7 +52,7 @@ rng = np.random.default_rng(0)
 crops = rng.integers(0, 256, (steps * batch, 13, 32, 32), dtype=np.uint8)
 labels = rng.integers(0, 5, steps * batch)
 pages = tf.data.Dataset.from_tensor_slices((crops, labels)).batch(batch)
-GLOBAL_CLIPNORM = 0.01  # All gradients are clipped.
+recipes.GLOBAL_CLIPNORM = 0.01  # All gradients are clipped.
 
 
 def weights_and_logits(name, options, optimizer, strategy):
@@ -60,7 +60,7 @@ def weights_and_logits(name, options, optimizer, strategy):
     new_model = lambda: build(name, crops.shape[1:], 5, mean=127.5, variance=5461.0, **options)
     with choose_strategy(strategy).scope():
         model = new_model()
-        compile_model(model, RECIPES["published"], 0.001, steps, epochs=1)
+        recipes.compile_model(model, recipes.RECIPES["published"], 0.001, steps, epochs=1)
         if optimizer == "sgd":
             model.compile(keras.optimizers.SGD(0.001), model.loss, jit_compile=False)
     before = {weight.path: weight.numpy() for weight in model.weights}

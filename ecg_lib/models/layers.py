@@ -112,12 +112,12 @@ def lstm_with_attention(rows, units):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class ConvPool2D(keras.layers.Conv2D):
-    """A `Conv2D` with ReLU, and the max-pool by 2 of what it puts out.
+    """A `Conv2D` with bias and ReLU, followed by a max-pool by 2.
 
     Args:
         filters: number of filters.
         kernel_size: height and width of the kernel.
-        **kwargs: the others of `keras.layers.Conv2D`.
+        **kwargs: the other arguments of `keras.layers.Conv2D`.
 
     Input shape:
         `(batch, height, width, channels)`.
@@ -128,10 +128,16 @@ class ConvPool2D(keras.layers.Conv2D):
     Example:
         >>> ConvPool2D(6, 3, padding="same")(np.ones((2, 9, 8, 4))).shape
         TensorShape([2, 4, 4, 6])
+
+    Raises:
+        ValueError: if another activation, or no bias, is given.
     """
 
     def __init__(self, filters, kernel_size, **kwargs):
-        super().__init__(filters, kernel_size, **{**kwargs, "activation": "relu"})
+        for name, value in {"activation": "relu", "use_bias": True}.items():
+            if kwargs.setdefault(name, value) != value:
+                raise ValueError(f"ConvPool2D got {name}={kwargs[name]!r}: expected {value!r}")
+        super().__init__(filters, kernel_size, **kwargs)
 
     def call(self, maps):
         convolved = self.convolution_op(maps, self.kernel)

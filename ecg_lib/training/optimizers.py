@@ -32,7 +32,7 @@ class Adamax(_SumFirst, keras.optimizers.Adamax):
     """
 
     def _clip_gradients(self, gradients):
-        if self.global_clipnorm is None:
+        if not self.global_clipnorm:
             return super()._clip_gradients(gradients)
         norm = self._global_norm(gradients)
         # Most steps need no clipping, and then none of the gradients is copied.
