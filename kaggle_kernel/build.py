@@ -1,11 +1,11 @@
-"""Build what trains on Kaggle: the package's dataset and the kernel, each in a folder to upload.
+"""Build the dataset and the kernel for training on Kaggle, each in a folder to upload.
 
     python kaggle_kernel/build.py --owner YOUR_NAME --pages OWNER/SLUG
 
     OUTPUT/package   the wheel, the notebooks, code_version.txt, dataset-metadata.json
     OUTPUT/kernel    the driver notebook, kernel-metadata.json
 
-README.md, beside this file, says what to do with them. Exit status: 2 if something cannot be used.
+README.md, beside this file, says how to use them. Exit status: 2 if an input cannot be used.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def build(owner, pages, output, resume=False):
         owner: name of the Kaggle account that both will belong to.
         pages: the dataset of pages on Kaggle, as `owner/slug`.
         output: the folder to write them into.
-        resume: whether the kernel goes on from the output of its version before.
+        resume: whether the kernel resumes from the output of its previous version.
 
     Raises:
         InputError: if the wheel cannot be built.
@@ -67,7 +67,7 @@ def build(owner, pages, output, resume=False):
     _build_wheel(package)
     for notebook in (PROJECT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, package)
-    (package / "code_version.txt").write_text(code_version())
+    (package / "code_version.txt").write_text(code_version(), encoding="utf-8")
     _write_json(package / DATASET_METADATA, _filled_in(DATASET_METADATA, owner, pages))
 
     kernel_metadata = _filled_in(KERNEL_METADATA, owner, pages)
@@ -90,7 +90,7 @@ def _parser():
         "--output", type=Path, default=HERE / "build", help="folder to write (default: %(default)s)"
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the output of the version before"
+        "--resume", action="store_true", help="resume from the output of the previous version"
     )
     return parser
 
@@ -98,7 +98,7 @@ def _parser():
 def _owner(text):
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no name on Kaggle: expected letters, digits and hyphens, such as jo-doe"
+            f"{text!r} is not a name on Kaggle: expected letters, digits and hyphens, such as jo-doe"
         )
     return text
 
@@ -106,20 +106,20 @@ def _owner(text):
 def _dataset(text):
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*/[A-Za-z0-9][\w-]*", text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no dataset on Kaggle: expected OWNER/SLUG, the end of its address"
+            f"{text!r} is not a dataset on Kaggle: expected OWNER/SLUG, the end of its address"
         )
     return text
 
 
 def _filled_in(name, owner, pages):
-    """The content of a metadata file, with its placeholders OWNER/PAGES and OWNER replaced."""
-    text = (HERE / name).read_text()
+    """Read a metadata file and replace its placeholders OWNER/PAGES and OWNER."""
+    text = (HERE / name).read_text(encoding="utf-8")
     filled = re.sub("OWNER/(PAGES)?", lambda found: pages if found[1] else f"{owner}/", text)
     return json.loads(filled)
 
 
 def _write_json(path, content):
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _build_wheel(folder):
