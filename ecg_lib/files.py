@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import ecg_lib
@@ -72,10 +72,18 @@ def writing(path: Path) -> Iterator[None]:
 def replacing(path):
     """A path to write to, whose file takes the place of `path` once it is whole."""
     part = path.with_name(f"{path.name}.part")
-    yield part
-    part.replace(path)
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):  # On a full disk its space is needed.
+            part.unlink(missing_ok=True)
+        raise
 
 
 def sha256(path):
     """Hexadecimal digest of a file, or None if there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

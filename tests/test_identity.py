@@ -3,14 +3,18 @@
 import json
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from ecg_lib.data.catalogue import UNKNOWN, conflicts, find_pages
-from ecg_lib.data.identity import hash_pixels, identify, perceptual_hash
+from ecg_lib.data.identity import MAX_ECG_DISTANCE, hash_ecg, hash_pixels, identify
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.prepared import prepare
+from ecg_lib.drawing.page import draw_page
+from ecg_lib.drawing.simulation import RATE, simulate
+from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_luma
 
 
@@ -33,25 +37,56 @@ def test_planted_copies_and_a_planted_conflict_are_found(pages_folder, tmp_path)
     assert set(conflicts(pages.reset_index())["file"]) == set(pages.index)
 
 
+def read(luma):
+    """What `identify` takes: a page, rectified, and its boxes."""
+    found = detect(luma)
+    return luma, rectify(luma, found), found.boxes
+
+
+def ecg_of(luma):
+    return hash_ecg(*read(luma)[1:])
+
+
 def test_two_drawn_pages_are_two_pages_and_none_of_the_published(pages_folder):
-    found = [identify(read_luma(path))["page_id"] for path in first_of_each_class(pages_folder)]
+    pages = [read_luma(path) for path in first_of_each_class(pages_folder)]
+    found = [identify(*read(luma))["page_id"] for luma in pages]
     assert len(set(found)) == len(found) == 5
     assert all(page_id.startswith("pixels:") for page_id in found)
 
 
-@pytest.mark.parametrize("quality", [30, 95])
-@pytest.mark.parametrize("scale", [1, 0.5])
-def test_a_page_saved_again_is_nearer_to_itself_than_to_any_other(
-    pages_folder, tmp_path, quality, scale
+def saved_again(luma, path):
+    Image.fromarray(luma).save(path, quality=40)
+    return read_luma(path)
+
+
+def in_another_frame(luma):
+    """A page with a banner in place of what is printed above its ECG, and with wide margins."""
+    _, rectified, boxes = read(luma)
+    # Traces reach over their boxes.
+    body = rectified[max(min(box.top for box in boxes) - 40, 0) :]
+    framed = cv2.copyMakeBorder(body, 250, 90, 40, 160, cv2.BORDER_CONSTANT, value=255)
+    framed[:80] = 60
+    cv2.putText(framed, "12-LEAD ECG", (90, 160), cv2.FONT_HERSHEY_SIMPLEX, 2, 0, 3)
+    return framed
+
+
+@pytest.mark.parametrize("layout", ["standard_3x4_with_rhythm", "standard_6x2"])
+def test_a_page_is_known_at_another_size_in_another_frame_and_others_are_not(
+    drawn, tmp_path, layout
 ):
-    pages = {path: perceptual_hash(read_luma(path)) for path in first_of_each_class(pages_folder)}
-    for page in pages:
-        with Image.open(page) as image:
-            size = [round(scale * side) for side in image.size]
-            image.resize(size).save(tmp_path / "copy.jpg", quality=quality)
-        copy = perceptual_hash(read_luma(tmp_path / "copy.jpg"))
-        distances = {path: np.count_nonzero(copy != found) for path, found in pages.items()}
-        assert min(distances, key=distances.get) == page
+    luma, _ = drawn[layout]
+    original = ecg_of(luma)
+    copies = {
+        "quality": luma,
+        "half": cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+        "frame": in_another_frame(luma),
+    }
+    for copy in copies.values():
+        copy = saved_again(np.ascontiguousarray(copy), tmp_path / "copy.jpg")
+        assert np.count_nonzero(ecg_of(copy) != original) <= MAX_ECG_DISTANCE
+    rng = np.random.default_rng(4)
+    other, _ = draw_page(simulate("normal", rng), RATE, layout, rng)
+    assert np.count_nonzero(ecg_of(np.asarray(other.convert("L"))) != original) > MAX_ECG_DISTANCE
 
 
 def test_files_of_unknown_bytes_are_left_to_be_looked_at(pages_folder):
@@ -61,15 +96,19 @@ def test_files_of_unknown_bytes_are_left_to_be_looked_at(pages_folder):
 
 @pytest.mark.real
 @pytest.mark.parametrize("layout", sorted(set(published_files()["layout"])))
-def test_a_published_page_saved_again_is_recognised(real_pages, tmp_path, layout):
+def test_a_published_page_saved_again_or_framed_is_recognised(real_pages, tmp_path, layout):
     of_layout = published_files().query("layout == @layout").drop_duplicates("page_id")
     for _, page in of_layout.sample(min(3, len(of_layout)), random_state=5).iterrows():
         luma = read_luma(real_pages / page["file"])
-        assert identify(luma) == {"page_id": page["page_id"], "group": page["group"]}
+        if layout == "three_lead_strip":
+            continue  # Refused: nobody has a prepared page of it.
+        expected = {"page_id": page["page_id"], "group": page["group"]}
+        assert identify(*read(luma)) == expected
+        assert identify(*read(in_another_frame(luma))) == expected
         with Image.open(real_pages / page["file"]) as image:
             half = image.resize([side * 6 // 10 for side in image.size])
             half.save(tmp_path / "copy.jpg", quality=40)
-        assert identify(read_luma(tmp_path / "copy.jpg"))["page_id"] == page["page_id"]
+        assert identify(*read(read_luma(tmp_path / "copy.jpg"))) == expected
 
 
 @pytest.mark.real

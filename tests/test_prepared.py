@@ -1,20 +1,25 @@
 """The prepared set: what is in it, when it is built again, and what becomes of bad pages."""
 
+import errno
 import json
+import os
 import shutil
 import warnings
 from fnmatch import fnmatch
 from importlib import resources
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import SIDE
 from PIL import Image
 
+from ecg_lib.data import building
+from ecg_lib.data.building import _prepare_page
 from ecg_lib.data.catalogue import find_pages
 from ecg_lib.data.khan2021 import PUBLISHED_CROP_ORDER, published_files, published_pages
-from ecg_lib.data.prepared import _prepare_page, crop_names, prepare
+from ecg_lib.data.prepared import crop_names, prepare
 from ecg_lib.errors import InputError
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
@@ -24,7 +29,7 @@ from ecg_lib.pages.leads import CROPS
 
 @pytest.fixture
 def few(pages_folder, tmp_path):
-    """Two pages a class, a test's own."""
+    """Two pages per class, which a test may change."""
     for number in (1, 2):
         for page in pages_folder.glob(f"*/*_{number:04d}.jpg"):
             folder = tmp_path / "pages" / page.parent.name
@@ -50,12 +55,26 @@ def worked_on(monkeypatch):
     """List of the pages that are really prepared."""
     sources = []
 
-    def noted(folder, source, *rest, work=_prepare_page):
+    def noted(folder, source, *rest):
         sources.append(source)
-        return work(folder, source, *rest)
+        return _prepare_page(folder, source, *rest)
 
-    monkeypatch.setattr("ecg_lib.data.prepared._prepare_page", noted)
+    monkeypatch.setattr(building, "_prepare_page", noted)
     return sources
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Let pages be prepared without reading them, for tests of what becomes of their crops."""
+    monkeypatch.setattr(building, "_prepare_page", noise_of)
+
+
+def noise_of(folder, source, box_sets, options, known):
+    """Crops and an entry that depend on the page's name alone."""
+    rng = np.random.default_rng(list(source.encode()))
+    size = (1, 13, options["height"], options["width"])
+    entry = {"source": source, "layout": "standard_6x2", "boxes": "[]", "width": 1, "height": 1}
+    return rng.integers(0, 256, size, dtype=np.uint8), entry
 
 
 # --- What is in it ---
@@ -144,6 +163,8 @@ def test_an_interrupted_building_goes_on(build, worked_on):
     (whole.folder / "pages.csv").unlink()
     unfinished = [json.loads(line)["source"] for line in lines[4:]]
     damaged = np.lib.format.open_memmap(whole.folder / "crops.npy", "r+")
+    # And the crops of a finished page never reached the disk.
+    unfinished.append(json.loads(lines[1])["source"])
     damaged[pages.index[pages["file"].isin(unfinished)]] = 7
     damaged.flush()
     worked_on.clear()
@@ -185,16 +206,66 @@ def test_a_damaged_set_is_named_and_made_again_once_it_is_removed(build):
     assert len(build().pages) == 10
 
 
-def test_an_unfinished_set_with_damaged_crops_is_not_gone_on_with(build):
+def test_an_unfinished_set_with_damaged_crops_is_begun_anew(build):
+    """Such as an empty file, where a building was killed before it had written the header."""
     folder = build().folder
-    (folder / "pages.csv").unlink()
     crops = (folder / "crops.npy").read_bytes()
-    for damaged in (b"", crops[:-50]):
+    for damaged in (b"", crops[:50], crops[:-50]):
+        (folder / "pages.csv").unlink()
         (folder / "crops.npy").write_bytes(damaged)
+        build()
+        assert (folder / "crops.npy").read_bytes() == crops
+
+
+def exchange_a_class(folder):
+    table = (folder / "pages.csv").read_text()
+    (folder / "pages.csv").write_text(table.replace(",normal,", ",covid_19,"))
+
+
+def lose_all_ink(folder):
+    crops = np.lib.format.open_memmap(folder / "crops.npy", "r+")
+    crops[:] = 0
+    crops.flush()
+
+
+def name_a_row(row):
+    def change(folder):
+        pages = pd.read_csv(folder / "pages.csv")
+        pages.loc[0, "row"] = row
+        pages.to_csv(folder / "pages.csv", index=False)
+
+    return change
+
+
+def store(change):
+    return lambda folder: np.save(folder / "crops.npy", change(np.load(folder / "crops.npy")))
+
+
+SEEN_BY_ALL = [
+    name_a_row(-1),
+    name_a_row(3),
+    name_a_row(10),
+    store(lambda crops: crops[:5]),
+    store(lambda crops: crops[:, :12]),
+    store(lambda crops: crops.astype(float)),
+]
+SEEN_BY_DIGEST = [exchange_a_class, lose_all_ink, store(lambda crops: crops[..., :8])]
+
+
+@pytest.mark.parametrize("change", SEEN_BY_ALL + SEEN_BY_DIGEST)
+def test_a_set_that_was_changed_is_refused(build, quick, change):
+    folder = build().folder
+    change(folder)
+    assert_damaged(build, folder)
+    if change in SEEN_BY_ALL:
+        (folder / "digests.json").unlink()
         assert_damaged(build, folder)
-    (folder / "crops.npy").unlink()
-    build()
-    assert (folder / "crops.npy").read_bytes() == crops
+
+
+def test_a_set_of_an_earlier_version_has_no_digests(build):
+    first = build()
+    (first.folder / "digests.json").unlink()
+    pd.testing.assert_frame_equal(build().pages, first.pages)
 
 
 def assert_damaged(build, folder):
@@ -205,7 +276,7 @@ def assert_damaged(build, folder):
 
 
 def test_an_interrupt_keeps_what_is_done(build, worked_on, monkeypatch):
-    work = _prepare_page
+    work = building._prepare_page
 
     def interrupted(folder, source, *rest):
         if len(worked_on) == 3:
@@ -213,7 +284,7 @@ def test_an_interrupt_keeps_what_is_done(build, worked_on, monkeypatch):
         return work(folder, source, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr("ecg_lib.data.prepared._prepare_page", interrupted)
+        patch.setattr(building, "_prepare_page", interrupted)
         with pytest.raises(KeyboardInterrupt):
             build()
     worked_on.clear()
@@ -261,6 +332,46 @@ def test_a_file_that_is_no_page_is_listed_although_the_set_is_there(build, few, 
     assert build().bad.empty
 
 
+def test_a_read_only_set_is_opened_beside_a_new_bad_file(build, few, quick, monkeypatch, caplog):
+    folder = build().folder
+    (few / "normal" / "empty.jpg").touch()
+
+    def refuse(path, target):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    opened = build()
+    assert list(opened.bad["file"]) == ["normal/empty.jpg"]
+    assert f"{folder / 'bad_pages.csv'} cannot be written" in caplog.text
+    assert "Read-only file system" in caplog.text
+
+
+def test_a_page_on_which_detection_fails_stops_no_other(build, few, monkeypatch):
+    def detect_or_fail(luma, detect=building.detect):
+        if len(luma) == 600:
+            raise cv2.error("too wide,\nor too tall")
+        return detect(luma)
+
+    monkeypatch.setattr(building, "detect", detect_or_fail)
+    Image.new("L", (800, 600), 255).save(few / "normal" / "odd.png")
+    opened = build()
+    assert opened.bad.to_numpy().tolist() == [
+        ["normal/odd.png", "the page cannot be read: too wide, or too tall"]
+    ]
+    assert len(opened.pages) == 10
+
+
+def test_each_page_of_a_file_is_prepared(build, few):
+    (page, *others) = sorted(few.glob("normal/*.jpg"))
+    pictures = [Image.open(path) for path in (page, *others)]
+    pictures[0].save(few / "covid_19" / "fax.tif", save_all=True, append_images=pictures[1:])
+    opened = build()
+    rows = {file: row for row, file in opened.pages["file"].items()}
+    for number, path in enumerate((page, *others), 1):
+        of_fax = opened.crops[rows[f"covid_19/fax.tif#{number}"]].astype(int)
+        assert np.abs(of_fax - opened.crops[rows[f"normal/{path.name}"]]).mean() < 1
+
+
 def test_only_bad_pages(build, few):
     for page in few.rglob("*.jpg"):
         Image.new("L", (600, 400), 255).save(page)
@@ -271,11 +382,13 @@ def test_only_bad_pages(build, few):
 
 def test_unwritable_folder(few, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"file/.* cannot be written to"):
+    with pytest.raises(InputError, match=r"file/.* cannot be written"):
         prepare(few, tmp_path / "file", jobs=1)
 
 
-@pytest.mark.parametrize("options", [{"height": 0}, {"width": -8}, {"boxes": "guessed"}])
+@pytest.mark.parametrize(
+    "options", [{"height": 0}, {"width": -8}, {"width": 100_000}, {"boxes": "guessed"}]
+)
 def test_bad_options(build, options):
     with pytest.raises(InputError, match="expected"):
         build(**options)

@@ -1,45 +1,56 @@
 """The prepared set: the crops of all pages, built once, in parallel, and used again.
 
 A set lies in a folder of its own, named by a fingerprint of everything that its bytes depend on:
-the preprocessing version, the options, and the pages. Anything else than before is another set.
+the preprocessing version, the options, and the pages. If any of them changes, it is another set.
 
     crops.npy       uint8 (rows, 13, height, width), memory-mapped; 13 crops in canonical order
                     (the published boxes: in the published order)
-    pages.csv       a row a page: row (in crops.npy), file, source, class, page_id, group, layout,
-                    sha256, boxes (JSON), width and height (in pixels), rhythm_lead (the lead of
-                    the rhythm strip; empty where there is none, so that the thirteenth crop is
-                    lead II again, or where its name could not be read) and, for the published
+    pages.csv       one row per page: row (in crops.npy), file, source, class, page_id, group,
+                    layout, sha256, boxes (JSON), width and height (in pixels), rhythm_lead (the
+                    lead of the rhythm strip; empty where there is none, so that the thirteenth crop
+                    is lead II again, or where its name could not be read) and, for the published
                     boxes, published_split
-    bad_pages.csv   a row a page that was left out: file, reason
-    journal.jsonl   a line a finished file, so that an interrupted building goes on where it was
+    digests.json    SHA-256 of these two files; sets of earlier versions have none
+    bad_pages.csv   one row per page that was left out: file, reason
+    journal.jsonl   one line per finished page, so that an interrupted building is resumed
     lock            held by the process that builds the set; others wait for it
 """
 
 import hashlib
 import json
+import logging
 import math
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
-from ecg_lib.data.catalogue import UNKNOWN, find_pages
-from ecg_lib.data.identity import identify
+from ecg_lib.data.building import (
+    BAD_FILE,
+    CROPS_FILE,
+    DIGESTS_FILE,
+    PAGES_FILE,
+    build_set,
+    write_table,
+)
+from ecg_lib.data.catalogue import find_pages
 from ecg_lib.data.khan2021 import (
     PUBLISHED_CROP_ORDER,
     PUBLISHED_PREPROCESSING_VERSION,
     published_pages,
 )
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.files import locked
-from ecg_lib.pages.crops import PREPROCESSING_VERSION, crop_leads
-from ecg_lib.pages.detection import detect, rectify
-from ecg_lib.pages.image import read_exchanged_grey, read_luma
+from ecg_lib.files import locked, sha256, writing
+from ecg_lib.pages.crops import PREPROCESSING_VERSION
 from ecg_lib.pages.leads import CROPS
+
+MAX_CROP_SIDE = 4096
+"""Largest height and width of a crop, in pixels: no page has leads of more."""
+
+_logger = logging.getLogger(__name__)
 
 BOXES = ("detected", "published")
 """Where boxes come from: found from the page itself, or those of the published experiment."""
@@ -52,7 +63,7 @@ class PreparedSet:
     Attributes:
         folder: where it lies.
         crops: uint8 memory map `(rows, 13, height, width)`.
-        pages: DataFrame, a row a page; its index is the page's row in `crops`.
+        pages: DataFrame, one row per page; its index is the page's row in `crops`.
         bad: DataFrame of the pages left out: file, reason.
         fingerprint: hexadecimal digest of what the set was made from.
     """
@@ -64,8 +75,8 @@ class PreparedSet:
     fingerprint: str
 
     @property
-    def summary(self):
-        """One sentence that counts the pages, and those left out."""
+    def summary(self) -> str:
+        """Sentence that counts the pages, and those left out."""
         counted = f"{len(self.pages):,} pages prepared in {self.folder}"
         if self.bad.empty:
             return f"{counted}, none left out"
@@ -77,19 +88,19 @@ class PreparedSet:
 
 
 def prepare(
-    pages_folder,
-    prepared_folder,
+    pages_folder: str | Path,
+    prepared_folder: str | Path,
     *,
-    boxes="detected",
-    height=64,
-    width=64,
-    ink_only=False,
-    jobs=-1,
-):
+    boxes: str = "detected",
+    height: int = 64,
+    width: int = 64,
+    ink_only: bool = False,
+    jobs: int = -1,
+) -> PreparedSet:
     """Build the prepared set of a folder of pages, or open it if it is there.
 
     Args:
-        pages_folder: a folder of pages, one folder a class.
+        pages_folder: a folder of pages, one folder per class.
         prepared_folder: where prepared sets are kept.
         boxes: `"detected"` or `"published"`. The published boxes exist only for the 2,746 files of
             the published experiment, which are then taken in its order. Version 2 of the
@@ -97,7 +108,7 @@ def prepare(
         height: height of a crop, in pixels.
         width: width of a crop, in pixels.
         ink_only: whether paper and grid are removed, see `crop_leads`.
-        jobs: number of processes, -1 for one a core, or one a worker of the cluster where
+        jobs: number of processes, -1 for one per core, or one per worker of the cluster where
             `joblib.parallel_config(backend="dask")` chose it.
 
     Returns:
@@ -108,8 +119,8 @@ def prepare(
             if the folder cannot be written to, or if the set that is there is damaged.
     """
     one_of("source of boxes", boxes, BOXES)
-    if min(height, width) < 1:
-        raise InputError(f"image size {height}x{width}: expected a positive number of pixels")
+    if not 1 <= min(height, width) <= max(height, width) <= MAX_CROP_SIDE:
+        raise InputError(f"image size {height}x{width}: expected 1 to {MAX_CROP_SIDE:,} pixels")
     pages, bad = find_pages(pages_folder)
     if boxes == "published":
         pages = published_pages(pages)
@@ -122,18 +133,16 @@ def prepare(
     size = height if width == height else f"{height}x{width}"
     name = f"{boxes}-{size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
     folder = Path(prepared_folder) / name
-    if (folder / "pages.csv").exists():
-        _update_bad(folder, pages, bad)
-    else:
+    if not (folder / PAGES_FILE).exists():
         with _only_process_in(folder):
-            if not (folder / "pages.csv").exists():
-                # Absolute: worker processes may have been started in another current folder.
-                _build(folder, Path(pages_folder).absolute(), pages, bad, options, jobs)
-    return open_prepared(folder, fingerprint)
+            if not (folder / PAGES_FILE).exists():
+                build_set(folder, Path(pages_folder).absolute(), pages, bad, options, jobs)
+    opened = open_prepared(folder, fingerprint)
+    return replace(opened, bad=_update_bad(opened, pages, bad))
 
 
-def crop_names(boxes):
-    """What the 13 crops of a prepared set are called, in their order.
+def crop_names(boxes: str) -> tuple[str, ...]:
+    """Name the 13 crops of a prepared set, in their order.
 
     The published boxes have numbers, since box k is another lead on another layout.
 
@@ -145,33 +154,47 @@ def crop_names(boxes):
     return CROPS
 
 
-def open_prepared(folder, fingerprint):
-    """Open a finished prepared set; see `PreparedSet`."""
+def open_prepared(folder: Path, fingerprint: str) -> PreparedSet:
+    """Open a finished prepared set, and check that it is as it was written.
+
+    Args:
+        folder: the set's folder.
+        fingerprint: its fingerprint, see `PreparedSet`.
+
+    Raises:
+        InputError: if a file is missing or damaged.
+    """
     text = {"group": str, "page_id": str, "file": str, "source": str}
     with _reading(folder):
-        return PreparedSet(
-            folder=folder,
-            crops=_read_crops(folder),
-            pages=pd.read_csv(folder / "pages.csv", index_col="row", dtype=text),
-            bad=pd.read_csv(folder / "bad_pages.csv"),
-            fingerprint=fingerprint,
-        )
+        crops = np.load(folder / CROPS_FILE, mmap_mode="r", allow_pickle=False)
+        pages = pd.read_csv(folder / PAGES_FILE, index_col="row", dtype=text)
+        _check(folder, crops, pages)
+        bad = pd.read_csv(folder / BAD_FILE, dtype=str)
+    return PreparedSet(folder, crops, pages, bad, fingerprint)
+
+
+def _check(folder, crops, pages):
+    if (folder / DIGESTS_FILE).exists():
+        digests = json.loads((folder / DIGESTS_FILE).read_text(encoding="utf-8"))
+        for name in (CROPS_FILE, PAGES_FILE):
+            if sha256(folder / name) != digests[name]:
+                raise ValueError(f"{name} has changed since it was written")
+    if crops.ndim != 4 or crops.shape[1] != len(CROPS) or crops.dtype != np.uint8:
+        raise ValueError(f"{CROPS_FILE} holds no crops but {crops.dtype} of shape {crops.shape}")
+    if not pages.index.is_unique or not pages.index.isin(range(len(crops))).all():
+        raise ValueError(f"{PAGES_FILE} has a row twice, or one that {CROPS_FILE} does not have")
 
 
 @contextmanager
-def _reading(folder):
+def _reading(folder: Path) -> Iterator[None]:
     """Say what to do about a prepared set that cannot be read."""
     try:
         yield
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
         raise InputError(
             f"the prepared set {folder} cannot be read, it may be damaged "
-            f"({str(error).strip()}): remove this folder, and it is made again"
+            f"({' '.join(str(error).split())}): remove this folder, and it is made again"
         ) from None
-
-
-def _read_crops(folder):
-    return np.load(folder / "crops.npy", mmap_mode="r", allow_pickle=False)
 
 
 def _fingerprint(pages, boxes, height, width, ink_only):
@@ -189,142 +212,30 @@ def _fingerprint(pages, boxes, height, width, ink_only):
 
 
 @contextmanager
-def _only_process_in(folder):
+def _only_process_in(folder: Path) -> Iterator[None]:
     """Let others that need the same set wait until it is built, so that it is built once."""
     with ExitStack() as stack:
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(folder / "lock", math.inf))
-        except OSError as error:
-            raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
         yield
 
 
-def _build(folder, pages_folder, pages, bad, options, jobs):
-    try:
-        _make_crops(folder / "crops.npy", len(pages), options["height"], options["width"])
-        journal = (folder / "journal.jsonl").open("ab+")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
-    with journal:
-        with _reading(folder):
-            _read_crops(folder)
-        done = _read_journal(journal)
-        rows_of = pages.groupby("source", sort=False).indices
-        todo = [source for source in rows_of if source not in done]
-        results = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(_prepare_page)(
-                pages_folder,
-                source,
-                pages["boxes"].iloc[rows_of[source]].tolist(),
-                options,
-                not pages["page_id"].iloc[rows_of[source][0]].startswith(UNKNOWN),
-            )
-            for source in todo
-        )
-        counts = {"total": len(rows_of), "initial": len(done), "unit": "page"}
-        for page_crops, entry in tqdm(results, desc="preparing", mininterval=1, **counts):
-            if page_crops is not None:
-                # Opened for each page: what is written stays in memory as long as it is open.
-                _open_crops(folder / "crops.npy")[rows_of[entry["source"]]] = page_crops
-            done[entry["source"]] = entry
-            journal.write(json.dumps(entry).encode() + b"\n")
-            journal.flush()
-    _open_crops(folder / "crops.npy").flush()
-    _write_tables(folder, pages, bad, done)
-
-
-def _update_bad(folder, pages, bad):
-    """List files that are no pages as they are now: they come and go without another set."""
-    with _reading(folder):
-        before = pd.read_csv(folder / "bad_pages.csv")
-    now = pd.concat([bad, before[before["file"].isin(pages["file"])]], ignore_index=True)
-    if not now.equals(before):
-        now.to_csv(folder / "bad_pages.csv", index=False)
-
-
-def _make_crops(path, rows, height, width):
-    if not path.exists():
-        # What was noted down as done went with the crops.
-        path.with_name("journal.jsonl").unlink(missing_ok=True)
-        shape = (rows, len(CROPS), height, width)
-        np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-
-
-def _open_crops(path):
-    return np.lib.format.open_memmap(path, "r+")
-
-
-def _read_journal(journal):
-    """What an interrupted building has finished, by source, as far as its lines are whole."""
-    journal.seek(0)
-    done = {}
-    whole = 0
-    for line in journal:
-        if not line.endswith(b"\n"):
-            break
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            break
-        done[entry["source"]] = entry
-        whole += len(line)
-    journal.truncate(whole)
-    return done
-
-
-def _prepare_page(folder, source, box_sets, options, known=True):
-    """Crops of one page, and the journal's entry about it.
-
-    Args:
-        folder: the folder of pages.
-        source: the page's file in it.
-        box_sets: for each row that shows this page its 13 boxes, or None to detect them.
-        options: keyword arguments of `crop_leads`.
-        known: whether the file's bytes tell which page it is; else its pixels are asked.
+def _update_bad(opened, pages, bad):
+    """List files that are no pages as they are now: they come and go without another set.
 
     Returns:
-        `(crops, entry)`: uint8 `(rows, 13, size, size)`, or `(1, 13, size, size)` for all rows
-        where the boxes were detected; None where the page cannot be used.
+        The list, whether or not it can be written: the set may be read-only.
     """
-    entry = {"source": source}
-    try:
-        detected = None in box_sets
-        luma = (read_luma if detected else read_exchanged_grey)(folder / source)
-        if not known:
-            entry |= identify(luma)
-        entry |= {"width": luma.shape[1], "height": luma.shape[0]}
-        if detected:
-            found = detect(luma)
-            luma = rectify(luma, found)
-            box_sets = [found.boxes]
-            entry |= {"layout": found.layout, "rhythm_lead": found.rhythm_lead}
-            # As text, which takes a tenth of the memory.
-            entry["boxes"] = json.dumps(found.boxes)
-        return np.stack([crop_leads(luma, boxes, **options) for boxes in box_sets]), entry
-    except InputError as error:
-        return None, entry | {"reason": str(error)}
-
-
-def _as_text(boxes):
-    """The published boxes are lists; those that were found are text already."""
-    return boxes if isinstance(boxes, str) else json.dumps(boxes)
-
-
-def _write_tables(folder, pages, bad, done):
-    entries = pages["source"].map(done)
-    for column in ("width", "height"):
-        pages[column] = entries.map(lambda entry, column=column: entry.get(column)).astype("Int64")
-    pages["rhythm_lead"] = entries.map(lambda entry: entry.get("rhythm_lead"))
-    for column in ("page_id", "group", "layout", "boxes"):
-        found = entries.map(lambda entry, column=column: entry.get(column))
-        pages[column] = found.where(found.notna(), pages[column])
-    reason = entries.map(lambda entry: entry.get("reason"))
-    refused = pd.DataFrame({"file": pages["file"], "reason": reason})[reason.notna()]
-    pages = pages[reason.isna()].assign(boxes=lambda rows: rows["boxes"].map(_as_text))
-    pd.concat([bad, refused]).to_csv(folder / "bad_pages.csv", index=False)
-    if pages.empty:
-        raise InputError(f"no page could be read; the first: {refused['reason'].iloc[0]}")
-    # pages.csv says that the set is finished, so it appears last and whole.
-    pages.to_csv(folder / "pages.csv.part", index_label="row")
-    (folder / "pages.csv.part").rename(folder / "pages.csv")
+    before = opened.bad
+    now = pd.concat([bad, before[before["file"].isin(pages["file"])]], ignore_index=True)
+    if not now.equals(before):
+        try:
+            write_table(now, opened.folder / BAD_FILE, index=False)
+        except OSError as error:
+            _logger.warning(
+                "%s cannot be written, so it does not list the files left out by now: %s",
+                opened.folder / BAD_FILE,
+                error.strerror,
+            )
+    return now
