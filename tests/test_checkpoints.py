@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold, which are kept, and what is done about damaged ones.
+"""Checkpoints: what they hold, which are kept, and how damaged ones are treated.
 
 No model is trained here: an epoch adds 1 to all that a state consists of.
 """
@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from ecg_lib.errors import InputError
 from ecg_lib.runs.folder import BACKUP, HISTORY, read_history
-from ecg_lib.training.checkpoints import Checkpoints
+from ecg_lib.training.checkpoints import COLUMNS, Checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +40,20 @@ def epochs_in(model):
 
 
 def train(folder, model, losses, keep_best=False):
-    """Train, or go on, until each validation loss has been an epoch's; return the checkpoints."""
+    """Train, or resume, with one epoch per validation loss; return the checkpoints."""
     set_state(model, 0)
     checkpoints = Checkpoints(folder, keep_best)
     checkpoints.set_model(model)
     for epoch in range(checkpoints.restore(model), len(losses)):
         assert epochs_in(model) == epoch
         set_state(model, epoch + 1)
-        checkpoints.on_epoch_end(epoch, {"val_loss": losses[epoch], "loss": 1 / 3})
+        logs = dict.fromkeys(COLUMNS - {"epoch"}, 1 / 3)
+        checkpoints.on_epoch_end(epoch, logs | {"val_loss": losses[epoch]})
     return checkpoints
 
 
 def restored(folder, model, keep_best=False):
-    """The number of epochs that training would go on after."""
+    """Return the number of epochs after which training would resume."""
     set_state(model, 0)
     done = Checkpoints(folder, keep_best).restore(model)
     assert epochs_in(model) == done
@@ -73,7 +75,7 @@ def test_history_is_the_same_with_and_without_interruptions(tmp_path, model):
         assert len(checkpoints.history) == checkpoints.epoch_kept == epochs
     assert (resumed / HISTORY).read_bytes() == (straight / HISTORY).read_bytes()
     history = read_history(resumed)
-    assert list(history) == ["epoch", "loss", "val_loss"]
+    assert list(history) == ["epoch", *sorted(COLUMNS - {"epoch"})]
     assert list(history["epoch"]) == [0, 1, 2, 3, 4]
 
 
@@ -93,12 +95,12 @@ def test_only_what_is_needed_is_kept(tmp_path, model):
     assert saved(tmp_path) == {f"after_epoch_{number}.npz" for number in (6, 7)}
 
 
-def test_nothing_to_go_on_from(tmp_path, model, capsys):
+def test_nothing_to_resume_from(tmp_path, model, caplog):
     assert restored(tmp_path, model) == 0
-    assert capsys.readouterr().out == ""
+    assert not caplog.messages
 
 
-def test_a_copied_folder_goes_on(tmp_path, model):
+def test_a_copied_folder_is_resumed(tmp_path, model):
     (tmp_path / "run").mkdir()
     train(tmp_path / "run", model, [1, 2])
     shutil.copytree(tmp_path / "run", tmp_path / "copy", copy_function=shutil.copyfile)
@@ -128,22 +130,51 @@ def of_another_model(path):
     np.savez(path, *values[:-1])
 
 
-@pytest.mark.parametrize("damage", [cut, change_a_weight, empty, of_another_model])
-def test_damaged_state_is_named_and_the_one_before_taken(tmp_path, model, capsys, damage):
+def encrypted(path):
+    """Set the bit of the first entry that says it is encrypted, in the archive's directory."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+
+
+def compressed_by_nobody(path):
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 10] = 99
+    path.write_bytes(content)
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
+    (path / "file").touch()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [cut, change_a_weight, empty, of_another_model, encrypted, compressed_by_nobody, a_folder],
+)
+def test_damaged_state_is_named_and_the_one_before_taken(tmp_path, model, caplog, damage):
     train(tmp_path, model, [3, 2, 1])
     damage(tmp_path / BACKUP / "after_epoch_3.npz")
     assert restored(tmp_path, model) == 2
-    (line,) = capsys.readouterr().out.splitlines()
-    assert "after_epoch_3.npz is broken: going on without it" in line
+    (line,) = caplog.messages
+    assert "after_epoch_3.npz is damaged and left out: " in line
     assert list(train(tmp_path, model, [3, 2, 1]).history["val_loss"]) == [3, 2, 1]
 
 
-def test_both_states_damaged(tmp_path, model, capsys):
+def test_a_folder_among_the_states_is_removed_with_them(tmp_path, model):
+    train(tmp_path, model, [3, 2])
+    a_folder(tmp_path / BACKUP / "after_epoch_1.npz")
+    train(tmp_path, model, [3, 2, 1])
+    assert saved(tmp_path) == {"after_epoch_2.npz", "after_epoch_3.npz"}
+
+
+def test_both_states_damaged(tmp_path, model, caplog):
     train(tmp_path, model, [3, 2, 1])
     for number in (2, 3):
         empty(tmp_path / BACKUP / f"after_epoch_{number}.npz")
     assert restored(tmp_path, model) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(caplog.messages) == 2
 
 
 @pytest.mark.parametrize("lose", [empty, lambda path: path.unlink()])
@@ -154,12 +185,54 @@ def test_without_the_best_state_nothing_after_it_counts(tmp_path, model, lose):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\0\0\0", b"epoch,val_loss\n0,3\n2,1\n", b"other\n1\n", b'"open', b"\xff\xfe"]
+    "content",
+    [
+        b"\0\0\0",
+        b"epoch,val_loss\n0,3\n1,2\n",
+        b"other\n1\n",
+        b'"open\n',
+        b"\xff\xfe",
+        b"a,b\n1,2,3",
+    ],
 )
-def test_damaged_history_is_begun_anew(tmp_path, model, content):
+def test_after_a_damaged_history_training_starts_anew(tmp_path, model, caplog, content):
     train(tmp_path, model, [3, 2])
     (tmp_path / HISTORY).write_bytes(content)
     assert restored(tmp_path, model) == 0
+    assert f"{HISTORY} is damaged: only its first 0 epochs are read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda row: row.replace("2", "two"),
+        lambda row: row.replace("1,", "7,", 1),
+        lambda row: row.rpartition(",")[0],
+        lambda row: row.rpartition(",")[0] + ",",
+        lambda row: row + ",1",
+    ],
+)
+def test_a_damaged_row_is_named_and_the_epoch_before_taken(tmp_path, model, caplog, damage):
+    train(tmp_path, model, [3, 2])
+    head, first, second = (tmp_path / HISTORY).read_text().split()
+    assert damage(second) != second
+    (tmp_path / HISTORY).write_text("\n".join([head, first, damage(second)]))
+    assert restored(tmp_path, model) == 1
+    assert f"{HISTORY} is damaged: only its first 1 epochs are read" in caplog.text
+    assert list(train(tmp_path, model, [3, 2]).history["val_loss"]) == [3, 2]
+
+
+def test_an_epoch_without_numbers_is_no_damage(tmp_path, model, caplog):
+    train(tmp_path, model, [3, np.nan])
+    assert restored(tmp_path, model) == 2
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(("name", "came"), [(HISTORY, "a folder"), (BACKUP, "a file")])
+def test_what_lies_in_the_place_of_another_kind_is_refused(tmp_path, model, name, came):
+    (tmp_path / name).mkdir() if name == HISTORY else (tmp_path / name).touch()
+    with pytest.raises(InputError, match=f"{name} is {came}: expected a"):
+        restored(tmp_path, model)
 
 
 def test_half_written_files_do_not_count(tmp_path, model):
