@@ -117,7 +117,7 @@ def test_notebooks_are_found_from_anywhere(tmp_path, monkeypatch):
 
 
 def test_notebook_that_is_not_there():
-    with pytest.raises(InputError, match=r"99_none.ipynb is not there: expected .* clone"):
+    with pytest.raises(InputError, match=r"no notebook at .*99_none.ipynb: expected .* clone"):
         find_notebook("99_none")
 
 

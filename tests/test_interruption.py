@@ -277,9 +277,9 @@ def test_a_killed_batch_goes_on_and_its_table_says_so(start_batch, configure):
     process, output = start_batch()
     assert process.wait() == 0
     text = output.read_text()
-    assert f"finished before in {first}, not trained again" in text
+    assert f"already finished in {first}, not trained again" in text
     assert {path: path.read_bytes() for path in first.iterdir()} == before
-    assert "cnn_2d-16px-s1: going on after epoch" in text
+    assert "cnn_2d-16px-s1: resuming after epoch" in text
     assert epochs_written(second) == read_record(second)["epochs_done"] == 15
     table = pd.read_csv(second.parent / "accuracy.csv").set_index("run")
     assert table.loc[second.name, "resumed"]

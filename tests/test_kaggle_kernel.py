@@ -598,7 +598,7 @@ def test_a_new_version_goes_on_from_the_earlier_output(run_kernel, inputs, earli
     status, working, text = run_kernel(folder, models=["testing", "cnn_2d"], epochs=2)
     assert status == 0, text
     assert "testing-16px-s1, not trained again" in text
-    assert "cnn_2d-16px-s1: going on after epoch 1 of 2" in text
+    assert "cnn_2d-16px-s1: resuming after epoch 1 of 2" in text
     folder = working / "runs" / "ecg_pages" / "plain"
     assert read_record(folder / "testing-16px-s1")["resumed"] is False
     assert read_record(folder / "cnn_2d-16px-s1")["resumed"] is True

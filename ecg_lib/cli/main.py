@@ -10,6 +10,7 @@ import ecg_lib
 from ecg_lib.cli import evaluation, pages, recordings, serving, training
 from ecg_lib.cli.options import Parser
 from ecg_lib.errors import InputError
+from ecg_lib.progress import show_progress
 
 DESCRIPTION = (
     "Classify a heart's condition from the picture of a 12-lead ECG page. Research software, not "
@@ -23,6 +24,7 @@ def main(arguments=None):
     """Run a command; return its exit status."""
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
+    show_progress()
     try:
         return command(**options) or 0
     except InputError as error:

@@ -1,10 +1,11 @@
-"""Strict papermill: run a notebook headlessly, or say in one sentence why not.
+"""Run a notebook with papermill, strictly: it succeeds as a whole or fails in one sentence.
 
-papermill alone only warns about a misspelt parameter, leaves a value stale that the parameters
-cell derived from another, and counts `sys.exit(0)` in the middle as success.
+Papermill alone only warns about a misspelt parameter, keeps a value that the parameters cell
+derived from another one as it was, and counts `sys.exit(0)` in the middle as success.
 """
 
 import ast
+import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -19,47 +20,51 @@ import ecg_lib
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.tables import write_table
 from ecg_lib.models import DISPLAY_NAMES
-from ecg_lib.runs.config import project_path
+from ecg_lib.runs.config import RunConfig, project_path
 from ecg_lib.runs.folder import finished_runs, is_finished
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.workers import is_chief
 
+logger = logging.getLogger(__name__)
 
-def find_notebook(name):
-    """The path of one of the project's notebooks.
+NOTEBOOK = "02_train_model"
+
+
+def find_notebook(name: str) -> Path:
+    """Find one of the project's notebooks.
 
     Args:
         name: such as `"02_train_model"`.
 
     Raises:
-        InputError: if the notebooks are not there: they are part of a clone, not of the package.
+        InputError: if it is not there: the notebooks are part of a clone, not of the package.
     """
     folders = (project_path("notebooks"), Path(ecg_lib.__file__).parents[1] / "notebooks")
     paths = [folder / f"{name}.ipynb" for folder in folders]
     for path in paths:
         if path.exists():
             return path
-    raise InputError(f"{paths[0]} is not there: expected to be run inside a clone of the project")
+    raise InputError(f"no notebook at {paths[0]}: expected to be run inside a clone of the project")
 
 
 class ThisPython(AsyncKernelManager):
-    """Starts kernels of the Python that runs now.
+    """Start kernels of the Python that runs now.
 
-    A kernel called "python3" that is installed for the user or named by `JUPYTER_PATH` may be that
-    of another Python, or of one that is gone.
+    A kernel called "python3" that is installed for the user or named by `JUPYTER_PATH` may belong
+    to another Python, or to one that is gone.
     """
 
     def _kernel_spec_manager_default(self):
         return KernelSpecManager(kernel_dirs=[])
 
 
-def run_notebook(source, output, parameters):
-    """Run a notebook with papermill; what its cells print is shown as it comes.
+def run_notebook(source: Path, output: Path, parameters: dict) -> None:
+    """Run a notebook with papermill and show at once what its cells print.
 
     Args:
         source: the notebook.
-        output: where the executed notebook goes, with its outputs.
-        parameters: dict of values for its parameters cell.
+        output: where the executed notebook is written, with its outputs.
+        parameters: values for its parameters cell.
 
     Raises:
         InputError: if a parameter is not in the notebook's parameters cell, if that cell holds
@@ -101,12 +106,16 @@ def run_notebook(source, output, parameters):
 
 
 def _as_it_is(path):
-    """A path for papermill, which would put parameters in the place of names in braces."""
+    """Return a path for papermill, which would replace names in braces by parameters."""
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def parameters_of(source):
-    """The values in a notebook's parameters cell: `{name: value}`, all of them literals."""
+def parameters_of(source: Path) -> dict:
+    """Read a notebook's parameters cell: `{name: value}`, all of them literals.
+
+    Raises:
+        InputError: if there is not exactly one such cell, or if it holds anything else.
+    """
     cells = nbformat.read(source, as_version=4).cells
     tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
@@ -137,16 +146,13 @@ def _check_whole(source, executed):
         )
 
 
-NOTEBOOK = "02_train_model"
+def run_all(configs: list[RunConfig]) -> int:
+    """Train every `RunConfig` that is not finished, then write and log the accuracy table.
 
-
-def run_all(configs):
-    """Train every `RunConfig` that is not finished, print and write the accuracy table.
-
-    A training that fails does not stop the others; it is named at the end.
+    A training that fails is named and does not stop the others.
 
     Args:
-        configs: `RunConfig`s that differ in nothing that their table's place depends on.
+        configs: the runs, whose results all belong in one table.
 
     Returns:
         Exit status: 0 if all were trained, 2 if an input was at fault, else 1.
@@ -155,22 +161,22 @@ def run_all(configs):
         InputError: if the notebooks, the pages or a split cannot be used.
     """
     notebook = find_notebook(NOTEBOOK)
-    # All pages are prepared before the first training, so that a fault in them shows at once.
+    # All pages are prepared before the first training, so that a fault in them is found at once.
     inputs = [open_inputs(config) for config in configs]
     for summary in dict.fromkeys(opened.prepared.summary for opened in inputs):
-        print(summary, flush=True)
+        logger.info(summary)
     status = 0
     for number, (config, opened) in enumerate(zip(configs, inputs, strict=True), start=1):
-        print(f"\n[{number}/{len(configs)}] {DISPLAY_NAMES[config.model]}", flush=True)
+        logger.info("\n[%s/%s] %s", number, len(configs), DISPLAY_NAMES[config.model])
         if is_finished(config.run_path, opened.run_key):
-            print(f"finished before in {config.run_path}, not trained again", flush=True)
+            logger.info("already finished in %s, not trained again", config.run_path)
             continue
         try:
             run_notebook(notebook, config.notebook_path, asdict(config))
         except (InputError, RuntimeError) as error:
             status = max(status, 2 if isinstance(error, InputError) else 1)
-            print(f"{config.run_name} was not trained: {error}", flush=True)
+            logger.error("%s was not trained: %s", config.run_name, error)
     table_path = configs[0].table_path
     if is_chief() and finished_runs(table_path):
-        print(f"\n{write_table(table_path)}\nwritten to {table_path}")
+        logger.info("\n%s\nwritten to %s", write_table(table_path), table_path)
     return status

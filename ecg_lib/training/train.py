@@ -1,5 +1,6 @@
 """Train one model on one split of the pages, and record what came out."""
 
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -34,6 +35,8 @@ from ecg_lib.training.batches import PREDICT_BATCH, all_pages, batches, moments,
 from ecg_lib.training.checkpoints import Checkpoints
 from ecg_lib.training.devices import choose_strategy, device_name, wait_for_workers
 from ecg_lib.training.recipes import RECIPES, Recipe, class_weights, compile_model
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -150,7 +153,7 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
         compile_model(model, recipe, config.learning_rate, steps, config.epochs)
         done = checkpoints.restore(model)
     if done:
-        print(f"{config.run_name}: going on after epoch {done} of {config.epochs}", flush=True)
+        logger.info("%s: resuming after epoch %s of %s", config.run_name, done, config.epochs)
         if is_chief():
             note_resumed(folder, done)
     order = page_order(
@@ -177,7 +180,8 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
             class_weight=class_weights(labels.loc[rows["train"]], recipe.balance),
             validation_data=all_pages(crops, labels, rows["validation"], replicas),
             shuffle=False,
-            verbose=2,
+            # Keras prints one line per epoch.
+            verbose=2 if logger.isEnabledFor(logging.INFO) else 0,
             callbacks=[EpochSeconds(), keras.callbacks.TerminateOnNaN(), checkpoints],
         )
     history = checkpoints.history
