@@ -147,6 +147,15 @@ def shared():
 
 
 @pytest.fixture(scope="session")
+def cases():
+    """The folder of small difficult inputs that lies beside the repository."""
+    folder = ROOT.parent / "shared" / "cases"
+    if not folder.is_dir():
+        pytest.skip("the difficult inputs are not in ../shared/cases")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def real_pages():
     """The folder of the published pages, both versions."""
     folder = Path(os.environ.get("ECG_LIB_REAL_PAGES", ROOT / "data" / "khan2021"))

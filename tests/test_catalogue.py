@@ -63,6 +63,16 @@ def test_a_folder_that_denies_the_class_above_it_is_of_none(tmp_path):
         find_pages(tmp_path / "covid" / "negative")
 
 
+@pytest.mark.real
+def test_folders_of_negatives_are_of_no_class(cases):
+    pages, bad = find_pages(cases / "29_class_folders" / "pages")
+    assert dict(zip(pages["file"], pages["class"], strict=True)) == {
+        "covid/positive/a.jpg": "covid_19",
+        "normal/d.jpg": "normal",
+    }
+    assert list(bad["file"]) == ["covid/negative/b.jpg", "covid/non-covid/c.jpg"]
+
+
 def test_each_page_of_a_file_is_a_page(tmp_path, caplog):
     picture = Image.new("L", (300, 300), 255)
     (tmp_path / "normal").mkdir()
@@ -127,12 +137,13 @@ def test_what_lies_beside_pages_is_no_page_and_no_fault(tmp_path):
 
 
 def test_every_other_file_is_a_page_or_listed_with_its_reason(tmp_path):
+    pytest.importorskip("pypdfium2")
     write_page(tmp_path / "normal" / "a.png")
     write_page(tmp_path / "elsewhere" / "b.png")
     write_page(tmp_path / "c.png")
     (tmp_path / "normal" / "empty.jpg").touch()
     (tmp_path / "normal" / "report.docx").write_text("x")
-    (tmp_path / "normal" / "letter.pdf").write_text("x")
+    (tmp_path / "normal" / "letter.pdf").write_text("%PDF-1.7")
     os.mkfifo(tmp_path / "normal" / "pipe.png")
     pages, bad = find_pages(tmp_path)
     assert list(pages["file"]) == ["normal/a.png"]
@@ -143,7 +154,7 @@ def test_every_other_file_is_a_page_or_listed_with_its_reason(tmp_path):
     assert "no folder with a known class" in reasons["c.png"] == reasons["elsewhere/b.png"]
     assert "empty" in reasons["normal/empty.jpg"]
     assert ".jpg" in reasons["normal/report.docx"]
-    assert "not an image that can be read" in reasons["normal/letter.pdf"]
+    assert "cannot be decoded" in reasons["normal/letter.pdf"]
     assert "a pipe" in reasons["normal/pipe.png"]
 
 

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from ecg_lib.errors import InputError
 from ecg_lib.pages import image as page_image
+from ecg_lib.pages.detection import detect
 from ecg_lib.pages.image import MAX_ASPECT, MIN_SIDE, list_pages, read_luma
 
 
@@ -353,3 +354,27 @@ def test_a_large_page_is_halved(tmp_path, grey, monkeypatch):
     monkeypatch.setattr(page_image, "HALVED_ABOVE", 20_000)
     grey.resize((600, 480), Image.NEAREST).save(tmp_path / "page.png")
     assert read_luma(tmp_path / "page.png").shape == (120, 150)
+
+
+# --- Files that others had trouble with ---
+
+
+@pytest.mark.real
+def test_a_damaged_page_is_refused_and_the_intact_one_is_read(cases):
+    folder = cases / "25_page_damaged"
+    assert detect(read_luma(folder / "intact.jpg")).layout
+    with pytest.raises(InputError, match=r"damaged.jpg is damaged, its decoder says"):
+        read_luma(folder / "damaged.jpg")
+
+
+@pytest.mark.real
+def test_twelve_bits_in_sixteen_are_the_page_of_eight(cases):
+    deep = read_luma(cases / "26_page_12_bits_in_16" / "page.png")
+    np.testing.assert_array_equal(deep, read_luma(cases / "24_page_smaller" / "page.png"))
+
+
+@pytest.mark.real
+def test_both_pages_of_a_fax_are_read(cases):
+    pages = list_pages(cases / "27_two_pages_in_a_tiff" / "fax.tif")
+    assert [page.path.name for page in pages] == ["fax.tif#1", "fax.tif#2"]
+    assert all(detect(read_luma(page.path)).layout for page in pages)

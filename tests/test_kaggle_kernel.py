@@ -405,6 +405,13 @@ def test_two_owners_may_use_one_name(tmp_path, package, page):
     assert "alice/ecg-images" in str(error.value) and "bob/ecg-images" in str(error.value)
 
 
+@pytest.mark.real
+def test_two_attached_datasets_of_pages_are_both_named(cases):
+    with pytest.raises(RuntimeError, match="2 attachments hold pages") as error:
+        attach(cases / "30_kaggle_same_slug" / "input")
+    assert "alice/ecg-images" in str(error.value) and "bob/ecg-images" in str(error.value)
+
+
 def test_one_run_in_two_earlier_outputs_is_refused(tmp_path, package, page, output):
     shape = "by kind and owner"
     mount(tmp_path / "input", shape, package, "datasets", OWNER, "ecg-lib-package")

@@ -57,7 +57,7 @@ def identify(luma: np.ndarray, rectified: np.ndarray, boxes: Sequence[Box]) -> d
     if same.empty:
         same = known.iloc[_nearest(ecg_bits, hash_ecg(rectified, boxes), MAX_ECG_DISTANCE)]
     if len(same):
-        return same[["page_id", "group"]].iloc[0].to_dict()
+        return {name: str(same[name].iloc[0]) for name in ("page_id", "group")}
     return dict.fromkeys(("page_id", "group"), f"pixels:{pixels}")
 
 

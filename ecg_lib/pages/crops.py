@@ -1,5 +1,7 @@
 """Cut the leads out of a page: crop, invert, dilate, resize."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from PIL import Image
@@ -7,25 +9,30 @@ from PIL import Image
 from ecg_lib.pages.resize import resize
 
 PREPROCESSING_VERSION = 1
-"""Raised whenever the crops of some page change, so that prepared sets are built anew."""
+"""Increased whenever the crops of a page change, so that prepared sets are built anew."""
 
 MIN_STROKE = 5
-"""Fewest dark pixels, hanging together, that are taken for ink; the dots of a grid have one."""
+"""Minimum number of connected dark pixels that are taken for ink; the dots of a grid have one."""
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
-def crop_leads(luma, boxes, height=64, width=64, ink_only=False):
+def crop_leads(
+    luma: np.ndarray,
+    boxes: Sequence[Sequence[int]],
+    height: int = 64,
+    width: int = 64,
+    ink_only: bool = False,
+) -> np.ndarray:
     """Cut the leads out of a page and make them the models' input.
 
     Each crop is cut out, inverted (ink bright on black), dilated with a 3x3 maximum, so that a
     thin trace survives, and resized with Pillow's bicubic filter. The result equals Pillow's own
-    operations to the byte. A box that reaches over the page's edge is filled up with black paper,
-    as Pillow does it.
+    operations to the byte. A box that extends beyond the page is filled with black, as in Pillow.
 
     Args:
         luma: uint8 array `(height, width)`, a page in grey levels.
-        boxes: `Box`es in page pixels, one a crop.
+        boxes: `Box`es in page pixels, one per crop.
         height: height of a crop, in pixels.
         width: width of a crop, in pixels.
         ink_only: whether paper and grid are removed first, see `keep_ink`.
@@ -44,14 +51,14 @@ def crop_leads(luma, boxes, height=64, width=64, ink_only=False):
     return resize(crops, height, width)
 
 
-def keep_ink(luma):
+def keep_ink(luma: np.ndarray) -> np.ndarray:
     """Turn paper and grid white, so that the trace, the letters and the separators are left.
 
-    Otsu's threshold parts the dark pixels from the paper and a light grid; taken once more among
-    the dark pixels, it parts the trace from a grid of dark dots, as most of the published pages
-    have it. Of the dark pixels those stay, with their grey levels, that hang together with one
-    of the darkest and are at least `MIN_STROKE`: so a hairline stays whole where scanning made
-    it lighter, and the dots go.
+    Otsu's threshold separates the dark pixels from the paper and a light grid; applied again to
+    the dark pixels, it separates the trace from a grid of dark dots, which most of the published
+    pages have. A group of connected dark pixels is kept, with its grey levels, if it has at least
+    `MIN_STROKE` pixels and one of them is among the darkest: so a hairline stays whole where
+    scanning made it lighter, and the dots go.
 
     Args:
         luma: uint8 array `(height, width)`, a page in grey levels.
@@ -64,11 +71,11 @@ def keep_ink(luma):
     """
     _, dark = cv2.threshold(luma, 0, 1, cv2.THRESH_BINARY_INV + cv2.THRESH_OTSU)
     _, strokes = cv2.connectedComponents(dark)
-    # The dark pixels are a twentieth of the page, so they alone are looked at from here on.
+    # The dark pixels are a twentieth of the page, so only they are used from here on.
     places = np.flatnonzero(dark.view(bool))
     levels, stroke_of = luma.ravel()[places], strokes.ravel()[places]
     threshold, _ = cv2.threshold(levels[np.newaxis], 0, 255, cv2.THRESH_OTSU)
-    # A drawn trace may have one level only, which cannot be parted.
+    # A drawn trace may have a single level, which no threshold separates.
     darkest = levels <= max(threshold, luma.min())
     inked = np.bincount(stroke_of) >= MIN_STROKE
     inked &= np.bincount(stroke_of, weights=darkest) > 0
@@ -78,7 +85,7 @@ def keep_ink(luma):
 
 
 def _cut(luma, box):
-    """What lies in a box: a view of the page, unless the box reaches over the page's edge."""
+    """Cut a box out of the page: a view, unless the box extends beyond the page."""
     left, top, right, bottom = box
     height, width = luma.shape
     if min(left, top) >= 0 and right <= width and bottom <= height:

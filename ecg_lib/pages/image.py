@@ -61,8 +61,8 @@ PAGE_SUFFIXES = (
 
 _NUMBERED = re.compile(r"(?P<file>.+)#(?P<number>[1-9][0-9]{0,5})", re.DOTALL)
 
-_JPEG = b"\xff\xd8\xff"
-"""How a JPEG begins."""
+_MAY_HOLD_SEVERAL = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"\x89PNG", b"RIFF")
+"""How TIFF, GIF, PNG and WebP files begin. What else a JPEG holds is a preview of it."""
 
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """What a HEIF file states to be, of ISO/IEC 23008-12."""
@@ -96,7 +96,8 @@ def list_pages(path: str | Path) -> list[PageName]:
     """Name the pages of a file.
 
     Of an animation, and of a HEIF file with several pictures, one picture is read; of a TIFF file,
-    reduced versions of its pages are left out.
+    reduced versions of its pages are left out. A file of an unknown kind has one name: reading it
+    gives the reason why it is no page.
 
     Args:
         path: the file, or a page in it such as `fax.tif#2`.
@@ -105,7 +106,8 @@ def list_pages(path: str | Path) -> list[PageName]:
         A list of `PageName`, at least one. A file with a single page has the file's own path.
 
     Raises:
-        InputError: if the file is missing, empty or no page file, or has more than `MAX_PAGES`.
+        InputError: if the file is missing, empty or damaged, has more than `MAX_PAGES`, or if a
+            package that reads it is missing.
 
     Example:
         >>> [str(page.path) for page in list_pages("fax.tif")]
@@ -116,10 +118,10 @@ def list_pages(path: str | Path) -> list[PageName]:
     if number is not None:
         return [PageName(path)]
     with _checked(file, file) as begin:
-        if begin.startswith(_JPEG):  # What else it may hold is a preview of it.
-            return [PageName(file)]
         if _is_pdf(begin):
             return _numbered(file, count_pdf_pages(file))
+        if not (begin.startswith(_MAY_HOLD_SEVERAL) or _is_heif(begin)):
+            return [PageName(file)]
         with _opened(file, begin) as image:
             if image.format == "TIFF":
                 return _numbered(file, len(_tiff_pages(image)))
@@ -280,7 +282,7 @@ _DECODERS_RAISE = (
 def _opened(file: Path, begin: bytes) -> Iterator[Image.Image]:
     """Open a picture with Pillow."""
     formats = FORMATS
-    if begin[4:8] == b"ftyp" and begin[8:12] in _HEIF_BRANDS:
+    if _is_heif(begin):
         _register_heif(file)
         formats = ("HEIF",)
     with warnings.catch_warnings():
@@ -292,6 +294,10 @@ def _opened(file: Path, begin: bytes) -> Iterator[Image.Image]:
 def _is_pdf(begin):
     # Programs that read PDF files look for this mark in the first 1,024 bytes.
     return b"%PDF-" in begin
+
+
+def _is_heif(begin):
+    return begin[4:8] == b"ftyp" and begin[8:12] in _HEIF_BRANDS
 
 
 def _register_heif(file):

@@ -1,29 +1,30 @@
-"""Pillow's bicubic resize of many crops, to the byte, in half of Pillow's time.
+"""Resize many crops with Pillow's bicubic filter, to the byte, in half of Pillow's time.
 
-Pillow adds up grey levels times weights in whole numbers, along the rows, then along the columns,
-and rounds after each. The sums are products of matrices, and numbers of so few digits are exact in
-float64, in whatever order they are added: so the fastest product there is gives the same bytes.
+Pillow sums grey levels times weights as integers, along the rows, then along the columns, and
+rounds after each. The sums are matrix products, and float64 holds integers of so few digits
+exactly, in whatever order they are added: so the fastest matrix product gives the same bytes.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
 _PRECISION = 22
-"""Weights are whole multiples of 2 ** -22: Pillow has 32 bits for sums of 8-bit levels, and leaves
-two for weights beyond 1."""
+"""Weights are multiples of 2 ** -22: Pillow has 32 bits for sums of 8-bit levels, and leaves two
+for weights beyond 1."""
 
 _SUPPORT = 2
 """A bicubic weight reaches this far, in pixels of the coarser of the two images."""
 
 _BLOCK = 8
-"""As many pixels of the result are one product. With more, ever more of the weights are 0; with
-fewer, there are ever more products."""
+"""Number of pixels of the result that one product gives. With more, more of the weights are 0; with
+fewer, there are more products."""
 
 
-def resize(crops, height, width):
-    """Resize crops, as `PIL.Image.Image.resize` does it with `BICUBIC`.
+def resize(crops: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
+    """Resize crops as `PIL.Image.Image.resize` does with `BICUBIC`.
 
     Args:
         crops: uint8 arrays `(height, width)`, of any sizes.
@@ -40,7 +41,7 @@ def resize(crops, height, width):
 
 
 def _across(levels, size):
-    """Resize rows: float64 array `(len(levels), size)` of whole grey levels."""
+    """Resize rows: float64 array `(len(levels), size)` of integers."""
     resized = np.empty((len(levels), size))
     levels = levels.astype(float, copy=False)
     for block, reached, weights in _weights(levels.shape[1], size):
@@ -53,11 +54,12 @@ def _across(levels, size):
 
 @lru_cache(256)
 def _weights(length, size):
-    """How `length` pixels make up `size` pixels.
+    """Compute the weights with which `length` pixels make up `size` pixels.
 
     Returns:
-        A list with, for each block of the result: the slice of its pixels, the slice of those that
-        have a part in them, and the weights, a float64 array with a column a pixel of the result.
+        A list with, for each block of the result: the slice of its pixels, the slice of the pixels
+        that contribute to them, and the weights, a float64 array with one column per pixel of the
+        result.
     """
     scale = length / size
     stretch = max(scale, 1)
@@ -82,7 +84,7 @@ def _weights(length, size):
 
 
 def _bicubic(distance):
-    """The cubic convolution of Keys (1981) with a = -1/2."""
+    """Evaluate the cubic convolution of Keys (1981) with a = -1/2."""
     near = (1.5 * distance - 2.5) * distance * distance + 1
     far = (((distance - 5) * distance + 8) * distance - 4) * -0.5
     return np.where(distance < 1, near, np.where(distance < _SUPPORT, far, 0))
