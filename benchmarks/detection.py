@@ -33,7 +33,6 @@ from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.errors import PageRefused
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.pages.detection import detect, rectify
-from ecg_lib.pages.detection.pulse_reader import TURNED
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, RHYTHM_STRIP, Box
 
@@ -126,12 +125,11 @@ def read_cut(folder, row, cut):
     return False, False
 
 
-def turned(folder, row, mend):
-    """What a page that is held wrongly is refused as; mending a page three times turns it so."""
+def turned(folder, row, turn):
+    """By how many degrees a turned page is righted, or why it is refused."""
     cv2.setNumThreads(1)
     try:
-        luma = decoded(folder / row["file"])
-        return detect(np.ascontiguousarray(mend(mend(mend(luma))))).layout
+        return detect(np.ascontiguousarray(turn(decoded(folder / row["file"])))).turned
     except PageRefused as refused:
         return refused.reason
 
@@ -167,6 +165,14 @@ CUTS = {
     "top row cut off": cut_top,
     "bottom row and strip cut off": cut_bottom,
 }
+
+TURNED = {
+    "upside down": (lambda luma: luma[::-1, ::-1], 180),
+    "on the left side": (np.rot90, 90),
+    "on the right side": (lambda luma: np.rot90(luma, 3), 270),
+    "mirrored": (lambda luma: luma[:, ::-1], "mirrored"),
+}
+"""Ways to hold a page wrongly, and how each is answered."""
 
 CUT_EVERY = 10
 """Every so many pages are cut and turned."""
@@ -319,12 +325,12 @@ def main():
         refused_as_cut, named = np.mean(results, axis=0)
         report(f"{cut}: {len(results)} pages refused as cut off", "-", f"{refused_as_cut:.1%}")
         report(f"{cut}: missing leads named exactly", "-", f"{named:.1%}")
-    for name, (_, mend) in TURNED.items():
-        told = parallel(delayed(turned)(folder, rows[k], mend) for k in whole[::CUT_EVERY])
+    for name, (turn, answer) in TURNED.items():
+        told = parallel(delayed(turned)(folder, rows[k], turn) for k in whole[::CUT_EVERY])
         report(
-            f"{name}: {len(told)} pages refused as such",
+            f"{name}: {len(told)} pages righted, or refused as such",
             "-",
-            f"{np.mean([t == name for t in told]):.1%}",
+            f"{np.mean([one == answer for one in told]):.1%}",
         )
     refusals = [refused(luma) for _, luma in pictures()]
     report(

@@ -26,11 +26,11 @@ def one_of(what, value, valid):
 
 
 class PageRefused(InputError):  # noqa: N818 - what happened to the page, not to the program
-    """A picture that is not an ECG page which can be read.
+    """A picture on which the twelve leads of an ECG page cannot be found.
 
     Attributes:
-        reason: short key of the reason: `"blank"`, `"not_ecg"`, `"three_lead_strip"`, `"partial"`,
-            `"upside_down"`, `"mirrored"` or `"sideways"`.
+        reason: short key of the reason: `"blank"`, `"no_traces"`, `"no_names"`, `"other_order"`,
+            `"partial"` or `"mirrored"`.
     """
 
     def __init__(self, reason, message):

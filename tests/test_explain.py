@@ -385,7 +385,7 @@ def test_a_page_of_the_synthetic_set_is_drawn_if_missing(asked, tmp_path, monkey
 def test_a_page_that_cannot_be_read_is_named(asked, tmp_path):
     page = tmp_path / "white.png"
     Image.fromarray(np.full((300, 300), 255, np.uint8)).save(page)
-    with pytest.raises(InputError, match=r"white\.png: not an ECG page"):
+    with pytest.raises(InputError, match=r"white\.png: the picture is blank"):
         explain.open_question(asked.run, page)
     with pytest.raises(InputError, match=r"missing\.png is not a file"):
         explain.open_question(asked.run, tmp_path / "missing.png")

@@ -142,7 +142,7 @@ def test_a_page_that_cannot_be_read_is_refused(predictor, mixed):
     broken = predictor.answer(mixed / "broken.jpg")
     empty = predictor.answer(mixed / "empty.png")
     assert "broken.jpg cannot be decoded" in broken.refusal
-    assert "empty.png: not an ECG page" in empty.refusal
+    assert "empty.png: the picture is blank" in empty.refusal
     assert broken.detection is empty.detection is None
 
 

@@ -1,5 +1,107 @@
-"""Find the leads of a page: `detect` finds them, `rectify` makes the page flat."""
+"""Find the leads of a page: `detect` finds them, `rectify` makes the page flat.
 
-from ecg_lib.pages.detection.pulse_reader import Detection, detect, rectify
+A flat page with calibration pulses in a published layout is read by them, which is quick
+(`pulse_reader`), if the names at its first leads agree. Any other page is read by its printed lead
+names and its traces (`general`), turned if need be.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ecg_lib.errors import PageRefused
+from ecg_lib.pages.detection.general.confirm import names_agree
+from ecg_lib.pages.detection.general.reading import READ, read_by_names
+from ecg_lib.pages.detection.ink import look_at
+from ecg_lib.pages.detection.pulse_reader import read_by_pulses
+from ecg_lib.pages.detection.result import Detection, rectify
+from ecg_lib.pages.layouts import LAYOUTS
 
 __all__ = ["Detection", "detect", "rectify"]
+
+TURNS = (180, 90, 270)
+"""Degrees clockwise by which a page is turned that cannot be read as it is."""
+
+TURNED_PIXELS = 500_000
+"""Maximum size at which a turned page is looked at; this bounds the time that a refusal takes."""
+
+UNREAD = ("no_traces", "no_names")
+"""Reasons for which a page may stand otherwise."""
+
+
+def detect(luma: np.ndarray) -> Detection:
+    """Find a page's layout and its leads.
+
+    Args:
+        luma: uint8 array (height, width), dark ink on light paper.
+
+    Returns:
+        A `Detection`.
+
+    Raises:
+        PageRefused: where the twelve leads cannot be found; the message says what was looked for
+            and not found, and what helps.
+
+    Example:
+        >>> detection = detect(np.asarray(Image.open("page.jpg").convert("L")))
+        >>> detection.layout
+        'standard_3x4_with_rhythm'
+    """
+    look = look_at(luma)
+    if look is None:
+        raise PageRefused("blank", "the picture is blank: there is no ink on it")
+    by_pulses = read_by_pulses(luma, look)
+    agreed = None if by_pulses is None else names_agree(luma, by_pulses)
+    if agreed:
+        return by_pulses
+    try:
+        by_names = read_by_names(luma)
+    except PageRefused as refused:
+        if refused.reason not in UNREAD:
+            raise
+        if by_pulses is not None and agreed is None:
+            return by_pulses
+        return _read_turned(luma, refused)
+    if by_pulses is not None and _same_rows(by_pulses, by_names):
+        return by_pulses
+    return by_names
+
+
+def _same_rows(one, other):
+    one, other = LAYOUTS[one.layout], LAYOUTS[other.layout]
+    return one.rows == other.rows and one.lines == other.lines
+
+
+def _read_turned(luma, refused):
+    """Read a page that lies on a side or upside down.
+
+    Raises:
+        PageRefused: where it cannot be read in any way.
+    """
+    for degrees in TURNS:
+        turned = np.ascontiguousarray(np.rot90(luma, -degrees // 90))
+        try:
+            found = read_by_names(turned, TURNED_PIXELS)
+        except PageRefused:
+            continue
+        homography = _turning_back(degrees, luma.shape) @ found.homography
+        return replace(found, homography=homography, turned=degrees)
+    try:
+        read_by_names(np.ascontiguousarray(luma[:, ::-1]), TURNED_PIXELS)
+    except PageRefused:
+        raise PageRefused(
+            refused.reason,
+            f"no page of twelve leads found: {refused}. Layouts that are read: {READ}. It helps to "
+            "scan or photograph the whole sheet flat, in even light, with the lead names visible",
+        ) from None
+    raise PageRefused("mirrored", "the page is mirrored: flip it and read it again")
+
+
+def _turning_back(degrees, shape):
+    """The homography from pixels of a page turned clockwise to those of the page."""
+    height, width = shape
+    return {
+        90: np.array([[0.0, 1, 0], [-1, 0, height - 1], [0, 0, 1]]),
+        180: np.array([[-1.0, 0, width - 1], [0, -1, height - 1], [0, 0, 1]]),
+        270: np.array([[0.0, -1, width - 1], [1, 0, 0], [0, 0, 1]]),
+    }[degrees]

@@ -6,9 +6,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from ecg_lib.errors import PageRefused
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
-from ecg_lib.pages.leads import RHYTHM_STRIP
 
 _SEPARATOR_REACH = 0.02
 """A separator is looked for this share of a trace's length around its expected place."""
@@ -69,10 +67,8 @@ def match_layout(ink, lines, portrait):
         portrait: whether the sheet is taller than wide.
 
     Returns:
-        The `Layout`, and the x of its column edges in pixels of the look.
-
-    Raises:
-        PageRefused: where no layout has these lines and columns.
+        The `Layout`, and the x of its column edges in pixels of the look; or None where no layout
+        has these lines and columns.
     """
     columns = find_columns(ink, lines)
     for layout in _candidates(columns, portrait):
@@ -81,15 +77,7 @@ def match_layout(ink, lines, portrait):
         top_is_cut = columns.strip and layout.rhythm_strip is None
         if whole and not top_is_cut:
             return layout, columns.edges
-    if not columns.separated and len(columns.edges) == 3:
-        raise PageRefused(
-            "three_lead_strip",
-            "a three-lead strip page: its lines are not parted into two columns of leads",
-        )
-    missing = _missing(ink, lines, columns, _candidates(columns, portrait)[0])
-    if not missing:
-        raise PageRefused("not_ecg", "not an ECG page: its lines and columns fit no layout")
-    raise PageRefused("partial", f"only part of the leads is visible: {listed(missing)} missing")
+    return None
 
 
 def find_columns(ink, lines):
@@ -170,27 +158,3 @@ def _candidates(columns, portrait):
         PUBLISHED_LAYOUTS[name] for name in names if PUBLISHED_LAYOUTS[name].columns == number
     ]
     return fitting or [PUBLISHED_LAYOUTS[names[0]]]
-
-
-def _missing(ink, lines, columns, layout):
-    """Names of what cannot be seen, in the order of the rows."""
-    rows = [*layout.rows, (RHYTHM_STRIP,)]
-    cut = len(rows) - len(lines)
-    above, below = lines.baselines[0], len(ink) - lines.baselines[-1]
-    top_is_cut = columns.strip or (columns.strip is None and above < below)
-    seen = rows[max(cut, 0) :] if top_is_cut else rows[: len(lines)]
-    visible = {name for row in seen for name in row[: columns.visible]}
-    whole = columns.visible == layout.columns
-    return [
-        name
-        for row in rows
-        for name in row
-        if name not in visible or (name == RHYTHM_STRIP and not whole)
-    ]
-
-
-def listed(names):
-    """Names as a sentence's subject and verb: `"V4, V5 and V6 are"`."""
-    if len(names) == 1:
-        return f"{names[0]} is"
-    return f"{', '.join(names[:-1])} and {names[-1]} are"

@@ -10,10 +10,6 @@ import numpy as np
 
 from ecg_lib.pages.detection.pulses import HEIGHT as PULSE_HEIGHT
 
-LEVEL = 0.006
-"""A slope below this is none: 3 pixels at the look's edges, less than a box needs."""
-
-
 PULSES_UPRIGHT = 0.003
 """Largest lean, in pixels to the right for each pixel down, of the column of pulses on a straight
 page. It is 0 on all real pages."""
@@ -31,53 +27,19 @@ SAME_SIZE = 0.15
 """Pulses whose height is off by less than this share are of the right size."""
 
 
-_NEAR = np.array([-0.01, 0, 0.01])
-
-
 _CLEAR = np.array([-0.03, 0, 0.03])
-
-
-_ANY = np.arange(-0.13, 0.131, 0.01)
-
-
-_AROUND = np.arange(-0.01, 0.0101, 0.002)
-"""Slopes tried: whether a page is tilted at all, or clearly; roughly how; exactly how. A rotation
-by 5 degrees is 0.09; a perspective of 8 % slopes a tall page's top or bottom by 0.10."""
-
+"""Slopes tried: whether a look is clearly tilted."""
 
 _BLOCKS = 40
 """The look is read in so many upright blocks, in each of which a tilted line is nearly level."""
-
-
-def measure_tilt(ink):
-    """Find the slopes of a look's lines.
-
-    The look's rows are summed along lines of every slope; where the slope is right, the ink of each
-    line falls into few sums, and the sum of their squares is largest.
-
-    Args:
-        ink: uint8 array (height, width), 255 on ink.
-
-    Returns:
-        `(slope, convergence)`, in pixels down for each pixel to the right, and in such slope for
-        each pixel down; `(0, 0)` for a level page.
-    """
-    fine = _Profiles(ink, 2)
-    top, bottom = fine.sharpest(_NEAR, _NEAR)
-    if (top, bottom) == (0, 0):
-        return 0.0, 0.0
-    top, bottom = _Profiles(ink, 4).sharpest(_ANY, _ANY)
-    top, bottom = fine.sharpest(top + _AROUND, bottom + _AROUND)
-    if max(abs(top), abs(bottom)) < LEVEL:
-        return 0.0, 0.0
-    return (top + bottom) / 2, (bottom - top) / len(ink)
 
 
 def levelling_homography(tilt, shape):
     """What makes a tilted look level.
 
     Args:
-        tilt: `(slope, convergence)`, as `measure_tilt` returns it.
+        tilt: `(slope, convergence)`, in pixels down for each pixel to the right, and in such
+            slope for each pixel down.
         shape: height and width of the look.
 
     Returns:
@@ -94,22 +56,6 @@ def levelling_homography(tilt, shape):
     return _moving(*-moved.min(axis=0)) @ level, (right, bottom)
 
 
-def leaning_homography(lean, shape):
-    """What sets upright a level look whose uprights lean.
-
-    Args:
-        lean: pixels to the right for each pixel down.
-        shape: height and width of the look.
-
-    Returns:
-        The homography and the size of the upright look, like those of `levelling`.
-    """
-    height, width = shape
-    right = max(lean * height, 0)
-    aside = round(abs(lean) * height)
-    return np.array([[1, -lean, right], [0, 1, 0], [0, 0, 1]]), (width + aside, height)
-
-
 def is_straight(ink, lines):
     """Whether a look shows a page that is neither tilted nor seen from aside.
 
@@ -121,7 +67,7 @@ def is_straight(ink, lines):
     ends_lean, _ = _agreed_line(lines.baselines, lines.ends)
     if abs(pulses_lean) > PULSES_UPRIGHT or abs(ends_lean) > ENDS_UPRIGHT:
         return False
-    return _Profiles(ink, 2).sharpest(_CLEAR, _CLEAR) == (0, 0)
+    return Profiles(ink, 2).sharpest(_CLEAR, _CLEAR) == (0, 0)
 
 
 def enlarging_homography(lines):
@@ -141,27 +87,6 @@ def enlarging_homography(lines):
     corner, size = _frame(lines, zoom, right - left)
     x, y = corner - zoom * np.array([left, lines.baselines[0]])
     return np.array([[zoom, 0, x], [0, zoom, y], [0, 0, 1]]), size
-
-
-def straightening_homography(lines):
-    """What makes the lines of a level look start and end below one another, at the usual size.
-
-    Args:
-        lines: the `ecg_lib.pages.detection.lines.Lines` of the look.
-
-    Returns:
-        The homography and the size of the straight look, like those of `levelling`.
-    """
-    rows = lines.baselines[[0, -1]]
-    left = np.polyval(_agreed_line(lines.baselines, lines.starts[:, 0]), rows)
-    right = np.polyval(_agreed_line(lines.baselines, lines.ends), rows)
-    zoom = PULSE_HEIGHT / lines.pulses.height
-    length = np.mean(right - left)
-    (x, y), size = _frame(lines, zoom, length)
-    width, height = zoom * length, zoom * (rows[1] - rows[0])
-    seen = np.float32([*zip(left, rows, strict=True), *zip(right, rows, strict=True)])
-    straight = np.float32([[x, y], [x, y + height], [x + width, y], [x + width, y + height]])
-    return cv2.getPerspectiveTransform(seen, straight), size
 
 
 def _frame(lines, zoom, length):
@@ -187,7 +112,7 @@ def _moving(right, down):
     return np.array([[1.0, 0, right], [0, 1, down], [0, 0, 1]])
 
 
-class _Profiles:
+class Profiles:
     """Mean ink of each row in each of `_BLOCKS` upright blocks, one row for `reduction` rows."""
 
     def __init__(self, ink, reduction):

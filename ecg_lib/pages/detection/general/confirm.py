@@ -1,0 +1,65 @@
+"""Whether the printed names agree with a layout that was found by its pulses alone."""
+
+import cv2
+import numpy as np
+
+from ecg_lib.pages.detection.general.marks import CELL, KINDS, find_marks
+from ecg_lib.pages.detection.general.reading import LOOK_WIDTH
+from ecg_lib.pages.detection.result import Detection
+from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.leads import CROPS
+
+RIVALS = {
+    "aVR": ("II", "V1", "V5"),
+    "aVL": ("aVF", "II", "V1", "V5"),
+    "aVF": ("III", "II", "V1", "V5"),
+}
+"""What stands in the place of a lead on the pages that pulses cannot tell apart: pages in Cabrera
+order, and, for rows four to six, rhythm strips below three rows. The names of these three leads are
+the longest, which traces hide least."""
+
+_WINDOW = (0.015, 0.075)
+"""A name is looked for from this share of the traces' length left of its lead's start to this
+share right of it."""
+
+_MORE = 2
+"""The expected lead must be so many times as probable as each of its rivals."""
+
+_RIVAL = 0.5
+"""A rival is read from this probability on."""
+
+
+def names_agree(luma: np.ndarray, detection: Detection) -> bool | None:
+    """Look for the names of the leads that tell the layouts apart which pulses cannot.
+
+    Args:
+        luma: uint8 array (height, width), the page.
+        detection: what was found on it, flat.
+
+    Returns:
+        True where one of the names is read, False where one of its rivals is read and none of the
+        names, None where neither is.
+    """
+    layout = LAYOUTS[detection.layout]
+    boxes = dict(zip(CROPS, detection.boxes, strict=True))
+    length = boxes[layout.rows[0][-1]].right - boxes[layout.rows[0][0]].left
+    against = False
+    for lead, rivals in RIVALS.items():
+        for name in _names_at(luma, boxes[lead], length):
+            probable = name.probabilities[KINDS.index(lead)]
+            rival = name.probabilities[[KINDS.index(rival) for rival in rivals]].max()
+            if probable > _MORE * rival:
+                return True
+            against |= rival > _RIVAL
+    return False if against else None
+
+
+def _names_at(luma, box, length):
+    left, right = (round(box.left + share * length) for share in (-_WINDOW[0], _WINDOW[1]))
+    part = luma[max(box.top, 0) : box.bottom, max(left, 0) : right]
+    if min(part.shape) < CELL:
+        return []
+    scale = 0.92 * LOOK_WIDTH / length
+    size = [max(round(scale * side), 4 * CELL) for side in part.shape[::-1]]
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return find_marks(cv2.resize(part, size, interpolation=how)).names

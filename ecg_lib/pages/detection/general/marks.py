@@ -1,0 +1,112 @@
+"""What a small network sees on a page: traces, pulses, names and the places where leads meet.
+
+The network is trained on drawn pages alone. It looks at how dark each pixel is against the paper
+around it, and answers for cells of 4x4 pixels.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ecg_lib.pages.leads import LEADS
+
+CELL = 4
+"""Side of a cell, in pixels of a look."""
+
+WEIGHTS = Path(__file__).with_name("marks.onnx")
+
+KINDS = (*LEADS, None)
+"""What a name can say; None for leads that are none of the twelve, such as V3R."""
+
+_LEAST_NAME = 0.3
+"""Least probability of a name at its middle."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """A printed lead name.
+
+    Attributes:
+        x: middle of the name.
+        y: middle of the name.
+        half_width: half its width.
+        probabilities: of each of `KINDS`.
+        certainty: that it is a lead's name at all.
+    """
+
+    x: float
+    y: float
+    half_width: float
+    probabilities: np.ndarray
+    certainty: float
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Maps of a look, one value from 0 to 1 for each cell; lengths are in cells."""
+
+    trace: np.ndarray
+    pulse: np.ndarray
+    boundary: np.ndarray
+    names: list[Name]
+
+
+def darkness(luma):
+    """How dark each pixel is against the paper around it, 0 to 1.5.
+
+    Full darkness, 1, is that of the darkest hundredth of the pixels.
+    """
+    small = cv2.resize(
+        luma, (max(luma.shape[1] // 4, 1), max(luma.shape[0] // 4, 1)), interpolation=cv2.INTER_AREA
+    )
+    paper = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (9, 9))
+    paper = cv2.resize(paper, luma.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    dark = 1 - luma / np.maximum(paper, 1)
+    full = np.quantile(dark[::3, ::3], 0.99)
+    return np.clip(dark / max(full, 0.1), 0, 1.5).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _network(path=WEIGHTS):
+    return cv2.dnn.readNetFromONNX(str(path))
+
+
+def find_marks(look):
+    """Find the marks on a look.
+
+    Args:
+        look: uint8 array (height, width), grey levels.
+    """
+    height, width = (side // 16 * 16 for side in look.shape)
+    dark = darkness(look)[:height, :width]
+    network = _network()
+    network.setInput(dark[None, None])
+    answer = network.forward()[0]
+    answer = np.moveaxis(answer, -1, 0) if answer.shape[-1] == 18 else answer
+    trace, pulse, boundary, name = 1 / (1 + np.exp(-answer[:4]))
+    return Marks(trace, pulse, boundary, _names(name, answer[4], answer[5:]))
+
+
+def _names(name, half_width, kinds):
+    blurred = cv2.blur(name, (3, 3))
+    peaks = (blurred == cv2.dilate(blurred, np.ones((5, 7), np.uint8))) & (blurred > _LEAST_NAME)
+    found = []
+    for y, x in zip(*np.nonzero(peaks), strict=True):
+        part = (slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2))
+        weights = name[part].ravel()
+        logits = kinds[(slice(None), *part)].reshape(len(KINDS), -1) @ weights / weights.sum()
+        odds = np.exp(logits - logits.max())
+        ys, xs = (grid[part] for grid in np.indices(name.shape))
+        found.append(
+            Name(
+                float(xs.ravel() @ weights / weights.sum()),
+                float(ys.ravel() @ weights / weights.sum()),
+                float(half_width[part].ravel() @ weights / weights.sum()) * 10 / CELL,
+                odds / odds.sum(),
+                float(blurred[y, x]),
+            )
+        )
+    return found

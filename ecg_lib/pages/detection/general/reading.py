@@ -1,0 +1,253 @@
+"""Read any page by its printed lead names and its traces, without pulses or a known paper."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ecg_lib.errors import PageRefused
+from ecg_lib.pages.detection.general.columns import find_columns
+from ecg_lib.pages.detection.general.lattice import match
+from ecg_lib.pages.detection.general.level import level, moved
+from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_marks
+from ecg_lib.pages.detection.general.rows import TRACED, find_rows
+from ecg_lib.pages.detection.result import Detection
+from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
+from ecg_lib.pages.leads import LEADS
+
+LOOK_WIDTH = 1024
+"""Width in pixels at which a page is read. Letters of 2 to 4 mm are then 6 to 18 px tall."""
+
+MOST_PIXELS = 1_000_000
+"""Maximum size of a look, which bounds the time."""
+
+SUPPORT = 3.0
+"""Minimum support of an arrangement: as much as three names read without doubt. Other pictures
+reach 2.2."""
+
+NAMES = 5
+"""Minimum number of names in their places."""
+
+CLEARLY = 1.0
+"""The support of the arrangement must exceed that of any other by this much, one name."""
+
+AGAINST = 0.9
+"""From this probability on, a name in the place of another lead is a contradiction."""
+
+VISIBLE = 0.6
+"""Minimum share of a lead's column that is on the picture. Exports that are cut at their right edge
+show two thirds of the last column and more."""
+
+FLAT = 0.008
+"""A page whose lines and columns lean by less, in pixels for each pixel, is read as flat."""
+
+READ = (
+    "3x4 with none to three rhythm strips, 6x2 with none or one, and 12x1, all in standard or "
+    "Cabrera order"
+)
+"""The layouts that are read, in words."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A page at the size at which it is read, and how much larger the page is, (x, y)."""
+
+    luma: np.ndarray
+    scale: np.ndarray
+
+
+def look_at(luma: np.ndarray, most_pixels: int = MOST_PIXELS) -> Look:
+    """Bring a page to the size at which it is read."""
+    height, width = luma.shape
+    scale = min(LOOK_WIDTH / width, np.sqrt(most_pixels / (width * height)))
+    size = (max(round(width * scale), 4 * CELL), max(round(height * scale), 4 * CELL))
+    if scale <= 0.5:
+        luma = cv2.resize(luma, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    look = cv2.resize(luma, size, interpolation=how)
+    return Look(look, np.array([width, height]) / size)
+
+
+def read_by_names(luma: np.ndarray, most_pixels: int = MOST_PIXELS) -> Detection:
+    """Read a page that stands upright.
+
+    Args:
+        luma: uint8 array (height, width), dark ink on light paper.
+        most_pixels: maximum size at which it is looked at.
+
+    Returns:
+        A `Detection`.
+
+    Raises:
+        PageRefused: where not all twelve leads are found; the message says what was found.
+    """
+    look = look_at(luma, most_pixels)
+    return read_marks(find_marks(look.luma), look.scale, luma.shape)
+
+
+def read_marks(marks: Marks, scale: np.ndarray, shape: tuple[int, int]) -> Detection:
+    """Read a page from its marks; arguments as in `Look`, and the page's height and width."""
+    if (marks.trace > 0.5).mean() < 1e-3:
+        raise PageRefused("no_traces", "found no traces of an ECG")
+    frame = level(marks)
+    lefts = moved([(n.x - n.half_width, n.y) for n in marks.names] or [(0, 0)], frame.homography)
+    lattices = match(marks.names, lefts, frame.size)
+    if not lattices or lattices[0].support < SUPPORT or len(lattices[0].read) < NAMES:
+        raise PageRefused("no_names", _names_missing(lattices[0].read if lattices else {}))
+    best, *others = lattices
+    _check_order(best, others)
+    rows, shift, strips = find_rows(frame, best)
+    columns = find_columns(frame, best, rows)
+    missing = _missing(frame, marks, columns, best, rows)
+    if missing:
+        raise PageRefused("partial", f"only part of the page is visible: {listed(missing)} missing")
+    strip_leads = [_strip_lead(marks.names, lefts, columns, y - shift, best) for y in strips]
+    layout, rhythm_lead = _layout(best, strip_leads)
+    baselines = np.concatenate([rows, strips])[: layout.lines]
+    edges = np.arange(columns.number + 1.0)
+    edges[0], edges[-1] = columns.first, columns.last
+    geometry = _on_page(frame, columns, edges, baselines, scale, shape)
+    boxes = lead_boxes(layout, geometry.edges, geometry.baselines, geometry.size[1])
+    return Detection(
+        layout.name,
+        tuple(boxes),
+        geometry.homography,
+        geometry.size,
+        float(np.clip(best.support / len(LEADS), 0, 1)),
+        rhythm_lead,
+    )
+
+
+def _names_missing(read):
+    found = [lead for lead in LEADS if lead in read]
+    if len(found) < 2:
+        return "found no printed lead names that stand in rows and columns"
+    absent = [lead for lead in LEADS if lead not in read]
+    return (
+        f"of the twelve lead names only {listed(found, verb=False)} can be read in their places; "
+        f"{listed(absent)} missing"
+    )
+
+
+def _check_order(best, others):
+    for lead, name in best.contradictions:
+        if name.certainty * name.probabilities.max() < AGAINST:
+            continue
+        kind = KINDS[int(np.argmax(name.probabilities))]
+        raise PageRefused(
+            "other_order",
+            f"the leads stand in an order that is not known: {kind or 'another lead'} is printed "
+            f"where {lead} was expected",
+        )
+    rival = next((one for one in others if one.rows != best.rows), None)
+    if rival is not None and rival.support > best.support - CLEARLY:
+        raise PageRefused(
+            "other_order", "the printed lead names do not tell in which order the leads stand"
+        )
+
+
+def _missing(frame, marks, columns, lattice, rows):
+    """The leads of which too little is on the picture, or no trace."""
+    spacing = float(np.mean(np.diff(rows)))
+    to_look = np.linalg.inv(frame.homography)
+    height, width = marks.trace.shape
+    missing = []
+    for y, row in zip(rows, lattice.rows, strict=True):
+        for number, lead in enumerate(row):
+            start, end = number, number + 1
+            if columns.number == 1:
+                start, end = columns.first, columns.last
+            x = np.linspace(columns.x(start, y), columns.x(end, y), 40)
+            seen = moved(np.column_stack([x, np.full(40, y)]), to_look)
+            inside = ((seen > -1) & (seen < [width + 1, height + 1])).all(axis=1).mean()
+            part = frame.trace[
+                max(int(y - 0.5 * spacing), 0) : max(int(y + 0.5 * spacing) + 1, 0),
+                max(int(x[0]), 0) : max(int(x[-1]) + 1, 0),
+            ]
+            traced = (part.max(axis=0) > TRACED).sum() / (x[-1] - x[0]) if part.size else 0
+            if inside < VISIBLE or traced < VISIBLE / 2:
+                missing.append(lead)
+    return [lead for lead in LEADS if lead in missing]
+
+
+def _strip_lead(names, lefts, columns, y, lattice):
+    """The lead whose name stands before a strip, or None."""
+    width, spacing = lattice.width(y), lattice.spacing
+    near = [
+        name
+        for name, (x, name_y) in zip(names, lefts, strict=True)
+        if abs(x - lattice.x(0, y)) < 0.25 * width and abs(name_y - y) < 0.3 * spacing
+    ]
+    if not near:
+        return None
+    name = max(near, key=lambda one: one.certainty)
+    lead = KINDS[int(np.argmax(name.probabilities))]
+    return lead if name.probabilities.max() > 0.5 else None
+
+
+def _layout(lattice, strip_leads):
+    """The layout with as many strips as there are, and the lead that its strip repeats."""
+    fitting = [
+        one
+        for one in LAYOUTS.values()
+        if one.rows == lattice.rows
+        and len(one.rhythm_strips) <= len(strip_leads)
+        and not one.name.startswith(("portrait", "landscape"))
+    ]
+    layout = max(fitting, key=lambda one: len(one.rhythm_strips))
+    usual = layout.rhythm_strips
+    if not usual:
+        return layout, None
+    read = strip_leads[: len(usual)]
+    layout = layout.with_strips([lead or other for lead, other in zip(read, usual, strict=True)])
+    lead = layout.rhythm_strip
+    return layout, lead if lead in read else None
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """Edges and baselines in pixels of the rectified page, its size, and its homography."""
+
+    edges: np.ndarray
+    baselines: np.ndarray
+    homography: np.ndarray
+    size: tuple[int, int]
+
+
+def _on_page(frame, columns, edges, baselines, scale, shape):
+    """Bring edges and baselines from the level frame to the page, or a rectified page."""
+    height, width = shape
+    cells = np.diag([CELL * scale[0], CELL * scale[1], 1])
+    middles = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    to_page = cells @ middles @ np.linalg.inv(frame.homography)
+    number, top, bottom = columns.number, baselines[0], baselines[-1]
+    corners = [(0, top), (number, top), (number, bottom), (0, bottom)]
+    seen = moved([(columns.x(c, y), y) for c, y in corners], to_page)
+    up = np.linalg.norm(seen - np.roll(seen, -1, axis=0), axis=1)
+    wide, tall = (up[0] + up[2]) / 2, (up[1] + up[3]) / 2
+    slope = np.abs(seen[[0, 3], 1] - seen[[1, 2], 1]).max() / wide
+    lean = np.abs(seen[[0, 1], 0] - seen[[3, 2], 0]).max() / wide
+    down = (baselines - top) / (bottom - top)
+    if max(slope, lean) < FLAT:
+        left, right = seen[[0, 3], 0].mean(), seen[[1, 2], 0].mean()
+        first, last = seen[[0, 1], 1].mean(), seen[[2, 3], 1].mean()
+        across = left + edges / number * (right - left)
+        return _Geometry(across, first + down * (last - first), np.eye(3), (width, height))
+    gaps = np.diff(down) * tall
+    aside, above, below = 0.06 * wide, gaps[0] / 2 + 0.02 * wide, gaps[-1] / 2 + 0.02 * wide
+    flat = np.array([(0, 0), (wide, 0), (wide, tall), (0, tall)]) + np.array([aside, above])
+    homography = cv2.getPerspectiveTransform(flat.astype(np.float32), seen.astype(np.float32))
+    # Under perspective, heights in the level frame are not in proportion to those on the page.
+    to_flat = np.linalg.inv(homography) @ to_page
+    heights = moved([(columns.x(number / 2, y), y) for y in baselines], to_flat)[:, 1]
+    size = (round(wide + 2 * aside), round(tall + above + below))
+    return _Geometry(aside + edges / number * wide, heights, homography, size)
+
+
+def listed(names, verb=True):
+    """Names as a sentence's subject and verb: `"V4, V5 and V6 are"`."""
+    *first, last = names
+    words = f"{', '.join(first)} and {last}" if first else last
+    if not verb:
+        return words
+    return f"{words} {'are' if first else 'is'}"

@@ -1,0 +1,68 @@
+"""What was found on a page."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ecg_lib.pages.leads import Box
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What a page shows, and where.
+
+    Attributes:
+        layout: name of the layout, a key of `ecg_lib.pages.layouts.LAYOUTS`.
+        boxes: 13 `Box`es in the order of `ecg_lib.pages.leads.CROPS`, in pixels of the rectified
+            page.
+        homography: float array (3, 3), from pixels of the rectified page to those of the given
+            image; the identity for a flat page.
+        size: width and height of the rectified page, in pixels.
+        confidence: 0 to 1, how well the page fits its layout.
+        rhythm_lead: the lead that the rhythm strip repeats, or None where there is no strip or
+            its name cannot be read.
+        turned: by how many degrees clockwise the given image has to be turned to stand upright:
+            0, 90, 180 or 270.
+        mm_per_pixel: millimetres of the page's grid that a pixel of the rectified page spans, or
+            None where it cannot be measured.
+        mm_per_second: paper speed, or None where it is not known.
+        mm_per_mv: gain, or None where it is not known.
+    """
+
+    layout: str
+    boxes: tuple[Box, ...]
+    homography: np.ndarray
+    size: tuple[int, int]
+    confidence: float
+    rhythm_lead: str | None
+    turned: int = 0
+    mm_per_pixel: float | None = None
+    mm_per_second: float | None = None
+    mm_per_mv: float | None = None
+
+    @property
+    def flat(self) -> bool:
+        """Whether the rectified page is the given image itself."""
+        return np.array_equal(self.homography, np.eye(3))
+
+
+def rectify(luma: np.ndarray, detection: Detection) -> np.ndarray:
+    """Bring a page into the frame in which its boxes are straight.
+
+    Args:
+        luma: uint8 array (height, width), the image that was given to `detect`.
+        detection: its `Detection`.
+
+    Returns:
+        A uint8 array of `detection.size`; the same array, untouched, where the page is flat.
+    """
+    if detection.flat:
+        return luma
+    return cv2.warpPerspective(
+        luma,
+        detection.homography,
+        detection.size,
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
