@@ -180,9 +180,34 @@ def test_to_look_at_a_page_adds_no_page_to_its_class(pages_folder, tmp_path, mon
     assert [file.name for file in current.iterdir()] == ["normal_0001_leads.png"]
 
 
+def test_look_at_each_page_of_a_file(pages_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with (
+        Image.open(pages_folder / "normal" / "normal_0001.jpg") as page,
+        Image.new("L", (800, 600), 255) as blank,
+    ):
+        page.save("fax.tif", save_all=True, append_images=[blank])
+    assert cli.main(["look", "fax.tif"]) == 0
+    shown = capsys.readouterr().out
+    assert "written to fax_leads_1.png" in shown and "no picture: fax.tif#2: " in shown
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["fax.tif", "fax_leads_1.png"]
+
+
+def test_look_overwrites_no_page(pages_folder, tmp_path, capsys):
+    page = shutil.copy(pages_folder / "normal" / "normal_0001.jpg", tmp_path / "page.jpg")
+    before = page.read_bytes()
+    line = refusal(capsys, "look", page, "--picture", tmp_path / "." / "page.jpg")
+    assert "is read by this command: expected another file" in line
+    assert page.read_bytes() == before
+    assert "is a folder" in refusal(capsys, "look", page, "--picture", tmp_path)
+    assert "unknown picture format 'xyz'" in refusal(
+        capsys, "look", page, "--picture", tmp_path / "leads.xyz"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("missing.jpg", "is not a file"), ("text.jpg", "expected a JPEG or PNG page")],
+    [("missing.jpg", "is not a file"), ("text.jpg", "expected a JPEG, PNG, TIFF")],
 )
 def test_look_at_what_is_no_page(tmp_path, capsys, name, words):
     (tmp_path / "text.jpg").write_text("not a picture")

@@ -5,6 +5,7 @@ import sys
 
 import nbformat
 import pytest
+from conftest import ROOT
 
 from ecg_lib.errors import InputError
 from ecg_lib.training.headless import find_notebook, parameters_of, run_notebook
@@ -112,8 +113,12 @@ def test_other_errors_name_the_notebook_and_what_it_left(notebook, output):
 
 
 def test_notebooks_are_found_from_anywhere(tmp_path, monkeypatch):
+    """They are the package's own, whatever lies in the current folder."""
+    foreign = tmp_path / "notebooks" / "02_train_model.ipynb"
+    foreign.parent.mkdir()
+    foreign.touch()
     monkeypatch.chdir(tmp_path)
-    assert find_notebook("02_train_model").is_file()
+    assert find_notebook("02_train_model") == ROOT / "notebooks" / "02_train_model.ipynb"
 
 
 def test_notebook_that_is_not_there():

@@ -1,14 +1,18 @@
 """Parse the command line, run the command, and turn errors into an exit status.
 
-Exit status: 0 if all went well, some pages left out or not; 2 if the input or the options cannot
-be used; 1 if a training failed; 130 if interrupted.
+Exit status: 0 if all went well, even if some pages were left out; 2 if the input, the options or
+an output cannot be used; 1 if a training failed; 130 if interrupted; 141 if the reader of standard
+output has ended.
 """
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import ecg_lib
 from ecg_lib.cli import evaluation, pages, recordings, serving, training
 from ecg_lib.cli.options import Parser
+from ecg_lib.cli.streams import standard_streams
 from ecg_lib.errors import InputError
 from ecg_lib.progress import show_progress
 
@@ -20,12 +24,19 @@ DESCRIPTION = (
 GROUPS = (pages, recordings, training, evaluation, serving)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
+    with standard_streams() as output:
+        status = _run(arguments)
+    return status or (0 if output.fault is None else 2)
+
+
+def _run(arguments):
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
     show_progress()
     try:
+        _check_current_folder()
         return command(**options) or 0
     except InputError as error:
         print(f"ecg_lib: {error}", file=sys.stderr)
@@ -33,6 +44,15 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("ecg_lib: interrupted; what is finished is kept", file=sys.stderr)
         return 130
+
+
+def _check_current_folder():
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError(
+            f"the current folder cannot be used: {error.strerror}; change into one that exists"
+        ) from None
 
 
 def _parser():

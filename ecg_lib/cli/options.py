@@ -1,9 +1,11 @@
 """The parser of the command line, and the options that several commands share."""
 
 import argparse
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from ecg_lib.errors import InputError
 from ecg_lib.runs.config import RunConfig
 
 PREPARE_OPTIONS = ("data", "protocol", "height", "width", "prepared")
@@ -47,3 +49,36 @@ def make_config(**given):
         if name in given:
             given[name] = str(Path(given[name]).expanduser().absolute())
     return RunConfig(**given)
+
+
+def check_outputs(outputs: Mapping[str, Path | None], inputs: Iterable[Path]) -> None:
+    """Refuse output files that the command reads, or that are one file.
+
+    Every command that writes a file where an option says calls this before it begins.
+
+    Args:
+        outputs: the path that each option gives, None where it is not given.
+        inputs: the files that the command reads.
+
+    Raises:
+        InputError: if an output is a folder, an input, or another output.
+    """
+    taken = {_identity(path): "is read by this command" for path in inputs}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        if path.is_dir():
+            raise InputError(f"{option} {path} is a folder: expected a file")
+        identity = _identity(path)
+        if identity in taken:
+            raise InputError(f"{option} {path} {taken[identity]}: expected another file")
+        taken[identity] = f"is the file of {option} as well"
+
+
+def _identity(path):
+    """What two paths of one file have in common, be they links or written in other letters."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path.resolve()
+    return status.st_dev, status.st_ino

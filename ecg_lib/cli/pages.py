@@ -2,8 +2,14 @@
 
 from pathlib import Path
 
-from ecg_lib.cli.options import PREPARE_OPTIONS, add_config_options, make_config
-from ecg_lib.errors import InputError
+from ecg_lib.cli.options import (
+    PREPARE_OPTIONS,
+    add_config_options,
+    check_outputs,
+    make_config,
+)
+from ecg_lib.errors import InputError, PageRefused, one_of
+from ecg_lib.files import writing
 from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig
 
 
@@ -46,27 +52,61 @@ def _prepare(**given):
 
 
 def _add_look(commands):
-    look = commands.add_parser("look", help="write a picture of a page with the leads found on it")
-    look.add_argument("page", type=Path, help="an image file")
+    look = commands.add_parser(
+        "look", help="write a picture of each page of a file, with the leads found on it"
+    )
+    look.add_argument("page", type=Path, help="an image or PDF file, or a page of it, as fax.tif#2")
     look.add_argument(
-        "--picture", type=Path, help="(default: PAGE_leads.png in the current folder)"
+        "--picture",
+        type=Path,
+        help="(default: PAGE_leads.png in the current folder; of several pages, each picture has "
+        "the page's number before its suffix)",
     )
     look.set_defaults(command=_look)
 
 
 def _look(page, picture):
+    from ecg_lib.pages.image import file_of, list_pages
+
+    pages = list_pages(page)
+    # Not beside the page, where it would count as one more page of its class.
+    picture = picture or Path(f"{page.stem}_leads.png")
+    pictures = [picture]
+    if len(pages) > 1:
+        pictures = [
+            picture.with_stem(f"{picture.stem}_{number}") for number in range(1, len(pages) + 1)
+        ]
+    for file in pictures:
+        check_outputs({"--picture": file}, [file_of(page)])
+    faults = []
+    for name, file in zip(pages, pictures, strict=True):
+        if name.note:
+            print(name.note)
+        try:
+            print(f"{_write_picture(name.path, file)}; written to {file}")
+        except InputError as error:
+            faults.append(error)
+            if len(pages) > 1:
+                print(f"no picture: {error}")
+    if len(faults) == len(pages):
+        raise faults[0]
+
+
+def _write_picture(page, picture):
+    """Write the picture of a page; return what was found on it."""
     from ecg_lib.evaluation import plots
     from ecg_lib.pages.detection import detect, rectify
     from ecg_lib.pages.image import read_luma
 
     luma = read_luma(page)
-    found = detect(luma)
+    try:
+        found = detect(luma)
+    except PageRefused as refused:
+        raise InputError(f"{page}: {refused}") from None
     text = f"{found.layout}, rhythm strip: {found.rhythm_lead or 'none, or its lead not read'}"
     figure = plots.page_figure(rectify(luma, found), found.boxes, f"{page.name}: {text}")
-    # Not beside the page, where it would count as one more page of its class.
-    picture = picture or Path(f"{page.stem}_leads.png")
-    try:
-        figure.savefig(picture, dpi=150)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{picture} cannot be written: {error}") from None
-    print(f"{text}, confidence {found.confidence:.2f}; written to {picture}")
+    suffix = picture.suffix.lower().removeprefix(".") or "png"
+    one_of("picture format", suffix, figure.canvas.get_supported_filetypes())
+    with writing(picture):
+        figure.savefig(picture, format=suffix, dpi=150)
+    return f"{text}, confidence {found.confidence:.2f}"

@@ -131,6 +131,11 @@ def list_pages(path: str | Path) -> list[PageName]:
             return [PageName(file, note)]
 
 
+def file_of(page: str | Path) -> Path:
+    """Return the file that a page lies in, such as `fax.tif` for `fax.tif#2`."""
+    return _split_name(Path(page))[0]
+
+
 def read_luma(path: str | Path) -> np.ndarray:
     """Read a page as grey levels.
 

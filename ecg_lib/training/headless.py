@@ -20,7 +20,7 @@ import ecg_lib
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.tables import write_table
 from ecg_lib.models import DISPLAY_NAMES
-from ecg_lib.runs.config import RunConfig, project_path
+from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import finished_runs, is_finished
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.workers import is_chief
@@ -39,12 +39,11 @@ def find_notebook(name: str) -> Path:
     Raises:
         InputError: if it is not there: the notebooks are part of a clone, not of the package.
     """
-    folders = (project_path("notebooks"), Path(ecg_lib.__file__).parents[1] / "notebooks")
-    paths = [folder / f"{name}.ipynb" for folder in folders]
-    for path in paths:
-        if path.exists():
-            return path
-    raise InputError(f"no notebook at {paths[0]}: expected to be run inside a clone of the project")
+    # Never one of the current folder or those above it, which may be a stranger's.
+    path = Path(ecg_lib.__file__).parents[1] / "notebooks" / f"{name}.ipynb"
+    if not path.exists():
+        raise InputError(f"no notebook at {path}: expected ecg_lib to be run from its own clone")
+    return path
 
 
 class ThisPython(AsyncKernelManager):
