@@ -141,6 +141,13 @@ def test_each_recording_has_its_own_rate(tmp_path, variables):
 
 
 @both_kinds
+def test_a_file_without_signals(tmp_path, suffix):
+    path = save(tmp_path / f"a{suffix}", {"rr": np.random.default_rng(1).random(80), "fs": 250})
+    with pytest.raises(InputError, match="holds no signals, but rr, fs: expected arrays"):
+        open_file(path)
+
+
+@both_kinds
 def test_counts_beside_a_gain_are_refused(tmp_path, suffix):
     path = save(tmp_path / f"a{suffix}", {"val": COUNTS, "gain": 4.88, "units": "uV", "fs": 250})
     with pytest.raises(InputError, match=r"a gain of 4\.88 beside whole numbers"):

@@ -91,6 +91,16 @@ def test_a_file_that_is_cut_off(tmp_path):
         open_file(path)
 
 
+@pytest.mark.parametrize("place", [252, 184, 236, 256 + 2 * 104, 256 + 2 * 216])
+def test_a_field_that_is_no_number(tmp_path, place):
+    path = write(tmp_path / "a.edf")
+    header = bytearray(path.read_bytes())
+    header[place : place + 4] = b"?x%y"
+    path.write_bytes(header)
+    with pytest.raises(InputError, match="EDF"):
+        open_file(path)
+
+
 def test_leads_at_two_rates(tmp_path):
     slow = edfio.EdfSignal(SIGNALS[1, ::2], RATE / 2, label="II", physical_dimension="mV")
     fast = edfio.EdfSignal(SIGNALS[0], RATE, label="I", physical_dimension="mV")

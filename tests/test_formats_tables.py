@@ -171,6 +171,13 @@ def test_times_without_a_name(tmp_path):
     assert (raw.rate, raw.notes) == (RATE, ("times without a unit taken for seconds",))
 
 
+def test_a_signal_that_is_called_like_a_unit_of_time_is_no_time(tmp_path):
+    text = "timer,hr\n" + rows(TIMES, SIGNALS[0])
+    raw = read_one(write(tmp_path / "a.csv", text))
+    np.testing.assert_array_equal(np.ravel(raw.values), SIGNALS[0])
+    assert (raw.names, raw.rate) == (("hr",), RATE)
+
+
 def test_a_gap_in_the_times_is_not_closed(tmp_path):
     times = np.where(np.arange(300) < 200, TIMES, TIMES + 30)
     raw = read_one(write(tmp_path / "a.csv", "time,II\n" + rows(times, SIGNALS[0])))

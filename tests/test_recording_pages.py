@@ -1,5 +1,10 @@
 """Recordings as pages, and as a class folder of pages."""
 
+import errno
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -171,6 +176,26 @@ def test_names_that_become_the_same_are_told_apart(recordings, tmp_path):
     again = draw_recordings(files, tmp_path / "pages", LAYOUT, GIVEN)
     assert len(texts(again, "kept")) == 5
     assert pages_in(tmp_path / "pages") == pages
+
+
+def test_two_that_draw_into_one_folder_at_once(recordings, tmp_path):
+    np.save(recordings / "ward" / "good.npy", 2 * SIGNALS)
+    files = [[folder / "good.npy"] for folder in (recordings, recordings / "ward")]
+    with ThreadPoolExecutor() as pool:
+        draw = partial(draw_recordings, folder=tmp_path / "pages", layout=LAYOUT, hints=GIVEN)
+        first, second = pool.map(draw, files)
+    assert [len(texts(outcomes, "drawn")) for outcomes in (first, second)] == [1, 1]
+    assert sorted(pages_in(tmp_path / "pages")) == ["good-2.jpg", "good.jpg"]
+
+
+def test_a_full_disk_is_one_sentence(recordings, tmp_path, monkeypatch):
+    def fail(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(InputError, match=r"good\.jpg cannot be written to: No space left"):
+        draw_recordings([recordings / "good.npy"], tmp_path / "pages", LAYOUT, GIVEN)
+    assert list((tmp_path / "pages").iterdir()) == []
 
 
 def test_recordings_of_another_folder_do_not_replace_pages(recordings, tmp_path):

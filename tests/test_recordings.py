@@ -151,6 +151,7 @@ def with_lead(row, values):
         (SIGNALS, GIVEN._replace(unit=None), "no unit: expected mV, uV, V"),
         (1000 * SIGNALS, GIVEN, "if its unit is mV: expected 0.02 to 20 mV"),
         (SIGNALS / 1000, GIVEN, "if its unit is mV: expected 0.02 to 20 mV"),
+        (SIGNALS * 1e300, GIVEN, "has numbers up to"),
         (SIGNALS + 1j, GIVEN, "type complex128"),
         (np.zeros((0, 12)), GIVEN, "shape (0, 12)"),
         (np.array([{}, []], object), GIVEN, "holds a pickle"),

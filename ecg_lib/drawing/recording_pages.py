@@ -7,9 +7,10 @@ folder.
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recordings import Hints, Recording, read_recordings
 from ecg_lib.drawing.simulation import RATE
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.files import replacing
+from ecg_lib.files import locked, replacing
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import LEADS, Box
 
@@ -170,15 +171,18 @@ def draw_recordings(
     folder = Path(folder).absolute()
     outcomes: list[Outcome] = []
     taken: set[str] = set()
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    drawn = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_draw_file)(file, stem, folder, layout, hints)
-        for file, stem in zip(files, _stems(files), strict=True)
-    )
-    for of_file in tqdm(drawn, "drawing", len(files), unit="file", disable=len(files) < 2):
-        for page in of_file:
-            outcomes.append(page if isinstance(page, Outcome) else _keep(page, folder, taken))
+    with ExitStack() as stack:
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Another command that draws into the folder is waited for: both number their pages.
+            stack.enter_context(locked(folder.with_name(f".{folder.name}.lock"), math.inf))
+        drawn = Parallel(n_jobs=jobs, return_as="generator")(
+            delayed(_draw_file)(file, stem, folder, layout, hints)
+            for file, stem in zip(files, _stems(files), strict=True)
+        )
+        for of_file in tqdm(drawn, "drawing", len(files), unit="file", disable=len(files) < 2):
+            for page in of_file:
+                outcomes.append(page if isinstance(page, Outcome) else _keep(page, folder, taken))
     return outcomes
 
 

@@ -25,6 +25,10 @@ USUAL_ORDERS = {len(order): order for order in (LEADS, INDEPENDENT_LEADS)}
 """The leads of a recording that does not name them, by their number."""
 
 
+MAX_NUMBER = 1e12
+"""The largest number in a recording: counts have at most 32 bits, and a volt is 10^9 nV."""
+
+
 class Hints(NamedTuple):
     """What the caller knows of recordings; it counts where their files do not say it.
 
@@ -217,6 +221,9 @@ def _rows(raw):
             "samples by leads"
         )
     values = np.atleast_2d(values.astype(float))
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0)
+    if largest > MAX_NUMBER:
+        raise InputError(f"has numbers up to {largest:.3g}: expected at most {MAX_NUMBER:g}")
     return values.T if len(values) > values.shape[1] else values
 
 

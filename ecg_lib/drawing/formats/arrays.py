@@ -10,6 +10,7 @@ import numpy as np
 import scipy.io
 
 from ecg_lib.drawing.formats.hdf5 import read_variables
+from ecg_lib.drawing.formats.mat_tags import refuse_damaged_tags
 from ecg_lib.drawing.formats.raw import RawRecording, library_reads, refuse_if_too_large
 from ecg_lib.drawing.formats.variables import recordings_in, split
 from ecg_lib.errors import InputError
@@ -41,6 +42,7 @@ def read_npz(file: Path) -> dict[str, RawRecording]:
 
 def read_mat(file: Path) -> dict[str, RawRecording]:
     """Read the variables of a MATLAB file of any version."""
+    refuse_damaged_tags(file)
     with library_reads(file, "MAT"):
         try:
             sizes = [shape for _, shape, _ in scipy.io.whosmat(file)]

@@ -39,10 +39,11 @@ def read_edf(file: Path) -> dict[str, RawRecording]:
         samples = chosen[0].samples_per_data_record
         stretch = slice(first * samples, last * samples)
         values = np.stack([signal.data[stretch] for signal in chosen])
+        units = tuple(_unit(signal) for signal in chosen)
     raw = RawRecording(
         values=values,
         rate=rate,
-        units=tuple(_unit(signal) for signal in chosen),
+        units=units,
         names=tuple(signal.label for signal in chosen),
         left_out=tuple(signal.label for signal in edf.signals if signal not in chosen),
         notes=note,

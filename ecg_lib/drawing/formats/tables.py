@@ -1,28 +1,25 @@
 """Tables: which columns are leads, which are times, and which tell recordings apart."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ecg_lib.drawing.formats.names import (
-    TIME_UNITS,
-    known_unit,
-    plain_name,
-    read_lead,
-    read_leads,
-    unit_in,
-)
+from ecg_lib.drawing.formats.names import TIME_UNITS, known_unit, plain_name, read_leads, unit_in
 from ecg_lib.drawing.formats.raw import MIN_SAMPLES, RawRecording, longest_stretch
 from ecg_lib.drawing.formats.text import TextTable, read_text
 from ecg_lib.drawing.formats.times import Times, read_times, unit_of_time
 from ecg_lib.errors import InputError
 
-_TIME_NAMES = {
-    "t", "time", "times", "timestamp", "timestamps", "seconds", "elapsedtime", "timesec", "timems",
-    "timeus", "tms", "ts", "millis", "milliseconds", "ms", "sec", "datetime", "date", "clock",
-    "zeit", "temps", "tiempo", "tempo", "tijd",
+_TIME_WORDS = {
+    "t", "time", "times", "timer", "timestamp", "timestamps", "elapsed", "zeit", "temps", "tiempo",
+    "tempo", "tijd",
+}  # fmt: skip
+_TIME_NAMES = _TIME_WORDS | {
+    "elapsedtime", "timesec", "timems", "timeus", "tms", "ts", "seconds", "sec", "millis",
+    "milliseconds", "ms", "datetime", "date", "clock",
 }  # fmt: skip
 _RECORDING_NAMES = {
     "record", "recording", "recordname", "recordingname", "recordid", "recordingid", "rec", "recid",
@@ -100,16 +97,22 @@ def _time_column(table):
 
     Of several, such as a date beside a time of day, the first that says the rate counts.
     """
-    found = [
-        (place, _read_column(table, place))
-        for place, name in enumerate(table.names or [])
-        if plain_name(name) in _TIME_NAMES or (_time_unit(table, place) and not read_lead(name))
-    ]
-    if table.names is None and table.columns.shape[1] > 1:
-        growing = (place for place in table.columns if _grows(table.columns[place]))
-        found = [(place, _read_column(table, place)) for place in growing]
+    names = table.names or [""] * table.columns.shape[1]
+    leads = read_leads(tuple(names))
+    is_time = [not lead and _is_time(table, place) for place, lead in enumerate(leads)]
+    if not any(is_time) and not any(leads) and len(names) > 1:
+        is_time = [_grows(table.columns[place]) for place in table.columns]
+    found = [(place, _read_column(table, place)) for place in np.flatnonzero(is_time)]
     by_rate = (pair for pair in found if pair[1].rate)
     return next(by_rate, found[0] if found else (None, Times(None)))
+
+
+def _is_time(table, place):
+    """Whether a column is called a time, or has a unit of time in a line of its own."""
+    name = table.names[place] if table.names else ""
+    words = {word for word in re.split("[^a-z]+", name.lower()) if word}
+    has_unit = table.units and table.units[place].strip("()[] ").lower() in TIME_UNITS
+    return bool(has_unit or plain_name(name) in _TIME_NAMES or words & _TIME_WORDS)
 
 
 def _read_column(table, place):

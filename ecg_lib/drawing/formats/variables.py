@@ -79,6 +79,14 @@ def recordings_in(file: Path, variables: dict[str, Any]) -> dict[str, RawRecordi
         InputError: if what is said of one recording contradicts itself.
     """
     found = [pair for scope in _scopes(_Scope("", variables)) for pair in _in_scope(file, scope)]
+    if not found:
+        names = ", ".join(
+            name or "a cell" for scope in _scopes(_Scope("", variables)) for name in scope.items
+        )
+        raise InputError(
+            f"{file} holds no signals, but {names[:200] or 'nothing'}: expected arrays of numbers "
+            "that are not called, and do not grow, like times or positions"
+        )
     if len(found) == 1:
         return {"": found[0][1]}
     return {f"_{name}": raw for name, raw in found}

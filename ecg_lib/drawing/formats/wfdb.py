@@ -115,12 +115,12 @@ def _read_record(header):
     calibrated = [bool(line["adc_gain"]) and float(line["adc_gain"]) != 0 for line in stated]
     for row in range(record.n_sig):
         record.adc_gain[row] = record.adc_gain[row] if calibrated[row] else 1
+    with library_reads(header.file, "WFDB"):
+        values = record.dac(expanded=True)
     skews = [skew or 0 for skew in record.skew]
     signals = [
         signal[skew * per_frame :]
-        for signal, skew, per_frame in zip(
-            record.dac(expanded=True), skews, record.samps_per_frame, strict=True
-        )
+        for signal, skew, per_frame in zip(values, skews, record.samps_per_frame, strict=True)
     ]
     names = tuple(name or "" for name in record.sig_name)
     leads = read_leads(names)
