@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import shutil
+import signal
 from itertools import count
 
 import pytest
@@ -121,3 +122,16 @@ def test_an_error_at_any_place_of_writing_is_one_sentence_and_the_building_is_re
         assert {name: (built / name).read_bytes() for name in FILES} == expected
         shutil.rmtree(folder)
     assert place > 10 + 3 * PAGES
+
+
+def test_a_killed_worker_is_one_sentence_and_the_building_is_resumed(
+    pages_of_noise, tmp_path, monkeypatch
+):
+    def killed(folder, source, *rest):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "_prepare_page", killed)
+        with pytest.raises(InputError, match=r"was killed, .* start again to resume"):
+            prepare(pages_of_noise, tmp_path / "prepared", height=8, width=8, jobs=2)
+    assert len(prepare(pages_of_noise, tmp_path / "prepared", height=8, width=8, jobs=1).pages) == 3

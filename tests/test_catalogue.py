@@ -130,7 +130,7 @@ def test_what_lies_beside_pages_is_no_page_and_no_fault(tmp_path):
     for name in (".DS_Store", "._a.png", ".hidden/b.png", "a.json", "Thumbs.db", "README.txt"):
         path = tmp_path / "normal" / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text("x")
+        path.write_bytes(b"x")
     pages, bad = find_pages(tmp_path)
     assert len(pages) == 1
     assert bad.empty
@@ -142,8 +142,8 @@ def test_every_other_file_is_a_page_or_listed_with_its_reason(tmp_path):
     write_page(tmp_path / "elsewhere" / "b.png")
     write_page(tmp_path / "c.png")
     (tmp_path / "normal" / "empty.jpg").touch()
-    (tmp_path / "normal" / "report.docx").write_text("x")
-    (tmp_path / "normal" / "letter.pdf").write_text("%PDF-1.7")
+    (tmp_path / "normal" / "report.docx").write_bytes(b"x")
+    (tmp_path / "normal" / "letter.pdf").write_bytes(b"%PDF-1.7")
     os.mkfifo(tmp_path / "normal" / "pipe.png")
     pages, bad = find_pages(tmp_path)
     assert list(pages["file"]) == ["normal/a.png"]
@@ -266,7 +266,7 @@ SCORED = {
     "normal": (232, 87),
     "history_of_mi": (70, 59),
 }
-"""Scored files a class, and how many of them have a copy in the training split."""
+"""Scored files per class, and how many of them have a copy in the training split."""
 
 
 @pytest.fixture(scope="module")
@@ -309,7 +309,9 @@ def test_only_the_files_of_the_experiment_have_its_split_and_boxes(files):
     in_it = files["published_order"].notna()
     assert (files["published_split"].notna() == in_it).all()
     assert (files["published_boxes"].notna() == in_it).all()
-    boxes = json.loads(resources.files("ecg_lib.data").joinpath("published_boxes.json").read_text())
+    boxes = json.loads(
+        resources.files("ecg_lib.data").joinpath("published_boxes.json").read_text(encoding="utf-8")
+    )
     assert set(files["published_boxes"].dropna()) == set(boxes)
 
 

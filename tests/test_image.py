@@ -263,7 +263,7 @@ def write_nothing(path):
 
 
 def write_text(path):
-    path.write_text("not a picture")
+    path.write_bytes(b"not a picture")
 
 
 def write_half_a_page(path):

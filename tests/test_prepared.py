@@ -52,7 +52,7 @@ def build(few, tmp_path):
 
 @pytest.fixture
 def worked_on(monkeypatch):
-    """List of the pages that are really prepared."""
+    """List of the pages that are prepared, not only opened."""
     sources = []
 
     def noted(folder, source, *rest):
@@ -157,9 +157,9 @@ def test_an_interrupted_building_goes_on(build, worked_on):
     whole = build()
     crops, pages = np.array(whole.crops), whole.pages
     journal = whole.folder / "journal.jsonl"
-    lines = journal.read_text().splitlines(keepends=True)
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
     # Four pages were finished and a fifth was being noted down.
-    journal.write_text("".join(lines[:4]) + lines[4][:30])
+    journal.write_text("".join(lines[:4]) + lines[4][:30], encoding="utf-8")
     (whole.folder / "pages.csv").unlink()
     unfinished = [json.loads(line)["source"] for line in lines[4:]]
     damaged = np.lib.format.open_memmap(whole.folder / "crops.npy", "r+")
@@ -172,7 +172,7 @@ def test_an_interrupted_building_goes_on(build, worked_on):
     assert sorted(worked_on) == sorted(unfinished)
     np.testing.assert_array_equal(again.crops, crops)
     pd.testing.assert_frame_equal(again.pages, pages)
-    assert [json.loads(line) for line in journal.read_text().splitlines()][:4] == [
+    assert [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()][:4] == [
         json.loads(line) for line in lines[:4]
     ]
 
@@ -218,8 +218,8 @@ def test_an_unfinished_set_with_damaged_crops_is_begun_anew(build):
 
 
 def exchange_a_class(folder):
-    table = (folder / "pages.csv").read_text()
-    (folder / "pages.csv").write_text(table.replace(",normal,", ",covid_19,"))
+    table = (folder / "pages.csv").read_text(encoding="utf-8")
+    (folder / "pages.csv").write_text(table.replace(",normal,", ",covid_19,"), "utf-8")
 
 
 def lose_all_ink(folder):
@@ -298,20 +298,24 @@ def test_an_interrupt_keeps_what_is_done(build, worked_on, monkeypatch):
 def test_bad_pages_are_listed_and_counted(build, few):
     cut = few / "normal" / "normal_0001.jpg"
     cut.write_bytes(cut.read_bytes()[:20_000])
-    (few / "covid_19" / "text.jpg").write_text("no picture")
+    (few / "covid_19" / "text.jpg").write_bytes(b"no picture")
     (few / "covid_19" / "empty.jpg").touch()
     Image.new("L", (500, 20), 255).save(few / "covid_19" / "strip.png")
+    Image.new("1", (200, 102_400), 1).save(few / "covid_19" / "tall.png")
+    Image.new("1", (33_000, 300), 1).save(few / "covid_19" / "wide.png")
+    os.mkfifo(few / "covid_19" / "pipe.png")
     Image.new("L", (600, 400), 255).save(few / "covid_19" / "white.png")
     expected = {
         "normal/normal_0001.jpg",
         *(f"covid_19/{name}" for name in ("text.jpg", "empty.jpg", "strip.png", "white.png")),
+        *(f"covid_19/{name}" for name in ("tall.png", "wide.png", "pipe.png")),
     }
     for opened in (build(), build()):
         assert set(opened.bad["file"]) == expected
         assert opened.bad["reason"].str.len().min() > 10
         assert len(opened.pages) == 9
         assert not set(opened.pages["file"]) & expected
-        assert "9 pages prepared" in opened.summary and "5 left out" in opened.summary
+        assert "9 pages prepared" in opened.summary and "8 left out" in opened.summary
         assert str(opened.folder / "bad_pages.csv") in opened.summary
     for row, page in opened.pages.iterrows():
         luma = read_luma(few / page["file"])
@@ -399,7 +403,9 @@ def test_bad_options(build, options):
 
 @pytest.fixture(scope="module")
 def box_sets():
-    return json.loads(resources.files("ecg_lib.data").joinpath("published_boxes.json").read_text())
+    return json.loads(
+        resources.files("ecg_lib.data").joinpath("published_boxes.json").read_text(encoding="utf-8")
+    )
 
 
 def test_published_crops_come_in_the_text_order_of_their_numbers():
@@ -450,7 +456,9 @@ def _is_meant(rule, file, number):
 
 @pytest.mark.real
 def test_published_boxes_are_the_original_s_by_its_rules(box_sets, shared):
-    rules = json.loads((shared / "original" / "crop_boxes.json").read_text())["rules"]
+    rules = json.loads((shared / "original" / "crop_boxes.json").read_text(encoding="utf-8"))[
+        "rules"
+    ]
     manifest = pd.read_csv(shared / "data" / "khan2021" / "manifest.csv")
     boxes_of = published_files().set_index("file")["published_boxes"]
     used = manifest[manifest["in_original"] == 1]

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import closing, contextmanager
 from io import FileIO
 from pathlib import Path
@@ -85,7 +86,7 @@ def build_set(
             if source not in done
         )
         counts = {"total": len(rows_of), "initial": len(done), "unit": "page"}
-        with closing(results):
+        with closing(results), _workers_alive():
             for page_crops, entry in tqdm(results, desc="preparing", mininterval=1, **counts):
                 with writing(folder):
                     if page_crops is not None:
@@ -96,6 +97,18 @@ def build_set(
                     _note(journal, entry)
                 done[entry["source"]] = entry
     _write_tables(folder, pages, bad, done)
+
+
+@contextmanager
+def _workers_alive() -> Iterator[None]:
+    """Say in a sentence that a worker process was killed."""
+    try:
+        yield
+    except BrokenExecutor:
+        raise InputError(
+            "a process that prepares pages was killed, as the system does when memory runs out: "
+            "what is prepared is kept, start again to resume"
+        ) from None
 
 
 def write_table(table: pd.DataFrame, path: Path, **options: Any) -> None:
