@@ -254,7 +254,7 @@ try:
 except OSError:
     print("still closed")
 """
-    printed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    printed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, encoding="utf-8")
     assert printed.stdout == "(240, 300)\nstill closed\n"
 
 
