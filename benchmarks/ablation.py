@@ -209,10 +209,10 @@ def _row(title, members):
     records = [read_record(of_folds[0]) for of_folds in members]
     return {
         "title": title,
-        "parameters": sum(record["trainable_parameters"] for record in records),
-        "epochs": records[0]["epochs_done"],
-        "seed": records[0]["config"]["seed"],
-        "device": " + ".join(records[0]["devices"]),
+        "parameters": sum(record.trainable_parameters for record in records),
+        "epochs": records[0].epochs_done,
+        "seed": records[0].config.seed,
+        "device": " + ".join(records[0].devices),
         "pages": len(scored),
         "log_loss": _log_loss(scored),
     } | figures_in_a_row(scored)

@@ -30,7 +30,6 @@ from ecg_lib.evaluation.calibration import PROBABILITY
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.models import load
-from ecg_lib.runs.config import crop_options
 from ecg_lib.runs.folder import MODEL, check_boxes, read_record
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import (
@@ -85,11 +84,11 @@ def score_recordings(recordings, run, jobs=-1):
         prepared = prepare(
             Path(work, "pages"),
             Path(work, "prepared"),
-            **crop_options(record["config"]),
+            **record.config.crop_options,
             jobs=jobs,
         )
         logits = load(run / MODEL).predict(np.array(prepared.crops), verbose=0)
-    columns = [LOGIT + name for name in record["classes"]]
+    columns = [LOGIT + name for name in record.classes]
     scored = pd.DataFrame(logits, columns=columns).loc[prepared.pages.index]
     scored["record"] = [Path(file).stem for file in prepared.pages["file"]]
     faults = [text for status, text in outcomes if status == "left out"]
@@ -191,7 +190,7 @@ def external_table(predictions, run):
         `(table, threshold)`: a DataFrame of text, ready to be shown, and the threshold as a
         probability.
     """
-    own = scored_parts(read_predictions(run), read_record(run)["config"]["protocol"])
+    own = scored_parts(read_predictions(run), read_record(run).config.protocol)
     fixed_on = _normal_and_infarction(own["validation"])
     threshold = best_threshold(
         infarction_scores(fixed_on), (fixed_on["label"] != "normal").to_numpy()
@@ -225,15 +224,15 @@ def table_markdown(predictions, run, faults):
     table, threshold = external_table(predictions, run)
     record = read_record(run)
     called = pd.crosstab(predictions["label"], predicted_classes(predictions))
-    called = called.reindex(columns=record["classes"], fill_value=0)
+    called = called.reindex(columns=record.classes, fill_value=0)
     called = called.rename(index=DISPLAY_NAMES, columns=DISPLAY_NAMES).rename_axis(columns=None)
     stages = predictions.loc[predictions["label"] != "normal", "stage"].value_counts()
     counted = ", ".join(f"{number} {stage}" for stage, number in stages.items())
     percent = round(100 * CONFIDENCE)
     return f"""\
 {markdown(table)}
-{network_name(record)}, trained on {record["data"]} under the protocol \
-{record["config"]["protocol"]}, fold {record["config"]["fold"]}; normal against infarction. A \
+{network_name(record)}, trained on {record.data} under the protocol \
+{record.config.protocol}, fold {record.config.fold}; normal against infarction. A \
 score is p(myocardial infarction) + p(history of it), the threshold {threshold:.3f}, where \
 sensitivity + specificity is highest on the validation pages. In brackets: {percent} % intervals, \
 bootstrap over patients, on the run's own pages over exams ({RESAMPLES:,} resamples). \

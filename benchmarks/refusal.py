@@ -31,15 +31,16 @@ from ecg_lib.data.protocols import split_pages
 from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.drawing.recording_pages import draw_recordings
 from ecg_lib.errors import PageRefused
-from ecg_lib.evaluation.calibration import temperature_of
-from ecg_lib.evaluation.out_of_distribution import KEPT, familiarity
+from ecg_lib.evaluation.out_of_distribution import (
+    KEPT,
+    answering_of,
+    out_of_distribution_score,
+)
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect
 from ecg_lib.pages.image import read_luma
-from ecg_lib.runs.config import crop_options
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, read_record
-from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.serving.explain import networks_of
 
 ALTERED = {
@@ -118,24 +119,24 @@ def foreign(pages_folder, recordings, prepared, validation_rows, options):
 class Measures:
     """How foreign crops are to a network, by four measures; each grows with the foreignness."""
 
-    def __init__(self, model, train_crops, predictions):
+    def __init__(self, model, train_crops, answering):
         features = [
             keras.Model(network.input, network.get_layer("logits").input)(model.input)
             for network in networks_of(model)
         ]
         self.model = keras.Model(model.input, [ops.concatenate(features, axis=1), model.output])
-        self.familiarity = familiarity(predictions)
-        self.temperature = temperature_of(predictions)
+        self.answering = answering
         self.train_features, _ = self.model.predict(train_crops, verbose=0)
 
     def __call__(self, crops):
         features, logits = self.model.predict(crops, verbose=0)
+        shares = softmax(logits / self.answering.temperature, axis=1)
         to_training = cdist(features, self.train_features, "cosine")
         return pd.DataFrame(
             {
-                "largest probability": -softmax(logits / self.temperature, axis=1).max(axis=1),
+                "largest probability": -shares.max(axis=1),
                 "energy": -logsumexp(logits, axis=1),
-                CHOSEN: self.familiarity.strangeness(logits),
+                CHOSEN: out_of_distribution_score(logits, self.answering),
                 "cosine distance of features": to_training.min(axis=1),
             }
         )
@@ -143,13 +144,13 @@ class Measures:
 
 def refusal_table(pages_folder, recordings, run, prepared_folder):
     record = read_record(run)
-    config = record["config"]
-    options = crop_options(config)
+    config = record.config
+    options = config.crop_options
     prepared = prepare(pages_folder, prepared_folder, **options)
-    split = split_pages(config["protocol"], prepared.pages, config["seed"], config["fold"])
+    split = split_pages(config.protocol, prepared.pages, config.seed, config.fold)
     rows = {name: split.index[split == name].to_numpy() for name in ("train", "validation", "test")}
     crops = {name: np.array(prepared.crops[of_split]) for name, of_split in rows.items()}
-    measures = Measures(load(run / MODEL), crops["train"], read_predictions(run))
+    measures = Measures(load(run / MODEL), crops["train"], answering_of(run, record))
     limits = measures(crops["validation"]).quantile(KEPT, interpolation="higher")
 
     def row(kind, crops, read):

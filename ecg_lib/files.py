@@ -1,89 +1,104 @@
 """Files: locks, digests, and writing a file whole or not at all."""
 
+import errno
 import hashlib
-import sqlite3
-import time
+import math
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from inspect import signature
 from pathlib import Path
+
+from filelock import FileLock
 
 import ecg_lib
 from ecg_lib.errors import InputError
 
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What the system answers on a file system without locks, as some network file systems are."""
+
+_NATIVE_ONLY = (
+    {"fallback_to_soft": False} if "fallback_to_soft" in signature(FileLock).parameters else {}
+)
+"""No lock by a marker file instead, which a killed process would leave behind. Older versions of
+filelock do not know the option."""
+
 
 @contextmanager
-def locked(path, seconds):
+def locked(path: Path, seconds: float) -> Iterator[None]:
     """Be the only process in this context.
 
-    SQLite locks a file in each operating system's own way, which frees it when a process is killed.
+    The lock is the operating system's own, which frees it when the process is killed. On a file
+    system without locks, other processes are not kept out.
 
     Args:
-        path: the file to lock, which is made where it is not there.
-        seconds: how long to wait for a process that is in it, `math.inf` for as long as it takes.
+        path: the file to lock, which is created if it does not exist.
+        seconds: how long to wait for another process, `math.inf` for as long as it takes.
 
     Raises:
-        TimeoutError: if the process did not leave it in that time.
-        OSError: if the file cannot be made.
+        TimeoutError: if another process did not leave in that time.
+        OSError: if the file cannot be created.
     """
-    path.touch()
-    end = time.monotonic() + seconds
-    with closing(sqlite3.connect(path, timeout=0.5)) as connection:
-        while not _lock(connection):
-            if time.monotonic() > end:
-                raise TimeoutError(f"{path} is locked by another process")
-        yield
-
-
-def _lock(connection):
+    lock = FileLock(path, timeout=-1 if math.isinf(seconds) else seconds, **_NATIVE_ONLY)
     try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.DatabaseError as error:
-        # Some network file systems have no locks; there nobody is kept out.
-        return error.sqlite_errorcode != sqlite3.SQLITE_BUSY
-    return True
-
-
-def code_version():
-    """The package's version and a digest of its code, such as "0.1.0+3f2a9c01d4e5"."""
-    root = Path(ecg_lib.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return f"{ecg_lib.__version__}+{digest.hexdigest()[:12]}"
+        lock.acquire()
+    except NotImplementedError:  # How older versions of filelock say that there are no locks.
+        pass
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[Path]:
     """Turn an error of the operating system in this context into an `InputError`.
 
     Args:
         path: the file or folder that is written to in this context.
 
+    Yields:
+        The path.
+
     Raises:
         InputError: if it cannot be written.
     """
     try:
-        yield
+        yield path
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 @contextmanager
-def replacing(path):
-    """A path to write to, whose file takes the place of `path` once it is whole."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path to write to; the file written there replaces `path` once it is complete.
+
+    If writing fails, `path` stays as it was, and what was written is removed.
+    """
     part = path.with_name(f"{path.name}.part")
     try:
         yield part
         part.replace(path)
     except BaseException:
-        with suppress(OSError):  # On a full disk its space is needed.
+        with suppress(OSError):  # A full disk needs its space.
             part.unlink(missing_ok=True)
         raise
 
 
-def sha256(path):
-    """Hexadecimal digest of a file, or None if there is none."""
+def sha256(path: Path) -> str | None:
+    """Return the hexadecimal digest of a file, or None if there is no such file."""
     if not path.exists():
         return None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_version() -> str:
+    """Return the package's version and a digest of its code, such as "0.1.0+3f2a9c01d4e5"."""
+    root = Path(ecg_lib.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return f"{ecg_lib.__version__}+{digest.hexdigest()[:12]}"

@@ -1,5 +1,6 @@
 """Pages that several test modules share: drawn ones, and the real ones where they are."""
 
+import json
 import os
 import shutil
 from functools import partial
@@ -12,9 +13,12 @@ from ecg_lib.data.prepared import prepare
 from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, simulate
+from ecg_lib.files import sha256
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.runs.config import RunConfig
-from ecg_lib.runs.folder import finished_runs
+from ecg_lib.runs.folder import MODEL, finished_runs
+from ecg_lib.runs.predictions import PREDICTIONS
+from ecg_lib.runs.record import RECORD
 
 ROOT = Path(__file__).parents[1]
 
@@ -133,6 +137,15 @@ def run(folder):
 def run_copy(finished_run, tmp_path):
     """A run folder that may be written into."""
     return shutil.copytree(finished_run.run_path, tmp_path / "run")
+
+
+def change_record(run, config=None, **fields):
+    """Change values in a run's record, and let it name the files that lie beside it."""
+    path = run / RECORD
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["config"] |= config or {}
+    digests = {"predictions_sha256": sha256(run / PREDICTIONS), "model_sha256": sha256(run / MODEL)}
+    path.write_text(json.dumps(record | digests | fields), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

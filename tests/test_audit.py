@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import change_record
 
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.khan2021 import published_files
@@ -21,10 +22,16 @@ from ecg_lib.evaluation.baselines import (
 from ecg_lib.evaluation.calibration import brier_score, score
 from ecg_lib.evaluation.comparison import mean_of_models
 from ecg_lib.evaluation.tables import table_markdown, write_table
-from ecg_lib.runs.folder import RECORD, _write_json, finished_runs, read_record
+from ecg_lib.runs.folder import finish_run, finished_runs
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.names import BASELINE_NAMES
-from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
+from ecg_lib.runs.predictions import (
+    PREDICTIONS,
+    make_predictions,
+    read_predictions,
+    write_predictions,
+)
+from ecg_lib.runs.record import RECORD, RecordedConfig, RunKey, StartedRun, write_record
 
 
 class Prepared:
@@ -180,22 +187,22 @@ def benchmark_folder(tmp_path_factory):
             run = folder / f"{name}-s1-f{fold}"
             run.mkdir(parents=True)
             logits = model(prepared, rows["train"], scored, list(CLASSES))
-            pages.loc[scored, ["file", "page_id", "group"]].assign(
-                split=splits[scored],
-                label=pages.loc[scored, "class"],
-                **{f"logit_{label}": logits[:, place] for place, label in enumerate(CLASSES)},
-            ).to_csv(run / PREDICTIONS, index=False)
-            config = {"model": name, "protocol": "clean", "seed": 1, "fold": fold}
-            record = {
-                "config": config | {"height": 64, "width": 64, "ink_only": False},
-                "data": "khan2021",
-                "split_hash": f"split {fold}",
-                "epochs_done": 0,
-                "devices": ["CPU"],
-                "wall_seconds": 6.0,
-                "metrics": {},
-            }
-            _write_json(run / RECORD, record)
+            write_predictions(run, make_predictions(pages.loc[scored], splits, CLASSES, logits))
+            config = RecordedConfig(model=name, protocol="clean", fold=fold)
+            key = RunKey(config, "data", f"split {fold}")
+            write_record(run, StartedRun(**vars(key)))
+            finish_run(
+                run,
+                key,
+                data="khan2021",
+                classes=CLASSES,
+                pages={},
+                epochs_done=0,
+                resumed=False,
+                wall_seconds=6.0,
+                devices=("CPU",),
+                parameters=0,
+            )
     return folder
 
 
@@ -254,10 +261,9 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
         run = tmp_path / f"{model}-s{seed}-f0"
         run.mkdir()
         original = benchmark_folder / f"{source}-s1-f0"
-        record = read_record(original)
-        record["config"] |= {"model": model, "seed": seed}
-        _write_json(run / RECORD, record)
-        (run / PREDICTIONS).write_bytes((original / PREDICTIONS).read_bytes())
+        for name in (RECORD, PREDICTIONS):
+            shutil.copy(original / name, run)
+        change_record(run, {"model": model, "seed": seed})
     table = fold_tables.fold_table(tmp_path)
     by_folds = table.groupby("folds", sort=False)["run"].apply(list).to_dict()
     naive_runs = [f"{name}-s1" for name in BASELINES]
@@ -280,9 +286,8 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
 
 def test_an_ensemble_has_a_row_under_whatever_name(benchmark_folder, tmp_path):
     run = shutil.copytree(next(benchmark_folder.glob("majority-s1-f0")), tmp_path / "my_own")
-    record = read_record(run) | {"members": [{"seed": 1}, {"seed": 2}]}
-    record["config"]["model"] = "cnn_2d"
-    _write_json(run / RECORD, record)
+    members = [{"seed": 1, "model_sha256": "0"}, {"seed": 2, "model_sha256": "1"}]
+    change_record(run, {"model": "cnn_2d"}, members=members)
     (row,) = fold_tables.fold_table(tmp_path).to_dict("records")
     assert (row["run"], row["model"]) == ("my_own", "CNN 2D, mean of 2 seeds")
     assert row["seed"] == "1+2"

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import change_record
 
 from ecg_lib import cli
 from ecg_lib.data.khan2021 import published_files
@@ -59,13 +60,14 @@ def test_a_card_of_any_run(finished_run, tmp_path, capsys):
     predictions = read_predictions(run)
     is_covid = (predictions["split"] == "test") & (predictions["label"] == "covid_19")
     predictions[~is_covid].to_csv(run / PREDICTIONS, index=False)
+    change_record(run)
     assert cli.main(["card", str(run)]) == 0
     assert card.CARD in capsys.readouterr().out
     text = (run / card.CARD).read_text(encoding="utf-8")
     assert "not in the catalogue" in text
     assert card.DISCLAIMER in text
     record = read_record(run)
-    assert record["model_sha256"] in text and record["split_hash"][:12] in text
+    assert record.model_sha256 in text and record.split_hash[:12] in text
     assert json.dumps(card.measure(run).as_record(), allow_nan=False)
     assert card.write_card(str(run)) == run / card.CARD
 

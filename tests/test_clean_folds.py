@@ -75,7 +75,7 @@ def test_the_committed_results_are_of_these_folds(pages, folds):
     for fold, splits in enumerate(splits_of_folds):
         elsewhere = split_hash(split_pages(protocol, renamed, 1, fold), renamed)
         records = map(read_record, RESULTS.glob(f"khan2021/{protocol}/*-f{fold}"))
-        assert {record["split_hash"] for record in records} == {elsewhere}
+        assert {record.split_hash for record in records} == {elsewhere}
         assert split_hash(splits, pages) == elsewhere
 
 

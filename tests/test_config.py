@@ -114,10 +114,10 @@ def test_published_protocol_names_its_data():
     assert config.data_path == Path("/mnt/x")
 
 
-def test_what_counts_leaves_out_only_where_things_lie():
+def test_result_options_leaves_out_only_where_things_lie():
     config = RunConfig()
-    assert set(asdict(config)) - set(config.what_counts()) == {"data", "prepared", "results"}
-    assert config.what_counts()["epochs"] == config.epochs
+    assert set(asdict(config)) - set(config.result_options()) == {"data", "prepared", "results"}
+    assert config.result_options()["epochs"] == config.epochs
 
 
 def test_every_option_is_described():

@@ -1,16 +1,17 @@
 """An ensemble answers with its members' mean probability, and is a run like any other."""
 
-import json
 import shutil
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from conftest import change_record
 from scipy.special import softmax
 
 from ecg_lib import cli
 from ecg_lib.evaluation.calibration import probabilities_of, score
 from ecg_lib.evaluation.comparison import mean_of_models
+from ecg_lib.evaluation.out_of_distribution import fit_answering
 from ecg_lib.files import sha256
 from ecg_lib.models import load
 from ecg_lib.runs.folder import MODEL, RECORD, read_record
@@ -40,22 +41,13 @@ def _member(finished_run, prepared_set, folder, seed):
     logits = predictions.filter(like=LOGIT).columns
     predictions[logits] = model.predict(crops_of(predictions, prepared_set), verbose=0)
     predictions.to_csv(run / PREDICTIONS, index=False, float_format="%.6g")
-    change(run, seed=seed)
+    change_record(run, {"seed": seed})
     return run
 
 
 def crops_of(predictions, prepared_set):
     row_of = dict(zip(prepared_set.pages["file"], prepared_set.pages.index, strict=True))
     return prepared_set.crops[predictions["file"].map(row_of)]
-
-
-def change(run, **options):
-    """Let a run's record say something else of its config, and tell of the files beside it."""
-    record = read_record(run)
-    record["config"] |= options
-    record["model_sha256"] = sha256(run / MODEL)
-    record["predictions_sha256"] = sha256(run / PREDICTIONS)
-    (run / RECORD).write_text(json.dumps(record))
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +79,14 @@ def test_it_is_the_same_mean_as_that_of_the_tables(members, ensemble):
 
 def test_the_record_tells_what_it_is_made_of(members, ensemble):
     record, of_members = read_record(ensemble), [read_record(run) for run in members]
-    assert [member["seed"] for member in record["members"]] == [1, 2, 10]
-    assert [member["model_sha256"] for member in record["members"]] == [
+    assert record.seeds == (1, 2, 10)
+    assert [member.model_sha256 for member in record.members] == [
         sha256(run / MODEL) for run in members
     ]
-    assert record["parameters"] == 3 * of_members[0]["parameters"]
-    assert record["model_sha256"] == sha256(ensemble / MODEL)
-    assert record["metrics"]["test"]["pages"] == of_members[0]["metrics"]["test"]["pages"]
+    assert record.parameters == 3 * of_members[0].parameters
+    assert record.model_sha256 == sha256(ensemble / MODEL)
+    assert record.pages == of_members[0].pages
+    assert record.answering == fit_answering(read_predictions(ensemble))
     card = model_card(ensemble)
     assert "# Model card: Testing, mean of 3 seeds\n" in card
     assert "random seed 1, 2, 10, batch" in card
@@ -101,26 +94,22 @@ def test_the_record_tells_what_it_is_made_of(members, ensemble):
 
 def test_the_record_tells_what_is_true_of_all_members(members, ensemble, tmp_path):
     record = read_record(ensemble)
-    assert (record["resumed"], record["devices"]) == (
-        False,
-        read_record(members[0])["devices"],
-    )
+    assert (record.resumed, record.devices) == (False, read_record(members[0]).devices)
     resumed = shutil.copytree(members[1], tmp_path / "resumed")
-    told = {"resumed": True, "resumed_after": [3], "devices": ["Tesla T4", "Tesla T4"]}
-    (resumed / RECORD).write_text(json.dumps(read_record(resumed) | told))
+    change_record(resumed, resumed=True, resumed_after=[3], devices=["Tesla T4", "Tesla T4"])
     for chosen in ([members[0], resumed], [resumed, members[0]]):
         record = read_record(make_ensemble(chosen, tmp_path / chosen[0].name / "ensemble"))
-        assert record["resumed"] is True
-        assert "resumed_after" not in record
-        one, other = (read_record(member)["devices"] for member in chosen)
-        assert record["devices"] == one + other
+        assert record.resumed is True
+        assert record.resumed_after == ()
+        one, other = (read_record(member).devices for member in chosen)
+        assert record.devices == one + other
 
 
 def test_what_was_interrupted_can_be_made_again(members, tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("ecg_lib.training.ensemble.write_record", Mock(side_effect=KeyboardInterrupt))
+        patch.setattr("ecg_lib.training.ensemble.finish_run", Mock(side_effect=KeyboardInterrupt))
         make_ensemble(members, tmp_path / "ensemble")
-    assert read_record(make_ensemble(members, tmp_path / "ensemble"))["members"]
+    assert read_record(make_ensemble(members, tmp_path / "ensemble")).members
     assert [path.name for path in tmp_path.iterdir()] == ["ensemble"]
 
 
@@ -137,7 +126,7 @@ def test_it_can_be_exported(ensemble, tmp_path, prepared_set, file_format):
     assert difference <= export.TOLERANCE
     crops = np.array(prepared_set.crops[:3])
     open_file = {
-        "onnx": lambda path: onnx_logits(path, read_record(run)["model_sha256"]),
+        "onnx": lambda path: onnx_logits(path, read_record(run).model_sha256),
         "litert": litert_logits,
     }
     expected = load(run / MODEL).predict_on_batch(crops)
@@ -148,7 +137,7 @@ def test_the_command_writes_it(members, tmp_path, capsys):
     made = tmp_path / "new" / "ensemble"
     assert cli.main(["ensemble", *map(str, members), "--to", str(made)]) == 0
     assert str(made) in capsys.readouterr().out
-    assert read_record(made)["members"]
+    assert read_record(made).members
 
 
 def refusal(capsys, folder, *members):
@@ -159,11 +148,10 @@ def refusal(capsys, folder, *members):
 
 def test_what_differs_by_more_than_the_seed_is_refused(members, tmp_path, capsys):
     other = shutil.copytree(members[1], tmp_path / "other")
-    change(other, epochs=7)
+    change_record(other, {"epochs": 7})
     line = refusal(capsys, tmp_path / "new", members[0], other)
     assert f"{other} differs from {members[0]} in epochs, 7 and " in line
-    record = read_record(members[1])
-    (other / RECORD).write_text(json.dumps(record | {"split_hash": "0"}))
+    change_record(other, {"epochs": 2}, split_hash="0")
     line = refusal(capsys, tmp_path / "new", members[0], other)
     assert f"{other} was not trained and tested on the same pages as {members[0]}" in line
 

@@ -1,7 +1,6 @@
 """Explanations explain: on models and pages of which it is known what the answer hangs on."""
 
 import hashlib
-import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import change_record
 from PIL import Image
 from scipy.special import softmax
 from scipy.stats import spearmanr
@@ -27,7 +27,7 @@ from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_exchanged_grey
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
-from ecg_lib.runs.folder import MODEL, RECORD, read_record
+from ecg_lib.runs.folder import MODEL, read_record
 from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.serving import explain
 from ecg_lib.training.ensemble import mean_network
@@ -361,7 +361,7 @@ def test_a_question_is_seen_as_the_run_saw_its_pages(asked, prepared_set):
     assert question.names == CROPS
     assert question.size == (question.page.shape[1], question.page.shape[0])
     assert question.answer.sum() == pytest.approx(1, abs=1e-6)
-    assert list(question.answer.index) == read_record(asked.run)["classes"]
+    assert tuple(question.answer.index) == read_record(asked.run).classes
 
 
 def test_the_answer_is_calibrated(asked):
@@ -404,9 +404,7 @@ def test_a_folder_without_a_run_or_model_is_named(asked, tmp_path):
 def published_run(asked, tmp_path):
     """The finished run, as if under the published protocol."""
     run = shutil.copytree(asked.run, tmp_path / "published")
-    record = json.loads((run / RECORD).read_text())
-    record["config"]["protocol"] = "published"
-    (run / RECORD).write_text(json.dumps(record))
+    change_record(run, {"protocol": "published"})
     return run
 
 

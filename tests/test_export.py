@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -11,17 +12,17 @@ import onnx
 import onnxruntime
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from conftest import change_record
 from PIL import Image, ImageFilter, ImageOps
 from scipy.special import softmax
 
 from ecg_lib import cli
 from ecg_lib.errors import InputError
-from ecg_lib.files import sha256
 from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_luma
-from ecg_lib.runs.folder import MODEL, RECORD, read_record
+from ecg_lib.runs.folder import MODEL
 from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.serving import export
 from ecg_lib.serving.explain import lead_occlusion
@@ -68,10 +69,7 @@ def logits_of(run, file_format, crops):
 def put_network(run, model):
     """Let another network be the run's."""
     model.save(run / MODEL)
-    record = read_record(run)
-    record["config"] |= dict(zip(("height", "width"), model.input_shape[-2:], strict=True))
-    record["model_sha256"] = sha256(run / MODEL)
-    (run / RECORD).write_text(json.dumps(record))
+    change_record(run, dict(zip(("height", "width"), model.input_shape[-2:], strict=True)))
 
 
 def refusal(capsys, *arguments):
@@ -193,8 +191,8 @@ def test_the_onnx_file_says_the_same_by_itself(exported):
 
 def test_ink_only_is_one_more_step(in_keras, monkeypatch):
     steps = export.usage(in_keras)["steps"]
-    config = in_keras.record["config"] | {"ink_only": True}
-    monkeypatch.setattr(in_keras, "record", in_keras.record | {"config": config})
+    config = replace(in_keras.record.config, ink_only=True)
+    monkeypatch.setattr(in_keras, "record", replace(in_keras.record, config=config))
     (more,) = set(export.usage(in_keras)["steps"]) - set(steps)
     assert "keep_ink" in more
 

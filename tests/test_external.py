@@ -1,12 +1,12 @@
 """The test on recordings from elsewhere: its scoring, on recordings and weights made up here."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import wfdb
+from conftest import change_record
 from scipy.special import softmax
 
 from benchmarks import external
@@ -15,7 +15,6 @@ from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.pages.leads import LEADS
-from ecg_lib.runs.folder import RECORD, read_record
 from ecg_lib.runs.predictions import PREDICTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -124,9 +123,7 @@ def test_unusable_labels(tmp_path, finished_run, text, words):
 
 
 def test_boxes_that_depend_on_the_label_are_refused(run_copy, recordings, tmp_path):
-    record = read_record(run_copy)
-    record["config"]["protocol"] = "published"
-    (run_copy / RECORD).write_text(json.dumps(record))
+    change_record(run_copy, {"protocol": "published"})
     with pytest.raises(InputError, match="boxes depend on the label"):
         external.write_external_test(run_copy, recordings, tmp_path / "external")
 

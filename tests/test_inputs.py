@@ -56,10 +56,10 @@ def test_identity_tells_runs_apart(configure, configure_in, tmp_path):
     one = open_inputs(configure()).run_key
     assert one == open_inputs(configure_in(tmp_path / "elsewhere")).run_key
     other_seed = open_inputs(configure(seed=2)).run_key
-    assert other_seed["split_hash"] != one["split_hash"]
-    assert other_seed["data_hash"] == one["data_hash"]
-    assert open_inputs(configure(epochs=3)).run_key["config"] != one["config"]
-    assert open_inputs(configure(ink_only=True)).run_key["data_hash"] != one["data_hash"]
+    assert other_seed.split_hash != one.split_hash
+    assert other_seed.data_hash == one.data_hash
+    assert open_inputs(configure(epochs=3)).run_key.config != one.config
+    assert open_inputs(configure(ink_only=True)).run_key.data_hash != one.data_hash
 
 
 def test_default_pages_are_drawn_and_others_never(configure, tmp_path, monkeypatch, pages_folder):

@@ -92,7 +92,7 @@ def _trap_writing(folder, name, stage, time_of_writing):
         if now:
             die()
 
-    patch("ecg_lib.runs.folder.replacing", watched).start()
+    patch("ecg_lib.runs.record.replacing", watched).start()
     patch("ecg_lib.training.checkpoints.replacing", watched).start()
 
 
@@ -161,8 +161,8 @@ CHOSEN_MOMENTS = [
     die_calling("pathlib.Path.unlink"),
     die_writing(RECORD, "half"),
     die_writing("after_epoch_5.npz", "half"),
-    die_calling("ecg_lib.training.train._predict", half_written=MODEL),
-    die_calling("ecg_lib.training.train.write_record", half_written=PREDICTIONS),
+    die_calling("ecg_lib.training.train.make_predictions", half_written=MODEL),
+    die_calling("ecg_lib.training.train.finish_run", half_written=PREDICTIONS),
     die_writing(RECORD, "whole", time_of_writing=2),
     die_writing(RECORD, "in place", time_of_writing=2),
 ]
@@ -192,10 +192,10 @@ def test_killed_again_and_again_it_ends_like_uninterrupted(
     assert {path.name for path in folder.iterdir()} == FILES
     assert epochs_written(folder) == epochs
     record, of_straight = read_record(folder), read_record(expected)
-    assert record["epochs_done"] == epochs
-    assert record["epoch_kept"] == of_straight["epoch_kept"]
-    assert record["resumed"] is True and of_straight["resumed"] is False
-    assert record["resumed_after"] == sorted(record["resumed_after"])
+    assert record.epochs_done == epochs
+    assert record.epoch_kept == of_straight.epoch_kept
+    assert record.resumed is True and of_straight.resumed is False
+    assert list(record.resumed_after) == sorted(record.resumed_after)
     assert bool(accuracy_table(killed.table_path)["resumed"].item())
     pd.testing.assert_frame_equal(
         read_history(folder).drop(columns="seconds"),
@@ -215,7 +215,7 @@ def test_a_copied_run_folder_goes_on(configure, tmp_path):
     shutil.copytree(config.results_path, elsewhere.results_path, copy_function=shutil.copyfile)
     shutil.rmtree(config.results_path)
     train_to_the_end(elsewhere, False)
-    assert read_record(elsewhere.run_path)["resumed_after"] == [2]
+    assert read_record(elsewhere.run_path).resumed_after == (2,)
 
 
 # --- A batch ---
@@ -272,7 +272,7 @@ def test_a_killed_batch_goes_on_and_its_table_says_so(start_batch, configure):
     process, output = start_batch()
     stop_batch(process, second, 3, signal.SIGKILL)
     before = {path: path.read_bytes() for path in first.iterdir()}
-    assert "metrics" in json.loads(before[first / RECORD])
+    assert "predictions_sha256" in json.loads(before[first / RECORD])
 
     process, output = start_batch()
     assert process.wait() == 0
@@ -280,7 +280,7 @@ def test_a_killed_batch_goes_on_and_its_table_says_so(start_batch, configure):
     assert f"already finished in {first}, not trained again" in text
     assert {path: path.read_bytes() for path in first.iterdir()} == before
     assert "cnn_2d-16px-s1: resuming after epoch" in text
-    assert epochs_written(second) == read_record(second)["epochs_done"] == 15
+    assert epochs_written(second) == read_record(second).epochs_done == 15
     table = pd.read_csv(second.parent / "accuracy.csv").set_index("run")
     assert table.loc[second.name, "resumed"]
     (row,) = (line for line in text.splitlines() if line.startswith("| CNN 2D |"))

@@ -591,8 +591,8 @@ def test_the_kernel_trains_and_ends_with_the_table(run_kernel, inputs, built):
     folder = working / "runs" / "ecg_pages" / "plain"
     for name in ("testing-16px-s2", "cnn_2d-16px-s2"):
         record = read_record(folder / name)
-        assert record["code_version"] == code_version
-        assert record["config"].items() >= options.items()
+        assert record.code_version == code_version
+        assert vars(record.config).items() >= options.items()
         assert (folder / f"{name}.ipynb").exists()
     assert {path.name for path in working.iterdir()} == {"notebooks", "runs"}
 
@@ -607,8 +607,8 @@ def test_a_new_version_goes_on_from_the_earlier_output(run_kernel, inputs, earli
     assert "testing-16px-s1, not trained again" in text
     assert "cnn_2d-16px-s1: resuming after epoch 1 of 2" in text
     folder = working / "runs" / "ecg_pages" / "plain"
-    assert read_record(folder / "testing-16px-s1")["resumed"] is False
-    assert read_record(folder / "cnn_2d-16px-s1")["resumed"] is True
+    assert read_record(folder / "testing-16px-s1").resumed is False
+    assert read_record(folder / "cnn_2d-16px-s1").resumed is True
     assert {path.name for path in folder.iterdir() if "~" in path.name} == set()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_lib.evaluation.metrics import accuracy, class_table, confusion, metrics
+from ecg_lib.evaluation.metrics import accuracy, balanced_accuracy, class_table, confusion
 from ecg_lib.runs.predictions import LOGIT, classes_of, predicted_classes, scored_parts
 
 COUNTS = [[5, 1, 0], [2, 2, 0], [1, 1, 0]]
@@ -78,30 +78,23 @@ def test_a_class_that_is_all_there_is_has_no_specificity():
     assert not table.isna().any().any()
 
 
-def test_parts_and_metrics(predictions):
+def test_parts(predictions):
     assert {name: len(part) for name, part in scored_parts(predictions, "plain").items()} == {
         "test": 6,
         "validation": 6,
         "both": 12,
     }
-    found = json.loads(json.dumps(metrics(predictions, "plain")))
-    assert found["both"]["confusion_matrix"] == COUNTS
-    assert found["both"]["accuracy"] == pytest.approx(7 / 12)
-    for name, part in scored_parts(predictions, "plain").items():
-        assert found[name]["pages"] == len(part)
-        assert found[name]["accuracy"] == accuracy(part)
-        assert found[name]["classes"] == class_table(part).to_dict("index")
 
 
-def test_a_part_without_pages_has_no_metrics(predictions):
-    validation = predictions[predictions["split"] == "validation"]
-    assert list(metrics(validation, "clean")) == ["validation"]
+def test_balanced_accuracy_is_the_mean_sensitivity(predictions):
+    assert balanced_accuracy(predictions) == pytest.approx((5 / 6 + 2 / 4 + 0) / 3)
+    without = predictions[predictions["label"] != "covid_19"]
+    assert balanced_accuracy(without) == pytest.approx((5 / 6 + 2 / 4) / 2)
 
 
 @pytest.mark.parametrize("protocol", ["clean", "clean-3x4"])
 def test_pages_that_chose_the_epoch_are_never_pooled_with_test_pages(predictions, protocol):
     assert list(scored_parts(predictions, protocol)) == ["test", "validation"]
-    assert list(metrics(predictions, protocol)) == ["test", "validation"]
 
 
 @pytest.mark.real

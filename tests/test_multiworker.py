@@ -125,8 +125,8 @@ def test_two_workers_train_as_one_process(configure, tmp_path, run_on_two_worker
     config = configure(prepared=str(tmp_path / "prepared"))
     run_on_two_workers("-c", TRAIN_RUN, json.dumps(vars(config)))
     record = read_record(config.run_path)
-    assert record["strategy"] == "MultiWorkerMirroredStrategy"
-    assert (record["workers"], record["replicas"], record["batch_per_replica"]) == (2, 2, 2)
+    assert record.strategy == "MultiWorkerMirroredStrategy"
+    assert (record.workers, record.replicas, record.batch_per_replica) == (2, 2, 2)
     assert [path.parent for path in tmp_path.rglob(RECORD)] == [config.run_path]
 
     alone = replace(config, results=str(tmp_path / "alone"))

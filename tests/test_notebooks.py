@@ -9,10 +9,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import change_record
 
 from ecg_lib.models import build
 from ecg_lib.runs.config import RunConfig
-from ecg_lib.runs.folder import MODEL, RECORD
+from ecg_lib.runs.folder import MODEL
 from ecg_lib.serving.explain import open_question
 from ecg_lib.training.headless import parameters_of, run_notebook
 
@@ -178,10 +179,8 @@ def test_looking_at_pages_under_papermill_shows_every_class(folders, tmp_path):
 
 def test_explaining_under_papermill_shows_what_the_answer_depends_on(finished_run, tiny, tmp_path):
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
-    record = json.loads((run / RECORD).read_text())
-    record["config"] |= {"model": "attention_vgg", "height": 32, "width": 32}
-    (run / RECORD).write_text(json.dumps(record))
     build("attention_vgg", (13, 32, 32), **tiny["attention_vgg"]).save(run / MODEL)
+    change_record(run, {"model": "attention_vgg", "height": 32, "width": 32})
     page = finished_run.data_path / "normal" / "normal_0001.jpg"
     run_notebook(EXPLAIN, tmp_path / "05.ipynb", {"run": str(run), "page": str(page)})
     # Page and crops, bars and page of each of two explanations, three attention maps, deletion.

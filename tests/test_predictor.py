@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, change_record
 from PIL import Image
 from scipy.special import softmax
 
@@ -20,10 +20,9 @@ from ecg_lib import cli
 from ecg_lib.data.classes import CLASSES, DISPLAY_NAMES
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.calibration import fit_temperature
-from ecg_lib.evaluation.out_of_distribution import KEPT, Familiarity, familiarity
 from ecg_lib.models import load
 from ecg_lib.pages.leads import CROPS
-from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, RECORD
+from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
 from ecg_lib.serving.answers import describe, find_files
@@ -89,8 +88,8 @@ def test_a_page_is_cropped_as_the_training_pages_were(configure, page):
 
 def test_a_page_unlike_any_other_is_refused(predictor, page, monkeypatch):
     answer = predictor.answer(page)
-    nothing = Familiarity(predictor.familiarity.usual, -1)
-    monkeypatch.setattr(predictor, "familiarity", nothing)
+    nothing = replace(predictor.answering, out_of_distribution_limit=-1.0)
+    monkeypatch.setattr(predictor, "answering", nothing)
     refused = predictor.answer(page)
     assert "looks like nothing that the network was trained on" in refused.refusal
     assert page.name in refused.refusal
@@ -110,7 +109,7 @@ def test_a_page_unlike_any_other_is_refused(predictor, page, monkeypatch):
 def test_what_the_layout_may_have_told_is_said(predictor, page, monkeypatch, seen, caution):
     layout = predictor.answer(page).detection.layout
     layouts = {layout: seen} if seen else {}
-    monkeypatch.setattr(predictor, "record", predictor.record | {"layouts": layouts})
+    monkeypatch.setattr(predictor, "record", replace(predictor.record, layouts=layouts))
     answer = predictor.answer(page)
     assert answer.refusal is None
     if caution is None:
@@ -126,8 +125,7 @@ def test_what_the_layout_may_have_told_is_said(predictor, page, monkeypatch, see
 
 
 def test_an_older_record_gives_no_caution(predictor, page, monkeypatch):
-    older = {name: value for name, value in predictor.record.items() if name != "layouts"}
-    monkeypatch.setattr(predictor, "record", older)
+    monkeypatch.setattr(predictor, "record", replace(predictor.record, layouts=None))
     assert predictor.answer(page).caution is None
 
 
@@ -151,29 +149,6 @@ def test_predict_takes_a_path_or_several(finished_run, page):
     again = ecg_lib.predict([str(page), page.parent], model=finished_run.run_path)
     assert [found.file for found in again] == sorted(page.parent.glob("*.jpg"))
     assert again[0].probabilities == answer.probabilities
-
-
-# --- Familiarity ---
-
-
-def made_up(logits, split="validation"):
-    table = pd.DataFrame(logits, columns=[LOGIT + name for name in CLASSES])
-    return table.assign(split=split)
-
-
-def test_the_limit_keeps_its_share_of_the_validation_pages():
-    logits = np.random.default_rng(0).normal(0, 3, (400, 5))
-    known = familiarity(pd.concat([made_up(logits), made_up(100 * logits, "test")]))
-    kept = (known.strangeness(logits) <= known.limit).mean()
-    assert KEPT <= kept <= KEPT + 1 / 400
-
-
-def test_logits_too_close_together_or_too_far_apart_are_strange():
-    known = familiarity(made_up(np.random.default_rng(0).normal(0, 3, (400, 5))))
-    logits = np.array([[3.0, -3, 3, -3, 0], [0.1, 0, 0, 0, 0], [0, 0, 0, 0, 0], [90, 0, 0, 0, 0]])
-    assert list(known.strangeness(logits) <= known.limit) == [True, False, False, False]
-    # What all logits have in common tells nothing of the classes.
-    np.testing.assert_allclose(known.strangeness(logits[:1] + 50), known.strangeness(logits[:1]))
 
 
 # --- Files ---
@@ -235,9 +210,7 @@ def test_predictions_of_another_run(run_copy, page, capsys):
 
 
 def test_boxes_that_depend_on_the_label(run_copy, page, capsys):
-    record = json.loads((run_copy / RECORD).read_text())
-    record["config"]["protocol"] = "published"
-    (run_copy / RECORD).write_text(json.dumps(record))
+    change_record(run_copy, {"protocol": "published"})
     assert "boxes depend on the label" in refusal(capsys, page, "--model", run_copy)
 
 
@@ -338,10 +311,10 @@ def test_the_committed_network_is_the_default(page, tmp_path, monkeypatch):
 def test_the_committed_network_says_of_real_pages_what_it_said(real_pages):
     predictor = Predictor()
     predictions = read_predictions(predictor.run)
-    classes = predictor.record["classes"]
+    classes = predictor.record.classes
     for _, row in predictions.groupby("label").first().iterrows():
         answer = predictor.answer(real_pages / row["file"])
         logits = row.filter(like=LOGIT).to_numpy(float)
-        expected = softmax(logits / predictor.temperature)
+        expected = softmax(logits / predictor.answering.temperature)
         np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=0.02)
         assert answer.label == classes[expected.argmax()]

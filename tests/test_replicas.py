@@ -157,9 +157,9 @@ def test_run_on_two_replicas(pages_folder, prepared_folder, tmp_path):
     run_on_two_devices(TRAIN_RUN, json.dumps(options))
     config = RunConfig(**options)
     record = read_record(config.run_path)
-    assert record["strategy"] == "MirroredStrategy"
-    assert (record["replicas"], record["batch_per_replica"]) == (2, 4)
-    assert (record["config"]["batch_size"], len(record["devices"])) == (8, 2)
+    assert record.strategy == "MirroredStrategy"
+    assert (record.replicas, record.batch_per_replica) == (2, 4)
+    assert (record.config.batch_size, len(record.devices)) == (8, 2)
     assert np.isfinite(read_history(config.run_path).to_numpy()).all()
 
     inputs = open_inputs(config)

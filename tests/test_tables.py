@@ -5,6 +5,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from conftest import change_record
 
 from ecg_lib.data.khan2021 import published_accuracies
 from ecg_lib.errors import InputError
@@ -14,21 +15,19 @@ from ecg_lib.evaluation.documents import update_document
 from ecg_lib.evaluation.metrics import accuracy
 from ecg_lib.evaluation.tables import accuracy_table, table_markdown, write_table
 from ecg_lib.models import DISPLAY_NAMES, PUBLISHED
-from ecg_lib.runs.folder import RECORD, folders_of_runs
+from ecg_lib.runs.folder import folders_of_runs
 from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions, scored_parts
-
-
-def change_record(run, top=None, **changes):
-    record = json.loads((run / RECORD).read_text()) | (top or {})
-    record["config"] |= changes
-    (run / RECORD).write_text(json.dumps(record))
 
 
 def add_run(run, model, top=None, **changes):
     """A finished run of another network, with the same predictions."""
     other = shutil.copytree(run, run.with_name(f"{model}-s{changes.get('seed', 1)}"))
-    change_record(other, top, model=model.partition("-")[0], **changes)
+    change_record(other, {"model": model.partition("-")[0], **changes}, **top or {})
     return other
+
+
+def member(seed):
+    return {"seed": seed, "model_sha256": "0"}
 
 
 def predict_rightly(run, right):
@@ -40,6 +39,7 @@ def predict_rightly(run, right):
         table.loc[number, columns] = -1.0
         table.loc[number, columns[own if number < right else own - 1]] = 1.0
     table.to_csv(run / PREDICTIONS, index=False)
+    change_record(run)
     return table
 
 
@@ -70,7 +70,7 @@ def test_our_networks_stand_below_the_others_under_their_heading(folder, run):
 def test_variants_and_ensembles_are_told_apart(folder, run):
     add_run(run, "cnn_2d-ink", ink_only=True)
     add_run(run, "cnn_2d-augmented-fp16", recipe="augmented", mixed_precision=True)
-    add_run(run, "cnn_2d-ensemble", {"members": [{"seed": 3}, {"seed": 12}]})
+    add_run(run, "cnn_2d-ensemble", {"members": [member(3), member(12)]})
     table = accuracy_table(folder).set_index("run")
     assert table.loc["cnn_2d-ink-s1", "model"] == "CNN 2D, only ink"
     assert table.loc["cnn_2d-augmented-fp16-s1", "model"] == "CNN 2D, augmented, float16"
@@ -85,6 +85,7 @@ def test_runs_on_other_pages_are_neither_averaged_nor_compared(folder, run):
     predictions.assign(page_id="other " + predictions["page_id"]).to_csv(
         other / PREDICTIONS, index=False
     )
+    change_record(other)
     scored = fold_tables.scored_models(folder)
     assert [title.partition("-s")[2] for title in scored] == ["1, fold 0", "2, fold 0"]
     assert fold_tables.comparison_table(folder).empty
@@ -105,8 +106,8 @@ def test_the_first_seed_is_the_least_number(folder, run):
 
 
 def test_only_networks_as_published_join_the_ensemble(folder, run):
-    change_record(run, height=64, width=64)
-    of_two = {"members": [{"seed": 1}, {"seed": 2}]}
+    change_record(run, {"height": 64, "width": 64})
+    of_two = {"members": [member(1), member(2)]}
     for other in (
         add_run(run, "cnn_2d-fp16", mixed_precision=True),
         add_run(run, "cnn_2d-ensemble", of_two),
@@ -136,7 +137,7 @@ def test_caption_says_what_it_was_measured_on(folder):
 
 def test_published_accuracies_stand_beside_ours_under_their_protocol_only(folder, run):
     assert not any(name.startswith("published") for name in accuracy_table(folder))
-    change_record(run, protocol="published", model="cnn_2d")
+    change_record(run, {"protocol": "published", "model": "cnn_2d"})
     (row,) = accuracy_table(folder).to_dict("records")
     assert row["published_both"] == 0.9818
     assert "| 0.9818 |" in table_markdown(folder)

@@ -10,7 +10,6 @@ from benchmarks.speed.steps import our_step
 from benchmarks.speed.timing import milliseconds, ratio, row, side_by_side, spread, table
 from ecg_lib.models import DISPLAY_NAMES
 from ecg_lib.runs.folder import MODEL, read_record
-from ecg_lib.runs.names import seeds_of
 
 MODEL_NAME, LARGEST = "lead_attention", "attention_vgg"
 
@@ -35,7 +34,7 @@ def measure(pages_folder, work, repetitions, run):
     megabytes = spread([(run / MODEL).stat().st_size / 1e6])
     return table(
         [
-            *_steps(repetitions, len(seeds_of(read_record(run)))),
+            *_steps(repetitions, len(read_record(run).seeds)),
             *_answers(some_files(pages_folder), run, work, 5 * repetitions),
             row("weights", "MB", megabytes, at_most=MOST_MEGABYTES),
         ]

@@ -128,6 +128,6 @@ def _beyond_epochs(work, repetitions):
         for number in range(repetitions):
             of_run = config(kind.replace(" ", "-"), number)
             seconds = seconds_of(lambda way=way, of_run=of_run: way(of_run))
-            beyond.append(seconds - read_record(of_run.run_path)["wall_seconds"])
+            beyond.append(seconds - read_record(of_run.run_path).wall_seconds)
         rows.append(row(f"{kind}, beyond its epochs", "s", spread(beyond)))
     return rows

@@ -66,7 +66,7 @@ def _predict(pages, model, onnx, as_json, csv, report):
     with ExitStack() as outputs:
         writers = []
         if csv:
-            table = open_table(csv, predictor.record["classes"])
+            table = open_table(csv, predictor.record.classes)
             writers.append(outputs.enter_context(table))
         if report:
             from ecg_lib.serving.report import open_report  # It imports TensorFlow.

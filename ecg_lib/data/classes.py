@@ -1,6 +1,7 @@
 """The five classes: their order, display names, and the names of their folders."""
 
 import re
+from collections.abc import Iterable
 
 CLASSES = (
     "normal",
@@ -62,6 +63,12 @@ _DENIAL = re.compile(
 """Words in the name of a folder that takes its pages out of the class above it."""
 
 _CLASS_OF_FOLDER = {folder: name for name, folders in _FOLDERS.items() for folder in folders}
+
+
+def in_class_order(names: Iterable[str]) -> list[str]:
+    """Return the distinct class names among `names`, in the order of `CLASSES`."""
+    among = set(names)
+    return [name for name in CLASSES if name in among]
 
 
 def class_of_folder(folder_name: str) -> str | None:

@@ -12,17 +12,18 @@ import numpy as np
 import pandas as pd
 
 from ecg_lib.data.catalogue import conflicts
-from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.classes import in_class_order
 from ecg_lib.data.prepared import crop_names
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS
-from ecg_lib.errors import InputError
 from ecg_lib.evaluation.baselines import BASELINES, SEE_CROPS, grey_statistics, majority
 from ecg_lib.evaluation.markdown import markdown
-from ecg_lib.evaluation.metrics import metrics
-from ecg_lib.runs.folder import is_finished, open_run, write_record
+from ecg_lib.evaluation.metrics import accuracy, balanced_accuracy
+from ecg_lib.files import writing
+from ecg_lib.runs.folder import finish_run, is_finished, open_run
 from ecg_lib.runs.inputs import name_of_data, open_inputs
 from ecg_lib.runs.names import BASELINE_NAMES
-from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, SCORED_SPLITS, read_predictions
+from ecg_lib.runs.predictions import SCORED_SPLITS, make_predictions, write_predictions
+from ecg_lib.runs.record import RecordedConfig
 
 AUDIT = "audit.md"
 
@@ -73,12 +74,9 @@ def audit(config):
 def write_audit(config):
     """Write the audit beside the runs of the same data and protocol; return it as Markdown."""
     text = "\n".join(finding.markdown for finding in audit(config))
-    path = config.table_path / (AUDIT_INK if config.ink_only else AUDIT)
-    try:
+    with writing(config.table_path / (AUDIT_INK if config.ink_only else AUDIT)) as path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{config.table_path} cannot be written to: {error.strerror}") from None
     return text
 
 
@@ -222,57 +220,48 @@ def write_baseline_runs(config):
 
 def _write_baseline_run(config, inputs, name):
     folder = config.table_path / config.run_name.replace(config.model, name, 1)
-    run_key = inputs.run_key | {"config": inputs.run_key["config"] | {"model": name}}
+    run_key = replace(inputs.run_key, config=RecordedConfig.of(config, model=name))
     if is_finished(folder, run_key):
         return
     open_run(folder, run_key)
     prepared, splits = inputs.prepared, inputs.splits
-    classes = _classes(prepared, splits)
+    classes = inputs.classes
     rows = {split: splits.index[splits == split].to_numpy() for split in SPLITS}
     scored = splits.index[splits.isin(SCORED_SPLITS)].to_numpy()
     begin = time.perf_counter()
     logits = BASELINES[name](prepared, rows["train"], scored, classes)
-    pages = prepared.pages.loc[scored]
-    predictions = pages[["file", "page_id", "group"]].assign(
-        split=splits[scored],
-        label=pages["class"],
-        **{LOGIT + label: logits[:, place] for place, label in enumerate(classes)},
-    )
-    predictions.to_csv(folder / PREDICTIONS, index=False, float_format="%.6g")
-    write_record(
+    seconds = time.perf_counter() - begin
+    write_predictions(folder, make_predictions(prepared.pages.loc[scored], splits, classes, logits))
+    finish_run(
         folder,
-        run_key
-        | {
-            "epochs_done": 0,
-            "resumed": False,
-            "wall_seconds": round(time.perf_counter() - begin, 1),
-            "devices": ["CPU"],
-            "data": name_of_data(config, prepared.pages),
-            "classes": classes,
-            "parameters": 0,
-            "pages": {split: len(of_split) for split, of_split in rows.items()},
-            "metrics": metrics(read_predictions(folder), config.protocol),
-        },
+        run_key,
+        data=name_of_data(config, prepared.pages),
+        classes=tuple(classes),
+        pages={split: len(of_split) for split, of_split in rows.items()},
+        epochs_done=0,
+        resumed=False,
+        wall_seconds=round(seconds, 1),
+        devices=("CPU",),
+        parameters=0,
     )
 
 
 def _classes(prepared, splits):
-    used = set(prepared.pages.loc[splits.notna(), "class"])
-    return [name for name in CLASSES if name in used]
+    return in_class_order(prepared.pages.loc[splits.notna(), "class"])
 
 
 def _reached(model, prepared, train, test, classes):
-    """Accuracy, and mean sensitivity of the classes that are there."""
-    found = np.array(classes)[model(prepared, train, test, classes).argmax(axis=1)]
-    labels = prepared.pages.loc[test, "class"]
-    right = pd.Series(found == labels.to_numpy(), labels.index)
+    """Accuracy, and mean sensitivity of the classes that have pages."""
+    pages = prepared.pages.loc[test]
+    logits = model(prepared, train, test, classes)
+    predictions = make_predictions(pages, pd.Series("test", pages.index), classes, logits)
     return {
         "pages": len(test),
-        "accuracy": round(float(right.mean()), 4),
-        "balanced_accuracy": round(float(right.groupby(labels).mean().mean()), 4),
+        "accuracy": round(accuracy(predictions), 4),
+        "balanced_accuracy": round(balanced_accuracy(predictions), 4),
     }
 
 
 def _with_total(counts):
-    ordered = counts.reindex([name for name in CLASSES if name in counts.index])
+    ordered = counts.reindex(in_class_order(counts.index))
     return pd.concat([ordered, counts.sum().rename("all").to_frame().T]).rename_axis("class")

@@ -1,11 +1,13 @@
 """Probabilities of scored pages, and how well they are calibrated."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from ecg_lib.runs.predictions import LOGIT, classes_of
+from ecg_lib.runs.predictions import classes_of, logits_of
 
 PROBABILITY = "p_"
 """Prefix of the columns of scored pages that hold one probability a class."""
@@ -35,7 +37,7 @@ def score(predictions, split="test"):
         probability in the columns `p_<class>` and `calibrated_<class>`.
     """
     pages = predictions[predictions["split"] == split]
-    logits = _logits(pages)
+    logits = logits_of(pages)
     tables = [
         pd.DataFrame(
             softmax(logits / temperature, axis=1),
@@ -66,8 +68,8 @@ def fit_temperature(predictions):
     Reference:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv 1706.04599.
     """
-    logits = _logits(predictions)
-    true = _places(predictions["label"], classes_of(predictions))[:, np.newaxis]
+    logits = logits_of(predictions)
+    true = label_places(predictions["label"], classes_of(predictions))[:, np.newaxis]
 
     def negative_log_likelihood(log_temperature):
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
@@ -89,7 +91,7 @@ def reliability(scored, prefix=PROBABILITY):
         pages, confidence and accuracy (means, 0 to 1).
     """
     confidence = probabilities_of(scored, prefix).max(axis=1)
-    right = predicted_labels(scored, prefix) == scored["label"].to_numpy()
+    right = is_right(scored, prefix)
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     pages = pd.DataFrame({"confidence": confidence, "accuracy": right.astype(float)})
     means = pages.groupby(bins).mean()
@@ -105,7 +107,7 @@ def expected_calibration_error(scored, prefix=PROBABILITY):
 def brier_score(scored, prefix=PROBABILITY):
     """Mean over the pages of the squared error over all classes, 0 (best) to 2."""
     classes = scored_classes(scored)
-    truth = np.eye(len(classes))[_places(scored["label"], classes)]
+    truth = np.eye(len(classes))[label_places(scored["label"], classes)]
     return float(((probabilities_of(scored, prefix) - truth) ** 2).sum(axis=1).mean())
 
 
@@ -125,9 +127,11 @@ def predicted_labels(scored, prefix=PROBABILITY):
     return np.array(scored_classes(scored))[probabilities_of(scored, prefix).argmax(axis=1)]
 
 
-def _logits(predictions):
-    return predictions[[LOGIT + name for name in classes_of(predictions)]].to_numpy(float)
+def is_right(scored: pd.DataFrame, prefix: str = PROBABILITY) -> np.ndarray:
+    """Return whether the most probable class of each page is its label, a bool array."""
+    return predicted_labels(scored, prefix) == scored["label"].to_numpy()
 
 
-def _places(labels, classes):
+def label_places(labels: pd.Series, classes: Sequence[str]) -> np.ndarray:
+    """Return the place of each label among the class names, an int array."""
     return labels.map({name: place for place, name in enumerate(classes)}).to_numpy()

@@ -7,7 +7,7 @@ import pandas as pd
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from ecg_lib.evaluation.calibration import predicted_labels
+from ecg_lib.evaluation.calibration import is_right
 
 
 def mean_of_models(members):
@@ -50,8 +50,7 @@ def compare(models):
         independent), p, and p_holm (p after Holm's correction over all pairs).
     """
     right = {
-        name: _by_page(scored.assign(right=predicted_labels(scored) == scored["label"]))
-        for name, scored in models.items()
+        name: _by_page(scored.assign(right=is_right(scored))) for name, scored in models.items()
     }
     rows = []
     for model, other in combinations(right, 2):

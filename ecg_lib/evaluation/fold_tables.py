@@ -6,9 +6,8 @@ and in it all models that have them. A model with several seeds has a row for th
 as well. Everything is computed from the committed predictions.
 """
 
-import json
 import re
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -31,10 +30,10 @@ from ecg_lib.evaluation.intervals import (
 )
 from ecg_lib.evaluation.markdown import markdown, ours_below
 from ecg_lib.models import PUBLISHED
-from ecg_lib.runs.config import RunConfig, size_text
-from ecg_lib.runs.folder import finished_runs, read_record
-from ecg_lib.runs.names import MODEL_NAMES, mean_in_words, seeds_of
-from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
+from ecg_lib.runs.config import RunConfig
+from ecg_lib.runs.folder import Run, finished_runs, read_runs
+from ecg_lib.runs.names import MODEL_NAMES, words_for_mean
+from ecg_lib.runs.predictions import PREDICTIONS
 
 ENSEMBLE = "ensemble"
 
@@ -63,7 +62,11 @@ def fold_table(folder):
         after temperature scaling as `ece_calibrated` and `brier_calibrated`. Rows of the same
         folds are on the same pages.
     """
-    members = _runs_by_model(folder)
+    return _fold_table(read_runs(folder))
+
+
+def _fold_table(runs):
+    members = _runs_by_model(runs)
     return pd.DataFrame(
         [
             {"folds": _numbers(folds), **_describe(name, members, folds), **_figures(scored)}
@@ -82,9 +85,13 @@ def comparison_table(folder):
         DataFrame with the columns of `compare`, and folds; Holm's correction is over
         the pairs of the same folds.
     """
+    return _comparison_table(read_runs(folder))
+
+
+def _comparison_table(runs):
     compared = [
         compare(_one_seed_each(models)).assign(folds=_numbers(folds))
-        for folds, models in _parts(_runs_by_model(folder))
+        for folds, models in _parts(_runs_by_model(runs))
     ]
     return pd.concat(compared, ignore_index=True)
 
@@ -93,14 +100,15 @@ def scored_models(folder):
     """`{title: scored pages}` of all models of a folder of runs, as `score` has them."""
     return {
         f"{name}, {_in_words(_numbers(folds))}": scored
-        for folds, models in _parts(_runs_by_model(folder))
+        for folds, models in _parts(_runs_by_model(read_runs(folder)))
         for name, scored in models.items()
     }
 
 
 def table_markdown(folder):
     """The benchmark as Markdown: the figures with their intervals, and a caption."""
-    return _table_markdown(folder, fold_table(folder))
+    runs = read_runs(folder)
+    return _table_markdown(runs, _fold_table(runs))
 
 
 def side_by_side(folder):
@@ -140,26 +148,28 @@ def _rank(model):
     return max(place for place, name in enumerate(names) if model.startswith(name)), model
 
 
-def report(folder):
-    """The benchmark with its class by class figures and paired tests.
+def report(runs: list[Run]) -> tuple[str, pd.DataFrame, pd.DataFrame]:
+    """Make the table of runs, with the figures of each class and paired tests.
+
+    Args:
+        runs: the runs of one folder, as `ecg_lib.runs.folder.read_runs` returns them.
 
     Returns:
         `(text, table, pairs)`: the Markdown, what `fold_table` returns, and what
         `comparison_table` returns.
     """
-    table, pairs = fold_table(folder), comparison_table(folder)
-    text = [_table_markdown(folder, table), _classes_markdown(table), _pairs_markdown(pairs)]
+    table, pairs = _fold_table(runs), _comparison_table(runs)
+    text = [_table_markdown(runs, table), _classes_markdown(table), _pairs_markdown(pairs)]
     return "\n".join(text), table, pairs
 
 
-def _runs_by_model(folder):
-    """`{name: {fold: run folder}}`, the name being the run folder's without its fold; a fold is its
-    number and the digest of its split, so that folds of other pages are other folds."""
+def _runs_by_model(runs):
+    """`{name: {fold: Run}}`, the name being the run folder's without its fold; a fold is its number
+    and the digest of its split, so that folds of other pages are other folds."""
     members = {}
-    for run in finished_runs(folder):
-        record = read_record(run)
-        fold = record["config"]["fold"], record["split_hash"]
-        members.setdefault(re.sub(r"-f\d+$", "", run.name), {})[fold] = run
+    for run in runs:
+        fold = run.record.config.fold, run.record.split_hash
+        members.setdefault(re.sub(r"-f\d+$", "", run.folder.name), {})[fold] = run
     return members
 
 
@@ -167,7 +177,7 @@ def _parts(members):
     """A pair for each set of folds that some model has: the folds, and `{name: scored pages}` of
     all models that have them; the largest set comes first."""
     scored = {
-        run: score(read_predictions(run))
+        run.folder: score(run.predictions)
         for of_fold in members.values()
         for run in of_fold.values()
     }
@@ -175,7 +185,7 @@ def _parts(members):
     parts = []
     for folds in sorted(sets, key=lambda folds: (-len(folds), folds)):
         models = {
-            name: pd.concat([scored[of_fold[fold]] for fold in folds], ignore_index=True)
+            name: pd.concat([scored[of_fold[fold].folder] for fold in folds], ignore_index=True)
             for name, of_fold in members.items()
             if set(folds) <= set(of_fold)
         }
@@ -195,9 +205,9 @@ def _several_seeds(members):
     alike = {}
     for name, of_fold in members.items():
         record = _record(of_fold)
-        if "members" not in record:
-            config = record["config"] | {"seed": None, "fold": None}
-            alike.setdefault(json.dumps(config), []).append(name)
+        if not record.members:
+            config = replace(record.config, seed=0, fold=0)
+            alike.setdefault(config, []).append(name)
     return [names for names in alike.values() if len(names) > 1]
 
 
@@ -225,56 +235,53 @@ def _ensemble_members(members):
     chosen = {}
     for name, of_fold in members.items():
         record = _record(of_fold)
-        config = record["config"]
-        if config["model"] in PUBLISHED and not _variant(config) and "members" not in record:
-            chosen.setdefault(config["model"], name)
+        config = record.config
+        if config.model in PUBLISHED and not _variant(config) and not record.members:
+            chosen.setdefault(config.model, name)
     return list(chosen.values())
 
 
 def _record(of_fold):
-    return read_record(next(iter(of_fold.values())))
+    return next(iter(of_fold.values())).record
 
 
 def _describe(name, members, folds):
     if name == ENSEMBLE:
         return {"model": "Ensemble (mean probability)", "run": ENSEMBLE}
     joined = [name] if name in members else _members_of(name)
-    records = [read_record(members[member][fold]) for member in joined for fold in folds]
-    config = records[0]["config"]
-    seeds = [seed for member in joined for seed in seeds_of(_record(members[member]))]
-    words = [MODEL_NAMES[config["model"]], *_variant(config), *mean_in_words(seeds)]
+    records = [members[member][fold].record for member in joined for fold in folds]
+    config = records[0].config
+    seeds = [seed for member in joined for seed in _record(members[member]).seeds]
+    words = [MODEL_NAMES[config.model], *_variant(config), *words_for_mean(seeds)]
     return {
         "model": ", ".join(words),
         "run": name,
-        "epochs": max(record["epochs_done"] for record in records),
+        "epochs": max(record.epochs_done for record in records),
         "seed": "+".join(map(str, seeds)),
-        "device": " + ".join(sorted({name for record in records for name in record["devices"]})),
-        "minutes": sum(record["wall_seconds"] for record in records) / 60,
+        "device": " + ".join(sorted({name for record in records for name in record.devices})),
+        "minutes": sum(record.wall_seconds for record in records) / 60,
     }
 
 
 def _variant(config):
     """What a run's config has other than the published experiment, in words."""
-    size = size_text(config)
-    return variant(config) + ([size] if size != size_text(asdict(RunConfig())) else [])
+    size = config.size_text
+    return variant(config) + ([size] if size != RunConfig().size_text else [])
 
 
-def variant(config):
-    """The same but for the size of the crops, for which a table may have a column.
-
-    Args:
-        config: dict of the fields of a `RunConfig`.
+def variant(config: RunConfig) -> list[str]:
+    """Return the same but for the size of the crops, for which a table may have a column.
 
     Returns:
         A list of words, empty if there is nothing else.
     """
-    recipe = config["recipe"]
+    recipe = config.recipe
     return [
         words
         for words, applies in (
             (recipe, recipe != RunConfig.recipe),
-            ("only ink", config["ink_only"]),
-            ("float16", config["mixed_precision"]),
+            ("only ink", config.ink_only),
+            ("float16", config.mixed_precision),
         )
         if applies
     ]
@@ -291,7 +298,7 @@ def _figures(scored):
     return found
 
 
-def _table_markdown(folder, table):
+def _table_markdown(runs, table):
     shown = pd.DataFrame(
         {
             "folds": table["folds"],
@@ -306,14 +313,13 @@ def _table_markdown(folder, table):
             "device": table["device"],
         }
     )
-    return f"{markdown(ours_below(shown))}\n{_caption(folder)}\n"
+    return f"{markdown(ours_below(shown))}\n{_caption(runs[0].record)}\n"
 
 
-def _caption(folder):
-    record = read_record(finished_runs(folder)[0])
-    protocol = record["config"]["protocol"]
+def _caption(record):
+    protocol = record.config.protocol
     return (
-        f"Data: {record['data']}. Protocol: {protocol} ({PROTOCOLS[protocol].description}). "
+        f"Data: {record.data}. Protocol: {protocol} ({PROTOCOLS[protocol].description}). "
         f"Test pages only, each tested once; the rows of the same folds are on the same pages. "
         f"In brackets: {_PERCENT} % intervals, bootstrap over exams ({RESAMPLES:,} "
         f"resamples). Balanced accuracy is the mean sensitivity of the classes; AUROC is one class "

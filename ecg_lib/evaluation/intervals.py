@@ -7,7 +7,7 @@ serve one purpose here: the temperature is fitted on them. The two are never poo
 import numpy as np
 import pandas as pd
 
-from ecg_lib.evaluation.calibration import _places, probabilities_of, scored_classes
+from ecg_lib.evaluation.calibration import label_places, probabilities_of, scored_classes
 
 RESAMPLES = 2000
 
@@ -66,7 +66,7 @@ def _weighted_figures(scored, weights):
     """The figures, each an array with one value a row of `weights` (resamples, pages)."""
     classes = scored_classes(scored)
     probabilities = probabilities_of(scored)
-    true = _places(scored["label"], classes)
+    true = label_places(scored["label"], classes)
     cells = np.eye(len(classes) ** 2)[true * len(classes) + probabilities.argmax(axis=1)]
     counts = (weights @ cells).reshape(-1, len(classes), len(classes))
     right = np.diagonal(counts, axis1=1, axis2=2)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from ecg_lib.runs.predictions import classes_of, predicted_classes, scored_parts
+from ecg_lib.runs.predictions import classes_of, predicted_classes
 
 
 def confusion(predictions):
@@ -14,9 +14,18 @@ def confusion(predictions):
     return pd.DataFrame(counts, index=classes, columns=classes)
 
 
-def accuracy(predictions):
-    """Share of the scored files whose highest logit is their class, 0 to 1."""
-    return float((predictions["label"] == predicted_classes(predictions)).mean())
+def accuracy(predictions: pd.DataFrame) -> float:
+    """Return the share of the scored files whose highest logit is their class, 0 to 1."""
+    return float(_is_right(predictions).mean())
+
+
+def balanced_accuracy(predictions: pd.DataFrame) -> float:
+    """Return the mean sensitivity of the classes that have scored files, 0 to 1."""
+    return float(_is_right(predictions).groupby(predictions["label"]).mean().mean())
+
+
+def _is_right(predictions):
+    return predictions["label"] == predicted_classes(predictions)
 
 
 def class_table(predictions):
@@ -42,17 +51,3 @@ def class_table(predictions):
     )
     table.loc["weighted mean"] = np.average(table, axis=0, weights=pages)
     return table.assign(pages=[*pages, pages.sum()])
-
-
-def metrics(predictions, protocol):
-    """All figures of a run as plain numbers, for `run.json`: `{part: {...}}`, those with pages."""
-    return {
-        name: {
-            "pages": len(part),
-            "accuracy": accuracy(part),
-            "confusion_matrix": confusion(part).to_numpy().tolist(),
-            "classes": class_table(part).to_dict("index"),
-        }
-        for name, part in scored_parts(predictions, protocol).items()
-        if len(part)
-    }

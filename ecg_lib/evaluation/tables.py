@@ -11,10 +11,11 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation import fold_tables
 from ecg_lib.evaluation.markdown import markdown, ours_below
 from ecg_lib.evaluation.metrics import accuracy
-from ecg_lib.runs.config import size_text
-from ecg_lib.runs.folder import RECORD, finished_runs, read_record
-from ecg_lib.runs.names import network_name, seeds_of
-from ecg_lib.runs.predictions import PREDICTIONS, SCORED_SPLITS, read_predictions, scored_parts
+from ecg_lib.files import writing
+from ecg_lib.runs.folder import finished_runs, read_runs
+from ecg_lib.runs.names import network_name
+from ecg_lib.runs.predictions import PREDICTIONS, SCORED_SPLITS, scored_parts
+from ecg_lib.runs.record import RECORD
 
 TABLE = "accuracy"
 """Stem of the table's files: `accuracy.md` and `accuracy.csv`."""
@@ -38,42 +39,48 @@ def accuracy_table(folder):
     Raises:
         InputError: if there is no finished run.
     """
-    finished = finished_runs(folder)
-    if not finished:
+    return _accuracy_table(_runs_in(folder))
+
+
+def _runs_in(folder):
+    runs = read_runs(folder)
+    if not runs:
         raise InputError(f"{folder} holds no finished run: expected folders with {RECORD}")
-    return pd.DataFrame([_table_row(run) for run in finished])
+    return runs
+
+
+def _accuracy_table(runs):
+    return pd.DataFrame([_table_row(run) for run in runs])
 
 
 def _table_row(run):
-    record = read_record(run)
-    config = record["config"]
-    scored = scored_parts(read_predictions(run), config["protocol"])
+    record, config = run.record, run.record.config
+    scored = scored_parts(run.predictions, config.protocol)
     measured = {name: accuracy(part) for name, part in scored.items() if len(part)}
     row = {
         "model": network_name(record, fold_tables.variant(config)),
-        "run": run.name,
-        "image_size": size_text(config),
-        "epochs": record["epochs_done"],
-        "seed": "+".join(map(str, seeds_of(record))),
-        "device": " + ".join(record["devices"]),
-        "parameters": record["parameters"],
+        "run": run.folder.name,
+        "image_size": config.size_text,
+        "epochs": record.epochs_done,
+        "seed": "+".join(map(str, record.seeds)),
+        "device": " + ".join(record.devices),
+        "parameters": record.parameters,
         **measured,
-        "minutes": record["wall_seconds"] / 60,
-        "resumed": record["resumed"],
+        "minutes": record.wall_seconds / 60,
+        "resumed": record.resumed,
     }
-    if config["protocol"] == "published":
-        published = published_accuracies().get(config["model"], {})
+    if config.protocol == "published":
+        published = published_accuracies().get(config.model, {})
         row |= {f"published_{name}": published.get(name) for name in measured}
     return row
 
 
-def table_caption(folder):
+def _caption(record):
     """What the table's figures were obtained on, in one paragraph."""
-    record = read_record(finished_runs(folder)[0])
-    protocol = record["config"]["protocol"]
-    pages = ", ".join(f"{count:,} {name}" for name, count in record["pages"].items())
+    protocol = record.config.protocol
+    pages = ", ".join(f"{count:,} {name}" for name, count in record.pages.items())
     return (
-        f"Data: {record['data']}. Protocol: {protocol} ({PROTOCOLS[protocol].description}); "
+        f"Data: {record.data}. Protocol: {protocol} ({PROTOCOLS[protocol].description}); "
         f"files: {pages}. Accuracy is the share of files whose highest logit is their class; "
         f'"both" is test and validation together. Epochs, image size, random seed and device '
         f"stand in each row. Computed from each run's {PREDICTIONS}."
@@ -86,11 +93,16 @@ def table_markdown(folder):
     Under a protocol with folds, and for a folder of several protocols' folders, it is that of
     `ecg_lib.evaluation.fold_tables`.
     """
-    if _has_folds(folder):
-        return fold_tables.table_markdown(folder)
-    if not finished_runs(folder) and any(finished_runs(folder / name) for name in PROTOCOLS):
+    runs = read_runs(folder)
+    if not runs and any(finished_runs(folder / name) for name in PROTOCOLS):
         return fold_tables.side_by_side(folder)
-    table = accuracy_table(folder)
+    if _has_folds(runs):
+        return fold_tables.table_markdown(folder)
+    return _markdown(_runs_in(folder))
+
+
+def _markdown(runs):
+    table = _accuracy_table(runs)
     shares = [name for name in table if name in _SHARES]
     shown = table.drop(columns="run").assign(
         parameters=table["parameters"].map("{:,}".format),
@@ -98,7 +110,7 @@ def table_markdown(folder):
         resumed=table["resumed"].map({True: "yes", False: "no"}),
         **{name: table[name].map("{:.4f}".format, na_action="ignore") for name in shares},
     )
-    return f"{markdown(ours_below(shown))}\n{table_caption(folder)}\n"
+    return f"{markdown(ours_below(shown))}\n{_caption(runs[0].record)}\n"
 
 
 _SHARES = {f"{prefix}{name}" for prefix in ("", "published_") for name in (*SCORED_SPLITS, "both")}
@@ -109,20 +121,19 @@ def write_table(folder):
 
     Under a protocol with folds, `comparisons.csv` is written too.
     """
-    if _has_folds(folder):
-        text, table, pairs = fold_tables.report(folder)
+    runs = _runs_in(folder)
+    if _has_folds(runs):
+        text, table, pairs = fold_tables.report(runs)
         tables = {TABLE: table, COMPARISONS: pairs}
     else:
-        text, tables = table_markdown(folder), {TABLE: accuracy_table(folder)}
-    try:
-        (folder / f"{TABLE}.md").write_text(text)
-        for name, table in tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+        text, tables = _markdown(runs), {TABLE: _accuracy_table(runs)}
+    with writing(folder / f"{TABLE}.md") as path:
+        path.write_text(text, encoding="utf-8")
+    for name, table in tables.items():
+        with writing(folder / f"{name}.csv") as path:
+            table.to_csv(path, index=False, float_format="%.6g")
     return text
 
 
-def _has_folds(folder):
-    finished = finished_runs(folder)
-    return bool(finished) and PROTOCOLS[read_record(finished[0])["config"]["protocol"]].folds > 1
+def _has_folds(runs):
+    return bool(runs) and PROTOCOLS[runs[0].record.config.protocol].folds > 1

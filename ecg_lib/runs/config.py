@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any, ClassVar
 
 from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError, one_of
@@ -35,6 +36,8 @@ class RunConfig:
     Raises:
         InputError: if a value is not valid.
     """
+
+    known_models: ClassVar[Collection[str]] = MODELS
 
     data: str = _option(
         "data/synthetic",
@@ -83,7 +86,7 @@ class RunConfig:
                     f"{option.name} is {value!r}: expected a value of type {option.type.__name__}"
                 )
         one_of("protocol", self.protocol, PROTOCOLS)
-        one_of("model", self.model, MODELS)
+        one_of("model", self.model, self.known_models)
         one_of("recipe", self.recipe, RECIPES)
         one_of("strategy", self.strategy, STRATEGIES)
         for name in ("height", "width", "epochs", "batch_size", "learning_rate"):
@@ -122,7 +125,7 @@ class RunConfig:
     @property
     def run_name(self):
         """Name of the run's folder: model, variant, random seed, fold."""
-        size = f"-{self.height}px" if self.height == self.width else f"-{size_text(asdict(self))}px"
+        size = f"-{self.height}px" if self.height == self.width else f"-{self.size_text}px"
         size = "" if size == f"-{DEFAULT_SIZE}px" else size
         ink = "-ink" if self.ink_only else ""
         recipe = "" if self.recipe == "published" else f"-{self.recipe}"
@@ -157,10 +160,20 @@ class RunConfig:
         worker = worker_name()
         return self.table_path / f"{self.run_name}{worker and f'.{worker}'}.ipynb"
 
-    def what_counts(self):
-        """The fields that a run's result depends on, for telling whether a run was done before."""
-        where = ("data", "prepared", "results")
-        return {name: value for name, value in asdict(self).items() if name not in where}
+    def result_options(self) -> dict[str, Any]:
+        """Return the fields that a run's result depends on: all but where files lie."""
+        folders = ("data", "prepared", "results")
+        return {name: value for name, value in asdict(self).items() if name not in folders}
+
+    @property
+    def crop_options(self) -> dict[str, Any]:
+        """How crops are made: keyword arguments of `crop_leads` and of `prepare`."""
+        return {"height": self.height, "width": self.width, "ink_only": self.ink_only}
+
+    @property
+    def size_text(self) -> str:
+        """Height and width of the crops in words, such as "64x64"."""
+        return f"{self.height}x{self.width}"
 
 
 DEMO = {
@@ -177,25 +190,6 @@ into some minutes on two CPU cores."""
 
 DEMO_PAGES_PER_CLASS = 100
 """Number of synthetic pages that are drawn of each class."""
-
-
-def crop_options(config):
-    """What a run's crops are made by: keyword arguments of `crop_leads` and of `prepare`.
-
-    Args:
-        config: a `RunConfig`'s fields as a dict, such as a run's record holds them.
-    """
-    return {name: config[name] for name in ("height", "width", "ink_only")}
-
-
-def crop_size(config):
-    """Height and width of a run's crops, in pixels; of the same dict as `crop_options`."""
-    return config["height"], config["width"]
-
-
-def size_text(config):
-    """The same in words, such as "64x64"."""
-    return "{}x{}".format(*crop_size(config))
 
 
 def project_path(path):

@@ -1,124 +1,123 @@
 """The run folder: what it holds, and how it is written and read.
 
-A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>/` holds
+A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>[-f<fold>]/` holds
 
-    run.json          the record: config, versions, devices, hashes, parameters, epochs, metrics,
-                      and layouts, the training pages of each layout by class
-    history.csv       a row an epoch: loss, accuracy, their validation values, seconds; an ensemble,
-                      which is not trained, has none
-    predictions.csv   a row a scored file: file, page_id, group, split, label, one logit a class
-    model.keras       the weights, never committed
-    backup/           only until it is finished: see `ecg_lib.training.checkpoints`
+    run.json          the record, see `ecg_lib.runs.record.RunRecord`
+    history.csv       one row per epoch: loss, accuracy, their validation values, seconds; an
+                      ensemble and a baseline model, which are not trained so, have none
+    predictions.csv   one row per scored file, see `ecg_lib.runs.predictions`
+    model.keras       the weights, never committed but for the default network
+    backup/           only during training: see `ecg_lib.training.checkpoints`
 
-The notebook that papermill ran lies beside the folder under the same name, never committed.
+The notebook that papermill executed lies beside the folder under the same name, never committed.
 """
 
-import json
+import logging
 import platform
 import re
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError
-from ecg_lib.files import code_version, locked, replacing, sha256
+from ecg_lib.files import code_version, locked, sha256, writing
 from ecg_lib.models import MODELS
-from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.names import BASELINE_NAMES
-from ecg_lib.runs.predictions import PREDICTIONS
+from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
+from ecg_lib.runs.record import (
+    RECORD,
+    RunKey,
+    RunRecord,
+    StartedRun,
+    check_digest,
+    read_any_record,
+    read_record,
+    write_record,
+)
 
-RECORD = "run.json"
-
+if TYPE_CHECKING:
+    import pandas as pd
 
 HISTORY = "history.csv"
 
-
 MODEL = "model.keras"
-
 
 BACKUP = "backup"
 
 DEFAULT_RUN = "results/models/lead_attention"
 """The one run folder that is committed with its weights, seen from the project's folder."""
 
-
 LOCK_SECONDS = 10
 """How long to wait for another process that trains in a run folder: one whose parent was killed
 ends within a second or two."""
 
-
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "PIL", "sklearn")
 
+_logger = logging.getLogger(__name__)
 
-def is_finished(folder, run_key):
-    """Whether a run folder holds a finished run of this run_key, its weights included.
+
+# --- Writing ---
+
+
+def is_finished(folder: Path, run_key: RunKey) -> bool:
+    """Return whether a run folder holds a finished run of this key, its weights included.
 
     Args:
         folder: the run folder.
-        run_key: dict with config, data_hash and split_hash.
+        run_key: what makes the run.
     """
-    record = _read(folder)
+    record = _read_or_none(folder)
     return (
-        _same_run(record, run_key)
-        and "metrics" in record
-        and record["model_sha256"] == sha256(folder / MODEL)
-        and record["predictions_sha256"] == sha256(folder / PREDICTIONS)
+        isinstance(record, RunRecord)
+        and record.key == run_key
+        and record.model_sha256 == sha256(folder / MODEL)
+        and record.predictions_sha256 == sha256(folder / PREDICTIONS)
     )
 
 
-def _same_run(record, run_key):
-    if record is None:
-        return False
-    return all(record.get(key) == value for key, value in _completed(run_key).items())
-
-
-def open_run(folder, run_key):
+def open_run(folder: Path, run_key: RunKey) -> Path:
     """Make a run folder ready for training.
 
-    An interrupted run of the same run_key is gone on with. Any other that lies there is kept
-    beside it under a new name, `<name>~1` and so on, which no table counts: one of another
-    run_key, or a finished one whose weights are missing, as they are of every published run.
+    An interrupted run of the same key is resumed. Any other that lies there is kept beside it
+    under a new name, `<name>~1` and so on, which no table counts: one of another key, or a
+    finished one whose weights are missing, as they are of every published run.
 
     Raises:
-        InputError: if the folder cannot be written to.
+        InputError: if the folder cannot be written.
     """
-    record = _read(folder)
-    goes_on = _same_run(record, run_key) and not _finished(record)
-    try:
-        if (folder / RECORD).exists() and not goes_on:
+    record = _read_or_none(folder)
+    is_resumed = type(record) is StartedRun and record.key == run_key
+    if is_resumed:
+        return folder
+    with writing(folder):
+        if (folder / RECORD).exists():
             kept = folder.rename(_free_name(folder))
-            print(f"{folder.name}: the run that was there is kept as {kept.name}, out of the table")
+            _logger.warning(
+                "%s: the run that was there is kept as %s, out of the table", folder.name, kept.name
+            )
         folder.mkdir(parents=True, exist_ok=True)
-        if not goes_on:
-            # One without a record may be of any run, and what is in `backup` counts only by it.
-            (folder / HISTORY).unlink(missing_ok=True)
-            _write_json(folder / RECORD, run_key)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
+        # One without a record may be of any run, and what is in `backup` counts only by it.
+        (folder / HISTORY).unlink(missing_ok=True)
+    write_record(folder, StartedRun(**vars(run_key)))
     return folder
 
 
-@contextmanager
-def only_process_in(folder):
-    """Keep other processes from training in the same run folder; wait a little for one that ends.
+def holds_finished_run(folder: Path) -> bool:
+    """Return whether there is the record of a finished run, its weights there or not."""
+    return isinstance(_read_or_none(folder), RunRecord)
 
-    Raises:
-        InputError: if another process is at it, or the folder cannot be written to.
-    """
-    with ExitStack() as stack:
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(folder.with_name(f".{folder.name}.lock"), LOCK_SECONDS))
-        except TimeoutError:
-            raise InputError(
-                f"another process is training in {folder}: expected it to end first"
-            ) from None
-        except OSError as error:
-            raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
-        yield
+
+def _read_or_none(folder):
+    """The record of a run, finished or not; None if there is none, or it cannot be used."""
+    try:
+        return read_any_record(folder)
+    except InputError:
+        return None
 
 
 def _free_name(folder):
@@ -128,53 +127,70 @@ def _free_name(folder):
     return name
 
 
-def note_resumed(folder, epoch):
-    """Add to the record of an unfinished run that it was gone on with after an epoch, from 1."""
-    record = _read(folder)
-    record.setdefault("resumed_after", []).append(epoch)
-    _write_json(folder / RECORD, record)
+@contextmanager
+def only_process_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in the same run folder; wait a little for one that ends.
+
+    Raises:
+        InputError: if another process is training there, or the folder cannot be written.
+    """
+    with ExitStack() as stack:
+        with writing(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(locked(folder.with_name(f".{folder.name}.lock"), LOCK_SECONDS))
+            except TimeoutError:
+                raise InputError(
+                    f"another process is training in {folder}: expected it to end first"
+                ) from None
+        yield
 
 
-def write_record(folder, record):
-    """Add to `run.json` all that its run_key, written before training, does not say."""
-    record = (
-        _read(folder)
-        | record
-        | {
-            "code_version": code_version(),
-            "python": platform.python_version(),
-            "libraries": {name: import_module(name).__version__ for name in LIBRARIES},
-            "model_sha256": sha256(folder / MODEL),
-            "predictions_sha256": sha256(folder / PREDICTIONS),
-        }
+def note_resumed(folder: Path, epoch: int) -> None:
+    """Add to the record of an unfinished run after which epoch, counted from 1, it was resumed."""
+    record = read_any_record(folder)
+    write_record(folder, replace(record, resumed_after=(*record.resumed_after, epoch)))
+
+
+def finish_run(folder: Path, run_key: RunKey, **facts: Any) -> RunRecord:
+    """Write the record of a finished run, last of its files.
+
+    Args:
+        folder: the run folder, which was opened by `open_run` and holds the predictions and, but
+            for a baseline model, the weights.
+        run_key: what makes the run.
+        **facts: the fields of `RunRecord` that are not found out here.
+
+    Returns:
+        The record.
+
+    Raises:
+        InputError: if the record cannot be written.
+    """
+    record = RunRecord(
+        **vars(run_key),
+        resumed_after=read_any_record(folder).resumed_after,
+        code_version=code_version(),
+        python=platform.python_version(),
+        libraries={name: import_module(name).__version__ for name in LIBRARIES},
+        model_sha256=sha256(folder / MODEL),
+        predictions_sha256=sha256(folder / PREDICTIONS),
+        **facts,
     )
-    _write_json(folder / RECORD, record)
-
-
-def read_record(folder):
-    """The record of a finished run, as a dict."""
-    record = _read(folder)
-    if not _finished(record):
-        raise InputError(f"{folder} holds no finished run: expected a folder with {RECORD}")
+    write_record(folder, record)
     return record
 
 
-def holds_finished_run(folder):
-    """Whether there is a record of a finished run, its weights there or not."""
-    return _finished(_read(folder))
+# --- Checks before a network is used ---
 
 
-def _finished(record):
-    return record is not None and "metrics" in record
-
-
-def check_boxes(run, record):
-    """Refuse a run whose network cannot see a page without being told its label.
+def check_boxes(run: Path, record: RunRecord) -> None:
+    """Refuse a run whose network needs a page's label to see the page.
 
     Raises:
         InputError: if the run's boxes depend on the label.
     """
-    protocol = record["config"]["protocol"]
+    protocol = record.config.protocol
     if PROTOCOLS[protocol].boxes == "published":
         raise InputError(
             f"{run} was trained under the protocol {protocol} and cannot answer for a page: its "
@@ -182,8 +198,8 @@ def check_boxes(run, record):
         )
 
 
-def check_weights(run, record):
-    """Check that the weights of a run are there and are those that its record names.
+def check_weights(run: Path, record: RunRecord) -> None:
+    """Check that the weights of a run exist and are those that its record names.
 
     Raises:
         InputError: if they are not.
@@ -194,66 +210,85 @@ def check_weights(run, record):
             f"{run} holds no {MODEL}: train one with python -m ecg_lib run --data PAGES, or "
             f"take {DEFAULT_RUN} of the project's repository"
         )
-    check_file(weights, record["model_sha256"])
+    check_digest(weights, record.model_sha256)
 
 
-def check_file(path, digest):
-    """Check that a file has the SHA-256 digest that its run's record names.
+# --- Reading ---
+
+
+class Run(NamedTuple):
+    """A finished run as it was read and checked.
+
+    Attributes:
+        folder: the run folder.
+        record: its record.
+        predictions: DataFrame of its predictions.
+    """
+
+    folder: Path
+    record: RunRecord
+    predictions: "pd.DataFrame"
+
+
+def read_run(folder: Path) -> Run:
+    """Read the record and the predictions of a finished run, and check that they belong together.
 
     Raises:
-        InputError: if it has another one.
+        InputError: if it holds no finished run, or one that cannot be used.
     """
-    if sha256(path) != digest:
-        raise InputError(
-            f"{path} is not the one that {RECORD} tells of: expected the file that was "
-            f"written with it"
-        )
-
-
-def read_history(folder):
-    """The history of a run, as a DataFrame with a row an epoch."""
-    return pd.read_csv(folder / HISTORY)
-
-
-def describe(folder):
-    """A few lines of text that say what a finished run was and where it lies."""
     record = read_record(folder)
-    lines = {
-        "run folder": folder,
-        "data and protocol": f"{record['data']}, {record['config']['protocol']}",
-        "epochs": f"{record['epochs_done']}{_resumed(record)}",
-        "training": f"{record['wall_seconds'] / 60:.1f} minutes, {' + '.join(record['devices'])}",
-        "batch": f"{record['config']['batch_size']} in all, {record['batch_per_replica']} a device",
-        "parameters": f"{record['parameters']:,}",
-        "code": record["code_version"],
-    }
-    return "\n".join(f"{name}: {value}" for name, value in lines.items())
+    return Run(folder, record, read_predictions(folder, record))
 
 
-def _resumed(record):
-    after = ", ".join(map(str, record.get("resumed_after", [])))
-    return f", interrupted and gone on with after epoch {after}" if after else ""
+def read_runs(folder: Path) -> list[Run]:
+    """Read all finished runs in a folder of runs, in the order of the models' registry.
+
+    A run that cannot be used is left out, and a warning names it and its fault.
+    """
+    return _usable(folder, read_run, lambda run: run.record)
 
 
-def finished_runs(folder):
-    """The finished run folders in a folder of runs, in the order of the models' registry."""
-    records = {path.parent: _read(path.parent) for path in Path(folder).glob(f"*/{RECORD}")}
-    finished = [run for run, record in records.items() if _finished(record) and "~" not in run.name]
+def finished_runs(folder: Path) -> list[Path]:
+    """Return the finished run folders in a folder of runs, in the order of the models' registry.
+
+    One whose record cannot be used is left out, and a warning names it and its fault.
+    """
+    found = _usable(folder, lambda run: (run, read_record(run)), lambda pair: pair[1])
+    return [run for run, _ in found]
+
+
+def _usable(folder: Path, read: Callable[[Path], Any], record_of: Callable[[Any], RunRecord]):
+    found = {}
+    for path in Path(folder).glob(f"*/{RECORD}"):
+        run = path.parent
+        if "~" in run.name:
+            continue
+        try:
+            if isinstance(read_any_record(run), RunRecord):
+                found[run] = read(run)
+        except InputError as error:
+            _warn_once(f"{run} is left out: {error}")
     order = [*MODELS, *BASELINE_NAMES]
 
     def place(run):
         # Numbers as numbers: seed 2 comes before seed 10.
         name = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", run.name)]
-        return order.index(records[run]["config"]["model"]), name
+        return order.index(record_of(found[run]).config.model), name
 
-    return sorted(finished, key=place)
+    return [found[run] for run in sorted(found, key=place)]
 
 
-def folders_of_runs(results):
-    """All folders of run folders in a results folder: `<results>/<data>/<protocol>`.
+@cache
+def _warn_once(message):
+    """Log a warning, though the same run may be read for several tables."""
+    _logger.warning("%s", message)
+
+
+def folders_of_runs(results: Path) -> list[Path]:
+    """Return all folders of run folders in a results folder: `<results>/<data>/<protocol>`.
 
     Raises:
-        InputError: if there is no finished run in any.
+        InputError: if none of them holds a finished run.
     """
     folders = sorted({path.parents[1] for path in Path(results).glob(f"*/*/*/{RECORD}")})
     found = [folder for folder in folders if finished_runs(folder)]
@@ -262,28 +297,29 @@ def folders_of_runs(results):
     return found
 
 
-def _read(folder):
-    """The record of a run, finished or not; None if there is none or it is broken."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return _completed(record) if isinstance(record, dict) else None
+def read_history(folder: Path) -> "pd.DataFrame":
+    """Return the history of a run, as a DataFrame with one row per epoch."""
+    import pandas as pd  # Here, since answering for a page needs no table.
+
+    return pd.read_csv(folder / HISTORY)
 
 
-def _completed(record):
-    """Bring a record, which may be older than an option, to today's options.
+def describe(folder: Path) -> str:
+    """Return a few lines of text that say what a finished run was and where it lies."""
+    record = read_record(folder)
+    config = record.config
+    lines = {
+        "run folder": folder,
+        "data and protocol": f"{record.data}, {config.protocol}",
+        "epochs": f"{record.epochs_done}{_resumed(record)}",
+        "training": f"{record.wall_seconds / 60:.1f} minutes, {' + '.join(record.devices)}",
+        "batch": f"{config.batch_size} in all, {record.batch_per_replica} per device",
+        "parameters": f"{record.parameters:,}",
+        "code": record.code_version,
+    }
+    return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
-    An option that was not there had the effect of its default. Until there were a height and a
-    width, `image_size` was the height, and `image_width` the width, 0 for as wide as tall.
-    """
-    config = dict(record.get("config", {}))
-    if "image_size" in config:
-        height = config.pop("image_size")
-        config |= {"height": height, "width": config.pop("image_width", 0) or height}
-    return record | {"config": RunConfig().what_counts() | config}
 
-
-def _write_json(path, content):
-    with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+def _resumed(record):
+    after = ", ".join(map(str, record.resumed_after))
+    return f", interrupted and resumed after epoch {after}" if after else ""

@@ -1,15 +1,16 @@
 """What a run works on: the prepared pages, their splits, and what makes the run itself."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 
-from ecg_lib.data.classes import CLASSES
+from ecg_lib.data.classes import in_class_order
 from ecg_lib.data.khan2021 import is_published
 from ecg_lib.data.prepared import PreparedSet, prepare
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS, split_hash, split_pages
 from ecg_lib.drawing.demo_set import draw_set
-from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig, crop_options
+from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig
+from ecg_lib.runs.record import RecordedConfig, RunKey
 
 
 @dataclass(frozen=True)
@@ -18,31 +19,35 @@ class Inputs:
 
     Attributes:
         prepared: the `PreparedSet`.
-        splits: Series of "train", "validation" or "test", a row a page of the prepared set.
-        run_key: config, data hash and split hash: two runs that agree in them are the same.
+        splits: Series of "train", "validation" or "test", one row per page of the prepared set.
+        run_key: what makes the run.
     """
 
     prepared: PreparedSet
     splits: pd.Series
-    run_key: dict
+    run_key: RunKey
 
     @property
-    def counts(self):
+    def classes(self) -> list[str]:
+        """The names of the classes that have pages in a split, in the order of the logits."""
+        return in_class_order(self.prepared.pages["class"][self.splits.notna()])
+
+    @property
+    def counts(self) -> pd.DataFrame:
         """DataFrame of the number of files: classes in rows, splits in columns."""
         pages = self.prepared.pages[self.splits.notna()]
-        classes = [name for name in CLASSES if name in set(pages["class"])]
         counts = pd.crosstab(pages["class"], self.splits.rename("split"))
-        return counts.reindex(index=classes, columns=SPLITS, fill_value=0)
+        return counts.reindex(index=self.classes, columns=SPLITS, fill_value=0)
 
     @property
-    def layouts(self):
-        """The number of training files of each layout, by class: a dict of dicts."""
+    def layouts(self) -> dict[str, dict[str, int]]:
+        """The number of training files of each layout, by class."""
         train = self.prepared.pages[self.splits == "train"]
         return pd.crosstab(train["layout"], train["class"]).to_dict("index")
 
 
-def name_of_data(config, pages):
-    """What a run's record calls its data: as the results do, but own pages by their folder.
+def name_of_data(config: RunConfig, pages: pd.DataFrame) -> str:
+    """Return the name of the data for a run's record: own pages are named by their folder.
 
     Args:
         config: a `RunConfig`.
@@ -51,8 +56,8 @@ def name_of_data(config, pages):
     return config.data_name if is_published(pages["page_id"]).any() else config.folder_name
 
 
-def open_inputs(config):
-    """Prepare and split the pages of a `RunConfig`; the default pages are drawn if missing.
+def open_inputs(config: RunConfig) -> Inputs:
+    """Prepare and split the pages of a `RunConfig`, and draw the default pages if missing.
 
     Args:
         config: a `RunConfig`.
@@ -69,12 +74,10 @@ def open_inputs(config):
         config.data_path,
         config.prepared_path,
         boxes=PROTOCOLS[config.protocol].boxes,
-        **crop_options(asdict(config)),
+        **config.crop_options,
     )
     splits = split_pages(config.protocol, prepared.pages, config.seed, config.fold)
-    run_key = {
-        "config": config.what_counts(),
-        "data_hash": prepared.fingerprint,
-        "split_hash": split_hash(splits, prepared.pages),
-    }
+    run_key = RunKey(
+        RecordedConfig.of(config), prepared.fingerprint, split_hash(splits, prepared.pages)
+    )
     return Inputs(prepared, splits, run_key)

@@ -1,6 +1,12 @@
 """Names of networks and runs in tables and figures."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from ecg_lib.models import DISPLAY_NAMES
+
+if TYPE_CHECKING:
+    from ecg_lib.runs.record import RunRecord
 
 BASELINE_NAMES = {
     "majority": "Majority class",
@@ -11,17 +17,17 @@ BASELINE_NAMES = {
 MODEL_NAMES = DISPLAY_NAMES | BASELINE_NAMES
 
 
-def seeds_of(record):
-    """The random seeds that a run's network was trained with: an ensemble's has several."""
-    return [member["seed"] for member in record.get("members", [record["config"]])]
+def network_name(record: "RunRecord", variant: Sequence[str] = ()) -> str:
+    """Return what a run's network is called in text.
+
+    Args:
+        record: the run's record.
+        variant: words for what the run's config has other than the default, if any.
+    """
+    name = MODEL_NAMES[record.config.model]
+    return ", ".join([name, *variant, *words_for_mean(record.seeds)])
 
 
-def network_name(record, variant=()):
-    """What a run's network is called in text, with words for its variant where they are given."""
-    name = MODEL_NAMES[record["config"]["model"]]
-    return ", ".join([name, *variant, *mean_in_words(seeds_of(record))])
-
-
-def mean_in_words(seeds):
-    """What is said after a network's name, as a list: nothing of one seed."""
+def words_for_mean(seeds: Sequence[int]) -> list[str]:
+    """Return what follows a network's name if it is the mean over several seeds, as a list."""
     return [f"mean of {len(seeds)} seeds"] if len(seeds) > 1 else []

@@ -29,7 +29,8 @@ class Answer:
         detection: the layout and the leads found, a `Detection`, or None where the page cannot
             be read.
         crops: uint8 `(13, height, width)`, what the network sees, or None as before.
-        strangeness: how far the page is from what the network knows, see `Familiarity`; or None.
+        strangeness: how far the page is from what the network knows, see
+            `out_of_distribution_score`; or None.
         probabilities: calibrated probability of each class by its name, or None without an answer.
         caution: the sentence that says which classes the network never saw in the page's layout,
             or None: there are none, the run's record is older, or there is no answer.

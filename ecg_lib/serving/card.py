@@ -22,15 +22,14 @@ from ecg_lib.evaluation.calibration import (
     expected_calibration_error,
     score,
     scored_classes,
-    temperature_of,
 )
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
 from ecg_lib.evaluation.markdown import markdown
-from ecg_lib.evaluation.out_of_distribution import KEPT, familiarity
-from ecg_lib.runs.config import size_text
-from ecg_lib.runs.folder import MODEL, read_record
-from ecg_lib.runs.names import network_name, seeds_of
-from ecg_lib.runs.predictions import LOGIT, read_predictions
+from ecg_lib.evaluation.out_of_distribution import KEPT, answering_of, out_of_distribution_score
+from ecg_lib.runs.folder import MODEL, read_run
+from ecg_lib.runs.names import network_name
+from ecg_lib.runs.predictions import logits_of
+from ecg_lib.runs.record import RunRecord
 
 CARD = "MODEL_CARD.md"
 REFUSALS = "refusal.csv"
@@ -63,7 +62,7 @@ class Measured:
     """
 
     run: Path
-    record: dict
+    record: RunRecord
     predictions: pd.DataFrame
     scored: pd.DataFrame
     figures: pd.DataFrame
@@ -74,13 +73,13 @@ class Measured:
 
     @property
     def protocol(self):
-        return self.record["config"]["protocol"]
+        return self.record.config.protocol
 
     @property
     def summary(self):
         """One sentence that says how often the network was right, and on what."""
         return (
-            f"{self.network}, trained on {self.record['data']} under the protocol {self.protocol}: "
+            f"{self.network}, trained on {self.record.data} under the protocol {self.protocol}: "
             f"right on {_interval(self.figures.loc['accuracy'])} of {len(self.scored):,} test pages"
         )
 
@@ -90,7 +89,7 @@ class Measured:
         return {
             "run": str(self.run),
             "network": self.network,
-            "data": self.record["data"],
+            "data": self.record.data,
             "protocol": self.protocol,
             "test_pages": len(self.scored),
             # Where no page can tell, a figure is not a number, which JSON does not know.
@@ -163,7 +162,11 @@ class Measured:
 
     @property
     def temperature(self):
-        return temperature_of(self.predictions)
+        return self.answering.temperature
+
+    @property
+    def answering(self):
+        return answering_of(self.run, self.record)
 
 
 def measure(run):
@@ -175,10 +178,9 @@ def measure(run):
     Raises:
         InputError: if it holds no finished run.
     """
-    record = read_record(run)
-    predictions = read_predictions(run)
-    scored = score(predictions)
-    return Measured(run, record, predictions, scored, _figures(scored))
+    found = read_run(Path(run))
+    scored = score(found.predictions)
+    return Measured(*found, scored, _figures(scored))
 
 
 def model_card(run):
@@ -255,36 +257,36 @@ def write_card(run):
 
 def _model_text(measured):
     record = measured.record
-    config = record["config"]
+    config = record.config
     lines = {
-        "network": f"{measured.network}, {record['parameters']:,} parameters",
-        "input": f"13 crops of {size_text(config)} pixels, "
-        f"{'only the ink' if config['ink_only'] else 'with paper and grid'}",
-        "output": f"a logit a class: {', '.join(record['classes'])}",
-        "training": f"recipe {config['recipe']}, {record['epochs_done']} epochs, {_kept(record)}"
-        f"random seed {', '.join(map(str, seeds_of(record)))}, batch {config['batch_size']}, "
-        f"{' + '.join(record['devices'])}",
-        "code": f"ecg_lib {record['code_version']}, "
-        + ", ".join(f"{name} {version}" for name, version in record["libraries"].items()),
-        "weights": f"{MODEL}, SHA-256 {record['model_sha256']}",
+        "network": f"{measured.network}, {record.parameters:,} parameters",
+        "input": f"13 crops of {config.size_text} pixels, "
+        f"{'only the ink' if config.ink_only else 'with paper and grid'}",
+        "output": f"a logit a class: {', '.join(record.classes)}",
+        "training": f"recipe {config.recipe}, {record.epochs_done} epochs, {_kept(record)}"
+        f"random seed {', '.join(map(str, record.seeds))}, batch {config.batch_size}, "
+        f"{' + '.join(record.devices)}",
+        "code": f"ecg_lib {record.code_version}, "
+        + ", ".join(f"{name} {version}" for name, version in record.libraries.items()),
+        "weights": f"{MODEL}, SHA-256 {record.model_sha256}",
     }
     return "\n".join(f"- {name}: {text}" for name, text in lines.items())
 
 
 def _kept(record):
-    epoch = record.get("epoch_kept")
+    epoch = record.epoch_kept
     return "" if epoch is None else f"the weights after epoch {epoch}, "
 
 
 def _data_text(measured):
     record = measured.record
     protocol = PROTOCOLS[measured.protocol]
-    fold = f", fold {record['config']['fold']} of {protocol.folds}" if protocol.folds > 1 else ""
-    pages = ", ".join(f"{count:,} {split}" for split, count in record["pages"].items())
+    fold = f", fold {record.config.fold} of {protocol.folds}" if protocol.folds > 1 else ""
+    pages = ", ".join(f"{count:,} {split}" for split, count in record.pages.items())
     return (
-        f"- data: {record['data']} (hash {record['data_hash'][:12]})\n"
+        f"- data: {record.data} (hash {record.data_hash[:12]})\n"
         f"- protocol: {measured.protocol}{fold}: {protocol.description}\n"
-        f"- pages: {pages} (split {record['split_hash'][:12]})"
+        f"- pages: {pages} (split {record.split_hash[:12]})"
     )
 
 
@@ -300,14 +302,14 @@ def _layout_text(measured):
 
 
 def _refusal_text(measured):
-    known = familiarity(measured.predictions)
+    limit = measured.answering.out_of_distribution_limit
     test = measured.predictions[measured.predictions["split"] == "test"]
-    kept = (known.strangeness(test.filter(like=LOGIT).to_numpy()) <= known.limit).mean()
+    kept = (out_of_distribution_score(logits_of(test), measured.answering) <= limit).mean()
     text = (
         "A page is refused where its leads cannot be found, and where it looks like nothing in "
         "training. The measure is how far the spread (standard deviation) of its logits is from "
         "that of the usual validation page, as the logarithm of their quotient: at most "
-        f"{known.limit:.3f}, which keeps at least {round(100 * KEPT)} % of the validation "
+        f"{limit:.3f}, which keeps at least {round(100 * KEPT)} % of the validation "
         f"pages, and of the test pages {100 * kept:.1f} %.\n"
     )
     path = measured.run / REFUSALS
@@ -316,7 +318,7 @@ def _refusal_text(measured):
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     energy = (
         " Energy, which is the same for every page of a mean of several networks, notices nothing."
-        if "members" in measured.record
+        if measured.record.members
         else ""
     )
     return f"""\

@@ -21,15 +21,14 @@ from ecg_lib.data.prepared import crop_names
 from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.errors import InputError
-from ecg_lib.evaluation.calibration import temperature_of
+from ecg_lib.evaluation.out_of_distribution import answering_of
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_exchanged_grey, read_luma
-from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig, crop_options, project_path
+from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig, project_path
 from ecg_lib.runs.folder import MODEL, read_record
 from ecg_lib.runs.names import network_name
-from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.serving.occlusion import blanked, lead_occlusion, paper, softmax
 from ecg_lib.serving.occlusion import paint as paint
 
@@ -104,9 +103,9 @@ def open_question(run, page, model=None):
     """
     run, page = project_path(run), project_path(page)
     record = read_record(run)
-    config = record["config"]
+    config = record.config
     _draw_if_missing(page)
-    source = PROTOCOLS[config["protocol"]].boxes
+    source = PROTOCOLS[config.protocol].boxes
     if source == "published":
         luma, boxes = read_exchanged_grey(page), _published_boxes(page)
     else:
@@ -116,17 +115,16 @@ def open_question(run, page, model=None):
         except InputError as error:
             raise InputError(f"{page}: {error}") from None
         luma, boxes = rectify(luma, found), found.boxes
-    predictions = read_predictions(run)
     return Question(
         model=load(run / MODEL) if model is None else model,
-        model_name=config["model"],
+        model_name=config.model,
         network=network_name(record),
-        classes=record["classes"],
-        temperature=temperature_of(predictions),
+        classes=list(record.classes),
+        temperature=answering_of(run, record).temperature,
         page=luma,
         boxes=boxes,
         names=crop_names(source),
-        crops=crop_leads(luma, boxes, **crop_options(config)),
+        crops=crop_leads(luma, boxes, **config.crop_options),
     )
 
 

@@ -28,7 +28,6 @@ from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS
-from ecg_lib.runs.config import crop_options, crop_size
 from ecg_lib.runs.folder import MODEL
 from ecg_lib.runs.names import network_name
 from ecg_lib.serving.card import DISCLAIMER
@@ -70,7 +69,7 @@ def export(run, file_format):
     path = run / FORMATS[one_of("format", file_format, FORMATS)]
     predictor = Predictor(run)
     notes = usage(predictor)
-    crops = drawn_crops(predictor.record["config"])
+    crops = drawn_crops(predictor.record.config)
     with TemporaryDirectory() as folder:
         exported = Path(folder) / path.name
         _convert(load(run / MODEL), exported, file_format)
@@ -106,25 +105,25 @@ def usage(predictor):
         temperature, usual_log_spread, strangeness_limit, and steps, a list of sentences that tell
         what the others are for.
     """
-    record, config = predictor.record, predictor.record["config"]
-    (height, width), protocol = crop_size(config), config["protocol"]
-    known = predictor.familiarity
+    record, config = predictor.record, predictor.record.config
+    height, width, protocol = config.height, config.width, config.protocol
+    answering = predictor.answering
     return {
         "notice": DISCLAIMER,
         "network": network_name(record),
-        "data": record["data"],
+        "data": record.data,
         "protocol": f"{protocol}: {PROTOCOLS[protocol].description}",
-        "model_sha256": record["model_sha256"],
+        "model_sha256": record.model_sha256,
         "input": f"crops: float32 (pages, 13, {height}, {width}), grey levels 0 to 255, not scaled",
-        "output": f"logits: float32 (pages, {len(record['classes'])})",
+        "output": f"logits: float32 (pages, {len(record.classes)})",
         "height": height,
         "width": width,
         "crops": list(CROPS),
-        "classes": record["classes"],
-        "temperature": predictor.temperature,
-        "usual_log_spread": known.usual,
-        "strangeness_limit": known.limit,
-        "steps": _steps(height, width, config["ink_only"]),
+        "classes": list(record.classes),
+        "temperature": answering.temperature,
+        "usual_log_spread": answering.usual_log_spread,
+        "strangeness_limit": answering.out_of_distribution_limit,
+        "steps": _steps(height, width, config.ink_only),
     }
 
 
@@ -160,7 +159,7 @@ def drawn_crops(config):
     """Crops of drawn pages, two of each layout, to compare networks on.
 
     Args:
-        config: the configuration in a run's record, a dict.
+        config: the configuration of a run.
 
     Returns:
         uint8 array `(pages, 13, height, width)`.
@@ -171,7 +170,7 @@ def drawn_crops(config):
         drawn, _ = draw_page(simulate(class_name, rng), RATE, layout, rng)
         luma = np.asarray(drawn.convert("L"))
         found = detect(luma)
-        pages.append(crop_leads(rectify(luma, found), found.boxes, **crop_options(config)))
+        pages.append(crop_leads(rectify(luma, found), found.boxes, **config.crop_options))
     return np.stack(pages)
 
 

@@ -16,21 +16,18 @@ from scipy.special import softmax
 import ecg_lib
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError, PageRefused
-from ecg_lib.evaluation.calibration import temperature_of
-from ecg_lib.evaluation.out_of_distribution import familiarity
+from ecg_lib.evaluation.out_of_distribution import answering_of, out_of_distribution_score
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_luma
-from ecg_lib.runs.config import crop_options, project_path
+from ecg_lib.runs.config import project_path
 from ecg_lib.runs.folder import (
     DEFAULT_RUN,
     MODEL,
     check_boxes,
-    check_file,
     check_weights,
-    read_record,
 )
-from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
+from ecg_lib.runs.record import read_record
 from ecg_lib.serving.answers import Answer, find_files
 from ecg_lib.serving.runtimes import ONNX, keras_logits, onnx_logits
 
@@ -45,11 +42,10 @@ class Predictor:
 
     Attributes:
         run: the run folder, a `Path`.
-        record: its record, a dict.
+        record: its record, a `RunRecord`.
         logits: the network, a function from crops `(pages, 13, height, width)`, 0 to 255, to
             float32 logits `(pages, classes)`.
-        temperature: what logits are divided by.
-        familiarity: the run's `Familiarity`.
+        answering: what else it takes to answer, an `ecg_lib.runs.record.Answering`.
 
     Raises:
         InputError: if the folder holds no finished run, no network or predictions or others than
@@ -60,12 +56,9 @@ class Predictor:
         self.run = _default_run() if run is None else Path(run)
         self.record = read_record(self.run)
         check_boxes(self.run, self.record)
-        predictions = read_predictions(self.run)
-        check_file(self.run / PREDICTIONS, self.record["predictions_sha256"])
-        self.temperature = temperature_of(predictions)
-        self.familiarity = familiarity(predictions)
+        self.answering = answering_of(self.run, self.record)
         if onnx:
-            self.logits = onnx_logits(self.run / ONNX, self.record["model_sha256"])
+            self.logits = onnx_logits(self.run / ONNX, self.record.model_sha256)
         else:
             check_weights(self.run, self.record)
             self.logits = keras_logits(self.run / MODEL)
@@ -80,22 +73,25 @@ class Predictor:
             An `Answer`; where the page cannot be read, one that says why.
         """
         try:
-            found, crops = _read(file, crop_options(self.record["config"]))
+            found, crops = _read(file, self.record.config.crop_options)
         except InputError as error:
             return Answer(file, str(error))
         logits = self.logits(crops[np.newaxis])
-        (strangeness,) = self.familiarity.strangeness(logits).tolist()
+        (score,) = out_of_distribution_score(logits, self.answering).tolist()
         refusal = probabilities = caution = None
-        if strangeness > self.familiarity.limit:
+        limit = self.answering.out_of_distribution_limit
+        if not np.isfinite(logits).all():
+            refusal = f"{file}: the network gives no finite numbers for this page"
+        elif score > limit:
             refusal = (
-                f"{file} looks like nothing that the network was trained on: its strangeness is "
-                f"{strangeness:.2f}, expected at most {self.familiarity.limit:.2f}"
+                f"{file} looks like nothing that the network was trained on: its "
+                f"out-of-distribution score is {score:.2f}, expected at most {limit:.2f}"
             )
         else:
-            shares = softmax(logits[0].astype(float) / self.temperature)
-            probabilities = dict(zip(self.record["classes"], shares.tolist(), strict=True))
+            shares = softmax(logits[0].astype(float) / self.answering.temperature)
+            probabilities = dict(zip(self.record.classes, shares.tolist(), strict=True))
             caution = _caution(self.record, found.layout)
-        return Answer(file, refusal, found, crops, strangeness, probabilities, caution)
+        return Answer(file, refusal, found, crops, score, probabilities, caution)
 
 
 def predict(pages, model=None, onnx=False):
@@ -124,10 +120,10 @@ def predict(pages, model=None, onnx=False):
 
 def _caution(record, layout):
     """What the layout may have told the network; None where it saw every class in it."""
-    if "layouts" not in record:
+    if record.layouts is None:
         return None
-    seen = record["layouts"].get(layout, {})
-    missing = [DISPLAY_NAMES[name] for name in record["classes"] if not seen.get(name)]
+    seen = record.layouts.get(layout, {})
+    missing = [DISPLAY_NAMES[name] for name in record.classes if not seen.get(name)]
     if not seen:
         return f"the network was trained on no page of the layout {layout}"
     if missing:

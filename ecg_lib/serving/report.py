@@ -147,7 +147,8 @@ def _leads_found(answer, luma):
 
 
 def _leads_used(answer, luma, predictor):
-    drops = lead_occlusion(predictor.logits, answer.crops, temperature=predictor.temperature)
+    temperature = predictor.answering.temperature
+    drops = lead_occlusion(predictor.logits, answer.crops, temperature=temperature)
     boxes = answer.detection.boxes
     painted = paint(drops, boxes, luma.shape[::-1])
     name = DISPLAY_NAMES[answer.label]
@@ -176,7 +177,7 @@ def limits(run: Path) -> Html:
         ),
         "\n",
     )
-    pages = ", ".join(f"{count:,} {split}" for split, count in measured.record["pages"].items())
+    pages = ", ".join(f"{count:,} {split}" for split, count in measured.record.pages.items())
     return html(
         """\
 <h2>What this network is known to do</h2>

@@ -5,19 +5,25 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from ecg_lib.errors import InputError
-from ecg_lib.evaluation.metrics import metrics
+from ecg_lib.evaluation.out_of_distribution import fit_answering
 from ecg_lib.models import load
 from ecg_lib.models.layers import MeanProbability
 from ecg_lib.runs.folder import (
     MODEL,
     check_boxes,
     check_weights,
+    finish_run,
     holds_finished_run,
     open_run,
-    read_record,
-    write_record,
 )
-from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
+from ecg_lib.runs.predictions import (
+    LOGIT,
+    classes_of,
+    logits_of,
+    read_predictions,
+    write_predictions,
+)
+from ecg_lib.runs.record import Member, read_record
 
 
 def make_ensemble(members, folder):
@@ -43,29 +49,33 @@ def make_ensemble(members, folder):
     records = [_read_member(member) for member in members]
     _check_they_go_together(members, records)
     network = mean_network([load(member / MODEL) for member in members])
-    predictions = _mean_predictions([read_predictions(member) for member in members])
-    first = {name: value for name, value in records[0].items() if name != "resumed_after"}
-    devices = dict.fromkeys(tuple(record["devices"]) for record in records)
-    open_run(folder, {name: first[name] for name in ("config", "data_hash", "split_hash")})
+    predictions = _mean_predictions(
+        [read_predictions(*pair) for pair in zip(members, records, strict=True)]
+    )
+    first = records[0]
+    devices = dict.fromkeys(record.devices for record in records)
+    open_run(folder, first.key)
     network.save(folder / MODEL)
-    predictions.to_csv(folder / PREDICTIONS, index=False, float_format="%.6g")
-    write_record(
+    finish_run(
         folder,
-        first
-        | {
-            "members": [
-                {"seed": record["config"]["seed"], "model_sha256": record["model_sha256"]}
-                for record in records
-            ],
-            "epoch_kept": None,
-            "resumed": any(record["resumed"] for record in records),
-            "devices": [device for of_member in devices for device in of_member],
-            "metrics": metrics(predictions, first["config"]["protocol"]),
-        }
-        | {
-            name: round(sum(record[name] for record in records), 1)
-            for name in ("parameters", "trainable_parameters", "wall_seconds")
-        },
+        first.key,
+        data=first.data,
+        classes=first.classes,
+        pages=first.pages,
+        layouts=first.layouts,
+        recipe=first.recipe,
+        epochs_done=first.epochs_done,
+        strategy=first.strategy,
+        workers=first.workers,
+        replicas=first.replicas,
+        batch_per_replica=first.batch_per_replica,
+        resumed=any(record.resumed for record in records),
+        wall_seconds=round(sum(record.wall_seconds for record in records), 1),
+        devices=tuple(device for of_member in devices for device in of_member),
+        parameters=sum(record.parameters for record in records),
+        trainable_parameters=sum(record.trainable_parameters for record in records),
+        members=tuple(Member(record.config.seed, record.model_sha256) for record in records),
+        answering=fit_answering(write_predictions(folder, predictions)),
     )
     return folder
 
@@ -81,20 +91,21 @@ def _check_they_go_together(members, records):
     """Refuse members that are fewer than two, or that differ by more than their seed."""
     first = records[0]
     for member, record in zip(members, records, strict=True):
-        for name, value in record["config"].items():
-            if name != "seed" and value != first["config"][name]:
+        for name, value in record.config.result_options().items():
+            of_first = getattr(first.config, name)
+            if name != "seed" and value != of_first:
                 raise InputError(
-                    f"{member} differs from {members[0]} in {name}, {value} and "
-                    f"{first['config'][name]}: expected runs that differ by their seed alone"
+                    f"{member} differs from {members[0]} in {name}, {value} and {of_first}: "
+                    f"expected runs that differ by their seed alone"
                 )
-        if any(record[name] != first[name] for name in ("data_hash", "split_hash")):
+        if (record.data_hash, record.split_hash) != (first.data_hash, first.split_hash):
             raise InputError(
                 f"{member} was not trained and tested on the same pages as {members[0]}: expected "
                 f"runs of one split, which the protocol plain draws anew for each seed"
             )
-        if "members" in record:
+        if record.members:
             raise InputError(f"{member} is an ensemble already: expected runs of one network each")
-    seeds = [record["config"]["seed"] for record in records]
+    seeds = [record.config.seed for record in records]
     if len(set(seeds)) < max(2, len(seeds)):
         raise InputError(
             f"the members have the seeds {', '.join(map(str, seeds))}: expected two or more, each "
@@ -122,7 +133,7 @@ def mean_network(networks):
 def _mean_predictions(tables):
     """The predictions of that network, from those of its members."""
     first = tables[0].set_index("file")
-    logits = first.columns[first.columns.str.startswith(LOGIT)]
-    members = [table.set_index("file").loc[first.index, logits] for table in tables]
+    members = [logits_of(table.set_index("file").loc[first.index]) for table in tables]
     mean = logsumexp(log_softmax(members, axis=2), axis=0) - np.log(len(members))
-    return first.assign(**dict(zip(logits, mean.T, strict=True))).reset_index()
+    names = [LOGIT + name for name in classes_of(first)]
+    return first.assign(**dict(zip(names, mean.T, strict=True))).reset_index()

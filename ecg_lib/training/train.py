@@ -10,26 +10,24 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
-from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
-from ecg_lib.evaluation.metrics import metrics
+from ecg_lib.evaluation.out_of_distribution import fit_answering
 from ecg_lib.models import MODELS, load
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import (
     BACKUP,
     MODEL,
+    finish_run,
     is_finished,
     note_resumed,
     only_process_in,
     open_run,
-    write_record,
 )
 from ecg_lib.runs.inputs import Inputs, name_of_data
-from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, SCORED_SPLITS, read_predictions
+from ecg_lib.runs.predictions import SCORED_SPLITS, make_predictions, write_predictions
 from ecg_lib.runs.workers import is_chief, worker_count
 from ecg_lib.training.batches import PREDICT_BATCH, all_pages, batches, moments, page_order
 from ecg_lib.training.checkpoints import Checkpoints
@@ -91,14 +89,13 @@ def _train(config, inputs, builder, recipe, folder):
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
 
-    used = prepared.pages[splits.notna()]
-    classes = [name for name in CLASSES if name in set(used["class"])]
+    classes = inputs.classes
     if len(classes) < 2:
         raise InputError(
             f"{config.data_path} holds pages of one class alone, {classes[0]}: expected a folder "
             f"with a folder for each of two classes or more"
         )
-    labels = used["class"].map(classes.index)
+    labels = prepared.pages["class"][splits.notna()].map(classes.index)
     rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
     new_model = _model_factory(builder, prepared.crops, rows["train"], len(classes))
     fitted = _fit(config, strategy, prepared.crops, labels, rows, new_model, recipe, folder)
@@ -120,20 +117,18 @@ def _judge(inputs, fitted, rows, classes, folder):
     prepared, splits = inputs.prepared, inputs.splits
     model = load(folder / MODEL)
     scored = splits.index[splits.isin(SCORED_SPLITS)].to_numpy()
-    predictions = _predict(model, prepared, splits, scored, classes)
-    predictions.to_csv(folder / PREDICTIONS, index=False, float_format="%.6g")
-    write_record(
+    logits = model.predict(prepared.crops[scored], batch_size=PREDICT_BATCH, verbose=0)
+    predictions = make_predictions(prepared.pages.loc[scored], splits, classes, logits)
+    finish_run(
         folder,
-        inputs.run_key
-        | fitted
-        | {
-            "classes": classes,
-            "parameters": model.count_params(),
-            "trainable_parameters": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
-            "pages": {name: len(of_split) for name, of_split in rows.items()},
-            "layouts": inputs.layouts,
-            "metrics": metrics(read_predictions(folder), inputs.run_key["config"]["protocol"]),
-        },
+        inputs.run_key,
+        **fitted,
+        classes=tuple(classes),
+        parameters=model.count_params(),
+        trainable_parameters=int(sum(np.prod(w.shape) for w in model.trainable_weights)),
+        pages={name: len(of_split) for name, of_split in rows.items()},
+        layouts=inputs.layouts,
+        answering=fit_answering(write_predictions(folder, predictions)),
     )
 
 
@@ -203,7 +198,7 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
         "workers": worker_count(),
         "replicas": replicas,
         "batch_per_replica": config.batch_size // replicas,
-        "devices": [device_name(device) for device in strategy.extended.worker_devices],
+        "devices": tuple(map(device_name, strategy.extended.worker_devices)),
     }
 
 
@@ -240,11 +235,3 @@ class EpochSeconds(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs["seconds"] = round(time.perf_counter() - self._begin, 3)
-
-
-def _predict(model, prepared, splits, rows, classes):
-    logits = model.predict(prepared.crops[rows], batch_size=PREDICT_BATCH, verbose=0)
-    pages = prepared.pages.loc[rows]
-    columns = pages[["file", "page_id", "group"]].assign(split=splits[rows], label=pages["class"])
-    named = pd.DataFrame(logits, index=rows, columns=[LOGIT + name for name in classes])
-    return pd.concat([columns, named], axis="columns")

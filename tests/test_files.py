@@ -1,0 +1,67 @@
+"""Locks, and files that are written whole or not at all."""
+
+import errno
+import multiprocessing
+
+import pytest
+
+from ecg_lib.errors import InputError
+from ecg_lib.files import code_version, locked, replacing, sha256, writing
+
+processes = multiprocessing.get_context("spawn")
+
+
+def hold(path, held, leave):
+    with locked(path, 0):
+        held.set()
+        leave.wait()
+
+
+def test_another_process_is_kept_out_until_it_is_killed(tmp_path):
+    path, held, leave = tmp_path / "lock", processes.Event(), processes.Event()
+    process = processes.Process(target=hold, args=(path, held, leave))
+    process.start()
+    assert held.wait(60)
+    with pytest.raises(TimeoutError), locked(path, 0):
+        pass
+    process.kill()
+    process.join()
+    with locked(path, 0):
+        pass
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_where_nothing_can_be_locked_nobody_is_kept_out(tmp_path, monkeypatch, code):
+    fcntl = pytest.importorskip("fcntl")
+
+    def no_locks(*args):
+        raise OSError(code, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with locked(tmp_path / "lock", 0), locked(tmp_path / "lock", 0):
+        pass
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old", encoding="utf-8")
+    message = rf"{path} cannot be written: No space left on device"
+    with pytest.raises(InputError, match=message), writing(path), replacing(path) as part:
+        part.write_text("half", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_text(encoding="utf-8") == "old"
+    with replacing(path) as part:
+        part.write_text("new", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_digest(tmp_path):
+    assert sha256(tmp_path / "absent") is None
+    (tmp_path / "empty").touch()
+    assert sha256(tmp_path / "empty").startswith("e3b0c44298fc1c14")
+
+
+def test_code_version_follows_the_code():
+    assert code_version() == code_version()
+    assert len(code_version().partition("+")[2]) == 12
