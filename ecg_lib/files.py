@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -16,7 +17,7 @@ from ecg_lib.errors import InputError
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What the system answers on a file system without locks, as some network file systems are."""
 
-_NATIVE_ONLY = (
+_NATIVE_ONLY: dict[str, Any] = (
     {"fallback_to_soft": False} if "fallback_to_soft" in signature(FileLock).parameters else {}
 )
 """No lock by a marker file instead, which a killed process would leave behind. Older versions of

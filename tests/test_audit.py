@@ -22,7 +22,7 @@ from ecg_lib.evaluation.baselines import (
 from ecg_lib.evaluation.calibration import brier_score, score
 from ecg_lib.evaluation.comparison import mean_of_models
 from ecg_lib.evaluation.tables import table_markdown, write_table
-from ecg_lib.runs.folder import finish_run, finished_runs
+from ecg_lib.runs.folder import finish_run, finished_runs, read_runs
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.names import BASELINE_NAMES
 from ecg_lib.runs.predictions import (
@@ -279,7 +279,7 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
     assert mean["minutes"] == pytest.approx(of_fold.loc[trained[:2], "minutes"].sum())
     of_seeds = [score(read_predictions(tmp_path / f"{seed}-f0")) for seed in trained[:2]]
     assert mean["brier"] == brier_score(mean_of_models(of_seeds))
-    assert "ensemble" in fold_tables.report(tmp_path)[0]
+    assert "ensemble" in fold_tables.report(read_runs(tmp_path))[0]
     pairs = fold_tables.comparison_table(tmp_path).query("folds == '0'")
     assert set(pairs["model"]) | set(pairs["other"]) == {*by_folds["0"]} - {"cnn_2d-s2"}
 

@@ -199,14 +199,15 @@ def test_a_run_without_predictions(run_copy, page, capsys):
 def test_weights_of_another_run(run_copy, page, capsys):
     with (run_copy / MODEL).open("ab") as file:
         file.write(b"more")
-    assert "model.keras is not the one that run" in refusal(capsys, page, "--model", run_copy)
+    assert "model.keras is not the file that the run" in refusal(capsys, page, "--model", run_copy)
 
 
 def test_predictions_of_another_run(run_copy, page, capsys):
     """They say how sure the network may be, and what it refuses."""
     with (run_copy / PREDICTIONS).open("ab") as file:
         file.write(b"\n")
-    assert "predictions.csv is not the one that run" in refusal(capsys, page, "--model", run_copy)
+    line = refusal(capsys, page, "--model", run_copy)
+    assert "predictions.csv is not the file that the run.json beside it names" in line
 
 
 def test_boxes_that_depend_on_the_label(run_copy, page, capsys):

@@ -148,8 +148,15 @@ def only_process_in(folder: Path) -> Iterator[None]:
 
 def note_resumed(folder: Path, epoch: int) -> None:
     """Add to the record of an unfinished run after which epoch, counted from 1, it was resumed."""
-    record = read_any_record(folder)
+    record = _read_started(folder)
     write_record(folder, replace(record, resumed_after=(*record.resumed_after, epoch)))
+
+
+def _read_started(folder: Path) -> StartedRun:
+    record = read_any_record(folder)
+    if record is None:
+        raise InputError(f"{folder} holds no {RECORD}: expected the folder of a run in training")
+    return record
 
 
 def finish_run(folder: Path, run_key: RunKey, **facts: Any) -> RunRecord:
@@ -169,12 +176,12 @@ def finish_run(folder: Path, run_key: RunKey, **facts: Any) -> RunRecord:
     """
     record = RunRecord(
         **vars(run_key),
-        resumed_after=read_any_record(folder).resumed_after,
+        resumed_after=_read_started(folder).resumed_after,
         code_version=code_version(),
         python=platform.python_version(),
         libraries={name: import_module(name).__version__ for name in LIBRARIES},
         model_sha256=sha256(folder / MODEL),
-        predictions_sha256=sha256(folder / PREDICTIONS),
+        predictions_sha256=str(sha256(folder / PREDICTIONS)),
         **facts,
     )
     write_record(folder, record)

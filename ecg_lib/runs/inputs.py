@@ -43,7 +43,8 @@ class Inputs:
     def layouts(self) -> dict[str, dict[str, int]]:
         """The number of training files of each layout, by class."""
         train = self.prepared.pages[self.splits == "train"]
-        return pd.crosstab(train["layout"], train["class"]).to_dict("index")
+        counts = pd.crosstab(train["layout"], train["class"])
+        return {str(layout): dict(of_layout) for layout, of_layout in counts.to_dict("index").items()}
 
 
 def name_of_data(config: RunConfig, pages: pd.DataFrame) -> str:

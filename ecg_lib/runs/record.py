@@ -7,7 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, ClassVar, Self, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.protocols import SPLITS
@@ -238,10 +238,12 @@ def _encode(record: StartedRun) -> dict[str, Any]:
         for field in fields(record)
         if (value := getattr(record, field.name)) != field.default
     }
-    nested = {name: asdict(said[name]) for name in ("answering",) if name in said}
+    nested: dict[str, Any] = {"config": record.config.result_options()}
+    if "answering" in said:
+        nested["answering"] = asdict(said["answering"])
     if "members" in said:
         nested["members"] = [asdict(member) for member in said["members"]]
-    return said | nested | {"config": record.config.result_options()}
+    return said | nested
 
 
 def _refuse_constant(name):
@@ -267,8 +269,6 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 # --- From JSON to types ---
 
-_Any = TypeVar("_Any")
-
 _short = Repr()
 _short.maxstring = _short.maxother = 60
 
@@ -277,7 +277,7 @@ def _unexpected(name: str, value: Any, expected: str) -> InputError:
     return InputError(f"{name} is {_short.repr(value)}: expected {expected}")
 
 
-_SCALARS = {
+_SCALARS: dict[Any, tuple[str, Any]] = {
     str: ("text", str),
     bool: ("true or false", bool),
     int: (f"a whole number from 0 to {LARGEST_NUMBER}", int),
@@ -285,7 +285,7 @@ _SCALARS = {
 }
 
 
-def _decode(kind: type[_Any], value: Any, name: str) -> _Any:
+def _decode(kind: Any, value: Any, name: str) -> Any:
     """Turn a JSON value into a value of a type, or raise an `InputError` that names the field."""
     if kind in _SCALARS:
         return _decode_scalar(kind, value, name)
@@ -305,7 +305,7 @@ def _decode(kind: type[_Any], value: Any, name: str) -> _Any:
     return {key: _decode(items[1], item, f"{name}[{key!r}]") for key, item in value.items()}
 
 
-def _decode_scalar(kind: type, value: Any, name: str) -> Any:
+def _decode_scalar(kind: Any, value: Any, name: str) -> Any:
     words, accepted = _SCALARS[kind]
     # A bool is an int to Python, and not to a reader.
     if not isinstance(value, accepted) or isinstance(value, bool) != (kind is bool):
@@ -336,7 +336,7 @@ def _decode_config(value: Any, name: str) -> RecordedConfig:
         raise InputError(f"{name}: {error}") from None
 
 
-def _decode_dataclass(kind: type[_Any], value: Any, name: str) -> _Any:
+def _decode_dataclass(kind: Any, value: Any, name: str) -> Any:
     if not isinstance(value, dict):
         raise _unexpected(name, value, "an object with named values")
     found = {}
