@@ -43,8 +43,12 @@ class Inputs:
     def layouts(self) -> dict[str, dict[str, int]]:
         """The number of training files of each layout, by class."""
         train = self.prepared.pages[self.splits == "train"]
-        counts = pd.crosstab(train["layout"], train["class"])
-        return {str(layout): dict(of_layout) for layout, of_layout in counts.to_dict("index").items()}
+        counts = train.groupby("layout")["class"].value_counts()
+        table = counts.unstack(fill_value=0)
+        return {
+            str(layout): {str(name): int(count) for name, count in row.items()}
+            for layout, row in table.iterrows()
+        }
 
 
 def name_of_data(config: RunConfig, pages: pd.DataFrame) -> str:
