@@ -114,6 +114,18 @@ def test_a_matlab_struct_and_cells(tmp_path):
     assert {raw.rate for raw in found.values()} == {250}
 
 
+def test_a_header_beside_the_signals(tmp_path):
+    content = {"ecg": SIGNALS, "hdr": {"fs": 250.0, "units": "mV"}, "patient": {"age": 50}}
+    (raw,) = open_file(save(tmp_path / "a.mat", content)).values()
+    assert (raw.rate, raw.units) == (250, ("mV",))
+
+
+def test_names_as_bytes(tmp_path):
+    leads = np.array([b"I", b"II", b"V1"])
+    (raw,) = open_file(save(tmp_path / "a.npz", {"ecg": SIGNALS, "leads": leads})).values()
+    assert raw.names == ("I", "II", "V1")
+
+
 def two_structs():
     return {"rec": [{"data": SIGNALS, "fs": 500.0}, {"data": 2 * SIGNALS, "fs": 250.0}]}
 

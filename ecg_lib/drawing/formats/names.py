@@ -39,7 +39,7 @@ _NO_UNIT = {
 _SPOKEN = {
     "ecg", "ekg", "mdc", "lead", "leads", "abl", "ableitung", "derivation", "deriv", "derivacion",
     "derivacao", "channel", "ch", "signal", "sig", "ref", "einthoven", "goldberger", "wilson",
-    "voltage", "amplitude",
+    "voltage", "amplitude", "chest", "limb", "precordial", "augmented",
 }  # fmt: skip
 """Words that stand beside a lead's name and change nothing."""
 

@@ -125,13 +125,7 @@ def _path(*names):
 
 def _in_scope(file, scope):
     """Pairs of a name and a recording, of the arrays of one scope."""
-    arrays = {
-        name: np.asarray(item)
-        for name, item in scope.items.items()
-        if isinstance(item, np.ndarray)
-        and item.dtype.kind in "iufc"
-        and max(item.shape, default=0) >= MIN_SAMPLES
-    }
+    arrays = _arrays(scope)
     signals = {name: item for name, item in arrays.items() if not _is_no_signal(name, item)}
     vectors = {name: item for name, item in signals.items() if max(item.shape) == item.size}
     named = {name: np.ravel(item) for name, item in vectors.items() if read_lead(name)}
@@ -154,6 +148,17 @@ def _in_scope(file, scope):
                 raw = raw._replace(names=tuple(named))
             raw = _with_remarks(file, raw, name, scope._replace(place=place))
             yield _path(scope.name, name) + key, raw
+
+
+def _arrays(scope):
+    """The arrays of numbers in a scope that are long enough to be signals."""
+    return {
+        name: item
+        for name, item in scope.items.items()
+        if isinstance(item, np.ndarray)
+        and item.dtype.kind in "iufc"
+        and max(item.shape, default=0) >= MIN_SAMPLES
+    }
 
 
 def _is_no_signal(name, array):
@@ -182,7 +187,7 @@ def _with_remarks(file, raw, name, scope):
     units = _remark(file, "unit", name, scope, raw.values)
     names = raw.names or _names(file, name, scope, raw.values)
     if units is not None:
-        units = tuple(known_unit(str(unit)) for unit in np.atleast_1d(units))
+        units = tuple(known_unit(unit) for unit in _as_words(units))
     elif raw.names and any(map(unit_in, raw.names)):
         units = tuple(map(unit_in, raw.names))
     gain = _remark(file, "gain", name, scope, raw.values)
@@ -194,6 +199,13 @@ def _with_remarks(file, raw, name, scope):
         )
     rate, notes = _rate(file, name, scope, raw.values)
     return raw._replace(rate=rate, units=units, names=names, notes=notes)
+
+
+def _as_words(item):
+    words = np.ravel(np.asarray(item))
+    return [
+        (word.decode("latin-1") if isinstance(word, bytes) else str(word)).strip() for word in words
+    ]
 
 
 def _changes_counts(gain, values):
@@ -210,7 +222,7 @@ def _names(file, name, scope, values):
     names = _remark(file, "names", name, scope, values)
     labels = _remark(file, "labels", name, scope, values)
     for found, sure in ((names, True), (labels, False)):
-        words = [str(word).strip() for word in np.atleast_1d(found)] if found is not None else []
+        words = _as_words(found) if found is not None else []
         if words and (sure or any(map(read_lead, words))):
             return tuple(words)
     return None
@@ -240,18 +252,28 @@ def _rate(file, name, scope, values):
 
 def _remark(file, kind, name, scope, values):
     """The variable nearest to an array that says something of one kind of it, or None."""
-    while scope:
-        found = {
-            qualifier: item
-            for other, item in scope.items.items()
-            if (qualifier := _qualifier(other, _REMARKS[kind])) is not None
-            and (_is_words(item) if kind in _IN_WORDS else _is_vector(item))
-        }
+    while True:
+        found = _remarks_in(scope, kind)
         of_name = [qualifier for qualifier in found if qualifier and _belongs(qualifier, name)]
         if of_name or "" in found:
             return _of_place(file, kind, found[of_name[0] if of_name else ""], scope, values)
-        scope = scope.outer and scope.outer._replace(place=scope.place or scope.outer.place)
-    return None
+        if not scope.outer:
+            break
+        scope = scope.outer._replace(place=scope.place or scope.outer.place)
+    # A struct of remarks beside the signals, such as a header.
+    beside = [_remarks_in(other, kind) for other in _scopes(scope) if not _arrays(other)]
+    beside = [found[""] for found in beside if "" in found]
+    return _of_place(file, kind, beside[0], scope, values) if len(beside) == 1 else None
+
+
+def _remarks_in(scope, kind):
+    """What a scope's own variables say of one kind, by what their names add to it."""
+    return {
+        qualifier: item
+        for other, item in scope.items.items()
+        if (qualifier := _qualifier(other, _REMARKS[kind])) is not None
+        and (_is_words(item) if kind in _IN_WORDS else _is_vector(item))
+    }
 
 
 def _is_words(item):
