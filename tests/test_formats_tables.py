@@ -62,6 +62,9 @@ VENDOR = (
         (",I,II,V2\n" + rows(range(300), *SIGNALS), "utf-8"),
         ("Sample,I,II,V2\n" + rows(range(300), *SIGNALS), "utf-8"),
         ("I,II,V2\n" + rows(*SIGNALS, np.zeros(300)), "utf-8"),
+        ("I,II,V2\n" + rows(*SIGNALS, TIMES), "utf-8"),
+        ("I,II,V2\n" + rows(TIMES, *SIGNALS), "utf-8"),
+        ("I,II,V2\n" + rows([f"row {n}" for n in range(300)], *SIGNALS), "utf-8"),
         (rows(NAMES, *SIGNALS.T), "utf-8"),
     ],
 )  # fmt: skip
@@ -79,6 +82,7 @@ def test_dialects_of_the_same_table(tmp_path, text, encoding):
         ("I (mV),II (mV),V2 (uV)", ("mV", "mV", "uV")),
         ("I_mV,II_mV,V2_uV", ("mV", "mV", "uV")),
         ("I (mV),II,V2", ("mV", None, None)),
+        ("mV,mV,uV\nI,II,V2", ("mV", "mV", "uV")),
         ("I,II,V2\nmV,mV,uV", ("mV", "mV", "uV")),
         ("I,II,V2\n[mV],[mV],[uV]", ("mV", "mV", "uV")),
         ("Unit: uV\nI,II,V2", ("uV", "uV", "uV")),
@@ -223,6 +227,8 @@ def test_times_that_begin_anew(tmp_path):
         ),
         ("I,II\n" + "1,2\n" * 60 + "3,x\n" * 60, "words in its column 'II', such as 'x'"),
         ("II,trial\n" + rows(SIGNALS[0], [1] * 150 + [2] * 150), "values in its column 'trial'"),
+        ("I,II\n" + BODY, "has 2 names or units above 3 columns, and it is not clear"),
+        ("I,II,V2,V3\n" + BODY, "has 4 names or units above 3 columns, and it is not clear"),
         ("\0" * 500, "is no text"),
     ],
 )
