@@ -135,7 +135,8 @@ def distances_of(folder, pages):
             )
     rows = [summary(way, pd.DataFrame(of_way)) for way, of_way in copies.items()]
     others = {"page": nearest_others(known, page_bits), "ecg": nearest_others(known, ecg_bits)}
-    return pd.DataFrame([*rows, summary("nearest other page", pd.DataFrame(others))])
+    table = pd.DataFrame([*rows, summary("nearest other page", pd.DataFrame(others))])
+    return table.astype({"leads_found": "Int64", "recognised": "Int64"})
 
 
 def nearest_others(known, bits):

@@ -522,7 +522,8 @@ def test_browser_shows_why_garbage_is_refused(web_page, garbage, page, temporary
     web_page.drop(garbage)
     refused = web_page.wait_for(".refused")
     assert refused.text == (
-        f"No answer: {garbage.name} is not an image that can be read: expected a JPEG or PNG page."
+        f"No answer: {garbage.name} is not an image that can be read: expected a JPEG, PNG, TIFF, "
+        "BMP, GIF, WebP, HEIC or PDF page."
     )
     assert files_in(temporary) == []
     web_page.drop(page)
