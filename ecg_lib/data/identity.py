@@ -26,9 +26,9 @@ copies saved at JPEG quality 30 to 95 or at half to nine tenths of the size diff
 and two different pages in at least 72 (all 1,930 published pages)."""
 
 MAX_ECG_DISTANCE = 130
-"""The same for the hash of the ECG, between its copies in other frames, of which 125 pages differ in
-at most 122 bits, and the two different pages that are most alike, in 142 bits; all others differ in
-at least 188. `python -m benchmarks.identity` measures both."""
+"""The same for the hash of the ECG: of 125 pages, copies in other frames differ in at most 122 bits;
+the two different pages that are most alike differ in 142, all others in at least 200.
+`python -m benchmarks.identity` measures both."""
 
 _OUTER_ROWS = 0.75
 """How far beyond the innermost row limits the hashed area reaches, as a share of a row's height.
