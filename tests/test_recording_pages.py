@@ -1,6 +1,7 @@
 """Recordings as pages, and as a class folder of pages."""
 
 import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -176,6 +177,21 @@ def test_names_that_become_the_same_are_told_apart(recordings, tmp_path):
     again = draw_recordings(files, tmp_path / "pages", LAYOUT, GIVEN)
     assert len(texts(again, "kept")) == 5
     assert pages_in(tmp_path / "pages") == pages
+
+
+def test_names_that_no_file_system_takes_are_shortened(recordings, tmp_path):
+    np.savez(recordings / "x.npz", **{"a" * 300: SIGNALS, "a" * 299 + "b": 2 * SIGNALS})
+    outcomes = draw_recordings([recordings / "x.npz"], tmp_path / "pages", LAYOUT, GIVEN)
+    assert len(texts(outcomes, "drawn")) == 2
+    assert all(name.startswith("x_aaa") for name in pages_in(tmp_path / "pages"))
+
+
+def test_names_that_are_no_characters(recordings, tmp_path):
+    name = os.fsdecode(b"caf\xe9.npy")
+    np.save(recordings / name, SIGNALS)
+    outcomes = draw_recordings([recordings / name], tmp_path / "pages", LAYOUT, GIVEN)
+    assert len(texts(outcomes, "drawn")) == 1
+    assert list(pages_in(tmp_path / "pages")) == [name.replace(".npy", ".jpg")]
 
 
 def test_two_that_draw_into_one_folder_at_once(recordings, tmp_path):

@@ -325,6 +325,12 @@ def test_a_recording_shorter_than_a_beat(tmp_path):
     assert "is 0.8 s long at 250 Hz: expected at least 1 s, about one beat" in fault
 
 
+def test_a_table_with_fewer_samples_than_leads(tmp_path):
+    (tmp_path / "a.csv").write_text("I,II,V1\n1,2,3\n3,4,5\n")
+    _, (fault,) = read_recordings(tmp_path / "a.csv", GIVEN)
+    assert "is 0.008 s long at 250 Hz" in fault
+
+
 def test_leads_may_begin_late_and_end_early_but_have_no_holes(tmp_path):
     digitised = SIGNALS.copy()
     digitised[:3, 300:] = np.nan

@@ -35,6 +35,9 @@ JPEG_QUALITY = 75
 PAGES_VERSION = 1
 """Raised whenever the page of some recording changes, so that it is drawn again."""
 
+MAX_NAME_BYTES = 200
+"""Of a page's name; file systems take 255, of which the suffix and a number are some."""
+
 MIN_RECORDED = 0.95
 """Share of a lead's place on the page in which it must have been recorded, if it was in part."""
 
@@ -72,8 +75,8 @@ def draw_recording(recording: Recording, layout: str) -> tuple[Image.Image, list
     """
     shown = page_signals(recording)
     _refuse_unrecorded(shown.recorded, layout)
-    name = hashlib.sha256(recording.name.encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(name[:8], "big"))
+    name = _digest(recording.name)
+    rng = np.random.default_rng(int(name, 16))
     return draw_page(shown.signals, RATE, layout, rng)
 
 
@@ -205,7 +208,7 @@ def _draw_file(file, stem, folder, layout, hints):
     recordings, faults = read_recordings(file, hints)
     results = [Outcome("left out", fault) for fault in faults]
     for recording in recordings:
-        name = stem + recording.name.removeprefix(file.stem)
+        name = _short(stem + recording.name.removeprefix(file.stem))
         stamp = _stamp(file, recording, layout)
         there = _find(folder, name, stamp)
         try:
@@ -220,9 +223,21 @@ def _draw_file(file, stem, folder, layout, hints):
 def _stamp(file, recording, layout):
     place = f"{file}\n{recording.name}"
     facts = [PAGES_VERSION, recording.name, layout, recording.leads, recording.rate]
-    contents = json.dumps([*facts, recording.signals.shape]).encode()
-    contents += np.ascontiguousarray(recording.signals).tobytes()
-    return _Stamp(*(hashlib.sha256(part).hexdigest()[:16] for part in (place.encode(), contents)))
+    samples = hashlib.sha256(np.ascontiguousarray(recording.signals).tobytes()).hexdigest()
+    contents = json.dumps([*facts, recording.signals.shape, samples])
+    return _Stamp(_digest(place), _digest(contents))
+
+
+def _digest(text):
+    """16 hexadecimal digits; names of files may hold bytes that are no characters."""
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _short(name):
+    """A name that any file system takes: a column of a table may give a recording a longer one."""
+    if len(os.fsencode(name)) <= MAX_NAME_BYTES:
+        return name
+    return f"{name[: MAX_NAME_BYTES // 8]}-{_digest(name)}"
 
 
 def _as_jpeg(page, stamp):

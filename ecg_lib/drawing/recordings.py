@@ -213,7 +213,7 @@ def _recording(name: str, raw: RawRecording, hints: Hints) -> Recording:
 
 
 def _rows(raw):
-    """Float array with a row for each lead: of two axes, the leads' is the shorter one."""
+    """Float array with a row for each lead: the axis as long as the names, else the shorter one."""
     values = np.asarray(raw.values)
     if not (values.size and values.ndim in (1, 2) and values.dtype.kind in "iuf"):
         raise InputError(
@@ -224,7 +224,9 @@ def _rows(raw):
     largest = np.abs(values[np.isfinite(values)]).max(initial=0)
     if largest > MAX_NUMBER:
         raise InputError(f"has numbers up to {largest:.3g}: expected at most {MAX_NUMBER:g}")
-    return values.T if len(values) > values.shape[1] else values
+    axes = [axis for axis in (0, 1) if raw.names and values.shape[axis] == len(raw.names)]
+    leads = axes[0] if len(axes) == 1 else int(len(values) > values.shape[1])
+    return values.T if leads else values
 
 
 def _names(

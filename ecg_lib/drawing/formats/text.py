@@ -113,7 +113,7 @@ def _sample(lines):
     """The first lines, without those that are comments."""
     sample, characters = [], 0
     for place, (_, line) in enumerate(lines[:_SAMPLE_LINES]):
-        if sample and characters > _SAMPLE_CHARACTERS:
+        if len(sample) > 2 and characters > _SAMPLE_CHARACTERS:
             break
         if not COMMENT.match(line):
             sample.append((place, line))
