@@ -162,8 +162,8 @@ def test_a_file_without_signals(tmp_path, suffix):
 @both_kinds
 def test_counts_beside_a_gain_are_refused(tmp_path, suffix):
     path = save(tmp_path / f"a{suffix}", {"val": COUNTS, "gain": 4.88, "units": "uV", "fs": 250})
-    with pytest.raises(InputError, match=r"a gain of 4\.88 beside whole numbers"):
-        open_file(path)
+    (fault,) = open_file(path).values()
+    assert "a gain of 4.88 beside whole numbers" in str(fault)
 
 
 @both_kinds

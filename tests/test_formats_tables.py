@@ -1,6 +1,7 @@
 """Tables in the dialects that programs and devices write."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ecg_lib.drawing.formats import open_file
@@ -211,6 +212,24 @@ def test_times_that_begin_anew(tmp_path):
     }
 
 
+@pytest.mark.parametrize("by_sample", [False, True])
+def test_a_row_for_each_sample_of_each_lead(tmp_path, by_sample):
+    table = pd.DataFrame(
+        {
+            "time": np.tile(TIMES, 3),
+            "lead": np.repeat(NAMES, 300),
+            "value (mV)": SIGNALS.ravel(),
+        }
+    )
+    if by_sample:
+        table = table.sort_values("time", kind="stable")
+    table.to_csv(tmp_path / "a.csv", index=False)
+    raw = read_one(tmp_path / "a.csv")
+    np.testing.assert_array_equal(raw.values.T, SIGNALS)
+    assert raw.names == ("I (mV)", "II (mV)", "V2 (mV)")
+    assert (raw.rate, raw.units) == (RATE, ("mV",) * 3)
+
+
 # --- What cannot be used ---
 
 
@@ -225,7 +244,6 @@ def test_times_that_begin_anew(tmp_path):
             "I,II,V2\n" + BODY[:-9],
             "in line 301, expected 3 as in the lines above it and is cut off",
         ),
-        ("I,II\n" + "1,2\n" * 60 + "3,x\n" * 60, "words in its column 'II', such as 'x'"),
         ("II,trial\n" + rows(SIGNALS[0], [1] * 150 + [2] * 150), "values in its column 'trial'"),
         ("I,II\n" + BODY, "has 2 names or units above 3 columns, and it is not clear"),
         ("I,II,V2,V3\n" + BODY, "has 4 names or units above 3 columns, and it is not clear"),
@@ -244,3 +262,9 @@ def test_rows_of_a_great_many_cells(tmp_path):
     raw = read_one(path)
     np.testing.assert_array_equal(raw.values.T, wide)
     assert raw.names == NAMES
+
+
+def test_words_among_the_numbers(tmp_path):
+    text = "I,II\n" + "1,2\n" * 60 + "3,x\n" * 60
+    (fault,) = open_file(write(tmp_path / "a.csv", text)).values()
+    assert "a.csv has words in its column 'II', such as 'x': expected numbers" in str(fault)

@@ -331,6 +331,24 @@ def test_a_table_with_fewer_samples_than_leads(tmp_path):
     assert "is 0.008 s long at 250 Hz" in fault
 
 
+def test_words_in_one_recording_do_not_keep_the_others_away(tmp_path):
+    table = pd.DataFrame({"II": SIGNALS[1].astype(object), "record": ["a"] * 500 + ["b"] * 500})
+    table.loc[700, "II"] = "lost"
+    table.to_csv(tmp_path / "a.csv", index=False)
+    (recording,), (fault,) = read_recordings(tmp_path / "a.csv", GIVEN)
+    assert recording.name == "a_a"
+    np.testing.assert_allclose(recording.signals[0], SIGNALS[1, :500])
+    assert "has words in its column 'II', such as 'lost'" in fault
+
+
+def test_a_gain_beside_one_recording_does_not_keep_the_others_away(tmp_path):
+    content = {"one": {"val": (1000 * SIGNALS).round(), "gain": 4.88}, "two": {"val": SIGNALS}}
+    scipy.io.savemat(tmp_path / "a.mat", content)
+    (recording,), (fault,) = read_recordings(tmp_path / "a.mat", GIVEN)
+    assert recording.name == "a_two.val"
+    assert "a gain of 4.88 beside whole numbers" in fault
+
+
 def test_leads_may_begin_late_and_end_early_but_have_no_holes(tmp_path):
     digitised = SIGNALS.copy()
     digitised[:3, 300:] = np.nan

@@ -142,6 +142,9 @@ def read_recordings(
     recordings, faults = [], []
     names: set[str] = set()
     for key, raw in contents.items():
+        if isinstance(raw, InputError):
+            faults.append(str(raw))
+            continue
         name = _new_name(file.stem + re.sub(r"[^\w.-]", "_", key), names)
         try:
             recordings.append(_recording(name, raw, hints))

@@ -15,7 +15,7 @@ from ecg_lib.drawing.formats.tables import read_table
 from ecg_lib.drawing.formats.wfdb import read_wfdb
 from ecg_lib.errors import InputError
 
-READERS: dict[str, Callable[[Path], dict[str, RawRecording]]] = {
+READERS: dict[str, Callable[[Path], dict[str, RawRecording | InputError]]] = {
     ".hea": read_wfdb,
     ".dat": read_wfdb,
     ".csv": read_table,
@@ -28,12 +28,12 @@ READERS: dict[str, Callable[[Path], dict[str, RawRecording]]] = {
 """From a file's suffix, in lower case, to the function that opens it."""
 
 
-def open_file(file: Path) -> dict[str, RawRecording]:
+def open_file(file: Path) -> dict[str, RawRecording | InputError]:
     """Open all recordings of a file, as it holds them.
 
     Returns:
         From a key, which tells a file's recordings apart and is empty where it has one, to the
-        recording.
+        recording, or to why this one cannot be used.
 
     Raises:
         InputError: if the file cannot be read.

@@ -19,7 +19,7 @@ _MIN_BYTES = 2
 """Per number, in archives, whose members give only their length in bytes."""
 
 
-def read_npy(file: Path) -> dict[str, RawRecording]:
+def read_npy(file: Path) -> dict[str, RawRecording | InputError]:
     """Read an array; one with named fields is read as variables of these names."""
     with library_reads(file, "NPY"), _no_pickle(file):
         array = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -29,7 +29,7 @@ def read_npy(file: Path) -> dict[str, RawRecording]:
     return {key: RawRecording(values) for key, values in split(array).items()}
 
 
-def read_npz(file: Path) -> dict[str, RawRecording]:
+def read_npz(file: Path) -> dict[str, RawRecording | InputError]:
     """Read the variables of an archive."""
     with library_reads(file, "NPZ"), _no_pickle(file):
         with zipfile.ZipFile(file) as archive:
@@ -40,7 +40,7 @@ def read_npz(file: Path) -> dict[str, RawRecording]:
     return recordings_in(file, variables)
 
 
-def read_mat(file: Path) -> dict[str, RawRecording]:
+def read_mat(file: Path) -> dict[str, RawRecording | InputError]:
     """Read the variables of a MATLAB file of any version."""
     refuse_damaged_tags(file)
     with library_reads(file, "MAT"):

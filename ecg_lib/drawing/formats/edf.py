@@ -20,7 +20,7 @@ _LABELS_AT, _LABEL_BYTES = 256, 16
 _SAMPLES_AT, _SAMPLES_BYTES = 216, 8  # Samples per data record, after 216 bytes of each signal.
 
 
-def read_edf(file: Path) -> dict[str, RawRecording]:
+def read_edf(file: Path) -> dict[str, RawRecording | InputError]:
     """Read an EDF file; of one with gaps (EDF+D), the longest stretch without one."""
     import edfio
 

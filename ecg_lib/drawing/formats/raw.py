@@ -1,7 +1,7 @@
 """What the readers of all file formats have in common: their result, and the limits they keep."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -80,6 +80,14 @@ def refuse_if_too_large(file: Path, numbers: int) -> None:
         raise InputError(
             f"{file} claims to hold {numbers:,} numbers: expected at most {MAX_NUMBERS:,}"
         )
+
+
+def or_fault(make: Callable[[], RawRecording]) -> RawRecording | InputError:
+    """Return a recording, or why there is none: it must not take away the others of its file."""
+    try:
+        return make()
+    except InputError as error:
+        return error
 
 
 def longest_stretch(breaks: np.ndarray, length: int) -> tuple[int, int]:

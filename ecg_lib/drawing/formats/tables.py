@@ -1,6 +1,7 @@
 """Tables: which columns are leads, which are times, and which tell recordings apart."""
 
 import re
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ecg_lib.drawing.formats.names import TIME_UNITS, known_unit, plain_name, read_leads, unit_in
-from ecg_lib.drawing.formats.raw import MIN_SAMPLES, RawRecording, longest_stretch
+from ecg_lib.drawing.formats.raw import MIN_SAMPLES, RawRecording, longest_stretch, or_fault
 from ecg_lib.drawing.formats.text import TextTable, read_text
 from ecg_lib.drawing.formats.times import Times, read_times, unit_of_time
 from ecg_lib.errors import InputError
@@ -32,7 +33,7 @@ _COUNT_NAMES = {
 }  # fmt: skip
 
 
-def read_table(file: Path) -> dict[str, RawRecording]:
+def read_table(file: Path) -> dict[str, RawRecording | InputError]:
     """Read a table with a column, or a row, for each lead, of one recording or of many."""
     table = read_text(file)
     named = table.names or [""] * table.columns.shape[1]
@@ -45,10 +46,10 @@ def read_table(file: Path) -> dict[str, RawRecording]:
     groups = _recordings(file, table)
     found = {}
     for key, rows in groups.items():
-        parts = list(_parts(rows))
+        parts = list(_parts(_widened(file, rows)))
         for number, part in enumerate(parts, 1):
             found[f"{key}_{number:04d}" if len(parts) > 1 else key] = part
-    return {key: _from_columns(file, *part) for key, part in found.items()}
+    return {key: or_fault(partial(_from_columns, file, *part)) for key, part in found.items()}
 
 
 def _without(table, places):
@@ -67,7 +68,7 @@ def _recordings(file, table):
     leads = read_leads(tuple(names))
     for place, name in enumerate(names):
         column = table.columns[place]
-        if leads[place] or not 2 <= column.nunique() <= len(column) / 10:
+        if leads[place] or not 2 <= column.nunique() <= len(column) / 10 or _names_leads(column):
             continue
         if plain_name(name) in _RECORDING_NAMES:
             rest = _without(table, [place])
@@ -81,6 +82,41 @@ def _recordings(file, table):
                 "other: if they are recordings, call the column 'record', else leave it out"
             )
     return {"": table}
+
+
+def _names_leads(column):
+    """Whether each cell of a column is a lead's name."""
+    if pd.api.types.is_numeric_dtype(column):
+        return False
+    return all(read_leads(tuple(map(str, column.unique()))))
+
+
+def _widened(file, table):
+    """A table with a column for each lead, of one with a row for each sample of each lead."""
+    places = [
+        place for place in table.columns if table.names and _names_leads(table.columns[place])
+    ]
+    if len(places) != 1:
+        return table
+    times = [place for place in table.columns if _is_time(table, place)]
+    values = [place for place in table.columns if place not in (*places, *times)]
+    values = [place for place in values if plain_name(table.names[place]) not in _COUNT_NAMES]
+    leads = dict(list(table.columns.groupby(places[0], sort=False)))
+    if len(values) != 1 or len({len(rows) for rows in leads.values()}) != 1:
+        raise InputError(
+            f"{file} names a lead in each row of its column {table.names[places[0]]!r}: expected "
+            "one column of values beside it, and as many rows for each lead"
+        )
+    first = next(iter(leads.values()))
+    columns = [first[place] for place in times] + [rows[values[0]] for rows in leads.values()]
+    columns = [column.reset_index(drop=True) for column in columns]
+    units = table.units and [table.units[p] for p in (*times, *values * len(leads))]
+    unit = unit_in(table.names[values[0]])
+    names = [table.names[place] for place in times]
+    names += [f"{lead} ({unit})" if unit else str(lead) for lead in leads]
+    return TextTable(
+        pd.concat(columns, axis=1, keys=range(len(columns))), names, units, table.remarks
+    )
 
 
 def _tells_apart(column):
@@ -164,15 +200,14 @@ def _from_columns(file, table, time, rate, notes):
         if place != time and not (names and plain_name(names[place]) in _COUNT_NAMES)
     ]
     chosen = [place for place in others if leads and leads[place]] or others
-    for place in chosen:
-        _refuse_words(file, table, place)
+    columns = [_numbers(file, table, place) for place in chosen]
     if names is None and "lead" in table.remarks and len(chosen) == 1:
         names = [table.remarks["lead"]] * table.columns.shape[1]
     units = [_unit(table, place) for place in chosen]
     left_out = [names[place] for place in others if place not in chosen] if names else []
     left_out += ["a column without a name" for name in (names or [])[1:] if not name]
     return RawRecording(
-        values=table.columns[chosen].to_numpy(),
+        values=np.stack(columns, axis=1) if columns else np.empty((0, 0)),
         rate=table.remarks.get("rate") or rate,
         units=tuple(units) if any(units) else None,
         names=tuple(names[place] for place in chosen) if names else None,
@@ -188,11 +223,13 @@ def _unit(table, place):
     return unit or in_name or table.remarks.get("unit")
 
 
-def _refuse_words(file, table, place):
+def _numbers(file, table, place):
+    """A column's numbers; words in other recordings' rows of it do not matter."""
     column = table.columns[place]
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
-        return
-    which = repr(table.names[place]) if table.names else str(place + 1)
-    words = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
-    example = f", such as {str(words.iloc[0])[:40]!r}" if len(words) else ""
-    raise InputError(f"{file} has words in its column {which}{example}: expected numbers")
+    numbers = pd.to_numeric(column, errors="coerce")
+    words = column[numbers.isna() & column.notna()]
+    if len(words) or pd.api.types.is_bool_dtype(column):
+        which = repr(table.names[place]) if table.names else str(place + 1)
+        example = f", such as {str(words.iloc[0])[:40]!r}" if len(words) else ""
+        raise InputError(f"{file} has words in its column {which}{example}: expected numbers")
+    return numbers.to_numpy(dtype=float)

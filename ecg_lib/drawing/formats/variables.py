@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ecg_lib.drawing.formats.names import known_unit, plain_name, read_lead, read_rate, unit_in
-from ecg_lib.drawing.formats.raw import MIN_SAMPLES, RawRecording
+from ecg_lib.drawing.formats.raw import MIN_SAMPLES, RawRecording, or_fault
 from ecg_lib.drawing.formats.times import RATES, read_times, unit_of_time
 from ecg_lib.errors import InputError
 
@@ -65,7 +66,7 @@ class _Scope(NamedTuple):
     place: tuple[int, int] | None = None
 
 
-def recordings_in(file: Path, variables: dict[str, Any]) -> dict[str, RawRecording]:
+def recordings_in(file: Path, variables: dict[str, Any]) -> dict[str, RawRecording | InputError]:
     """Find the recordings among variables.
 
     Args:
@@ -73,10 +74,11 @@ def recordings_in(file: Path, variables: dict[str, Any]) -> dict[str, RawRecordi
         variables: numbers, words, arrays, and dicts and lists of them.
 
     Returns:
-        From a key for each recording, empty where there is one, to the recording.
+        From a key for each recording, empty where there is one, to the recording, or to why what
+        is said of it cannot be used.
 
     Raises:
-        InputError: if what is said of one recording contradicts itself.
+        InputError: if there are no signals among them.
     """
     found = [pair for scope in _scopes(_Scope("", variables)) for pair in _in_scope(file, scope)]
     if not found:
@@ -146,8 +148,11 @@ def _in_scope(file, scope):
             raw = RawRecording(values, left_out=left_out)
             if not name and named:
                 raw = raw._replace(names=tuple(named))
-            raw = _with_remarks(file, raw, name, scope._replace(place=place))
-            yield _path(scope.name, name) + key, raw
+            own = scope._replace(place=place)
+            yield (
+                _path(scope.name, name) + key,
+                or_fault(partial(_with_remarks, file, raw, name, own)),
+            )
 
 
 def _arrays(scope):

@@ -59,7 +59,7 @@ def record_files(header: Path) -> set[Path]:
         return set()  # It is said when the record is read.
 
 
-def read_wfdb(file: Path) -> dict[str, RawRecording]:
+def read_wfdb(file: Path) -> dict[str, RawRecording | InputError]:
     """Read the record of a header, or of a file of samples that lies beside its header."""
     header = file
     if file.suffix.lower() != ".hea":
