@@ -26,7 +26,7 @@ copies saved at JPEG quality 30 to 95 or at half to nine tenths of the size diff
 and two different pages in at least 72 (all 1,930 published pages)."""
 
 MAX_ECG_DISTANCE = 130
-"""The same for the hash of the ECG: of 125 pages, copies in other frames differ in at most 122 bits;
+"""The same for the hash of the ECG. Copies of 125 pages in other frames differ in at most 122 bits;
 the two different pages that are most alike differ in 142, all others in at least 200.
 `python -m benchmarks.identity` measures both."""
 
