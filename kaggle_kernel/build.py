@@ -98,7 +98,8 @@ def _parser():
 def _owner(text):
     if not re.fullmatch(r"[A-Za-z0-9][\w-]*", text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a name on Kaggle: expected letters, digits and hyphens, such as jo-doe"
+            f"{text!r} is not a name on Kaggle: expected letters, digits and hyphens, such as "
+            "jo-doe"
         )
     return text
 
