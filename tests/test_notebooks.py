@@ -19,6 +19,7 @@ from ecg_lib.training.headless import parameters_of, run_notebook
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+START = FOLDER / "00_start_here.ipynb"
 EXPLAIN = FOLDER / "05_explain_prediction.ipynb"
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -34,6 +35,7 @@ def code_of(path):
 def test_the_notebooks_of_the_design_are_there():
     names = {path.stem for path in NOTEBOOKS}
     assert names == {
+        "00_start_here",
         "01_look_at_pages",
         "02_train_model",
         "03_results",
@@ -73,7 +75,7 @@ def test_it_begins_with_a_report_of_the_environment(path):
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in NOTEBOOKS if path != EXPLAIN], ids=lambda path: path.stem
+    "path", [path for path in NOTEBOOKS if path not in (START, EXPLAIN)], ids=lambda path: path.stem
 )
 def test_its_parameters_are_fields_of_run_config_with_their_defaults(path):
     options = {field.name: field.default for field in fields(RunConfig)}
@@ -84,6 +86,11 @@ def test_its_parameters_are_fields_of_run_config_with_their_defaults(path):
 def test_the_training_notebook_has_every_parameter():
     parameters = parameters_of(FOLDER / "02_train_model.ipynb")
     assert list(parameters) == [field.name for field in fields(RunConfig)]
+
+
+def test_the_start_notebook_is_short_and_needs_no_change():
+    assert len(code_of(START)) <= 8
+    assert parameters_of(START) == {"data": "", "epochs": 5}
 
 
 def test_the_explaining_notebook_draws_its_default_page_for_the_committed_network(
@@ -186,6 +193,23 @@ def test_explaining_under_papermill_shows_what_the_answer_depends_on(finished_ru
     # Page and crops, bars and page of each of two explanations, three attention maps, deletion.
     assert pictures_of(tmp_path / "05.ipynb") == 10
     assert "AttentionVGG, temperature" in text_of(tmp_path / "05.ipynb")
+
+
+def test_starting_under_papermill_counts_copies_trains_twice_and_answers(
+    pages_folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(pages_folder, tmp_path / "data" / "mine")
+    # Under a name of its own: a copy that a random split may put on both sides.
+    page = tmp_path / "data" / "mine" / "normal" / "normal_0001.jpg"
+    shutil.copyfile(page, page.with_name("again.jpg"))
+    run_notebook(START, tmp_path / "00.ipynb", {"epochs": 1})
+    cells = nbformat.read(tmp_path / "00.ipynb", as_version=4).cells
+    shown = str([cell.get("outputs") for cell in cells])
+    assert "of 5 test files have a copy of their page in training" in shown
+    assert "random" in shown and "plain" in shown
+    assert "13 leads found" in shown or "no answer:" in shown
+    assert pictures_of(tmp_path / "00.ipynb") >= 1
 
 
 def test_a_path_means_the_same_in_jupyter_and_in_a_terminal(monkeypatch):

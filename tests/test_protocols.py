@@ -93,8 +93,8 @@ def test_published_is_the_split_of_its_column():
 
 
 def test_unknown_protocol(pages):
-    with pytest.raises(InputError, match=r"unknown protocol 'random': expected .*published"):
-        split_pages("random", pages, seed=1)
+    with pytest.raises(InputError, match=r"unknown protocol 'shuffled': expected .*published"):
+        split_pages("shuffled", pages, seed=1)
 
 
 def test_split_hash_tells_pages_and_splits_but_not_names_and_order_of_files(pages):

@@ -1,13 +1,20 @@
 """Protocols: which pages a model is trained, validated and tested on."""
 
 import hashlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ecg_lib.data.khan2021 import CLASSES_3X4, FORMAT_3X4
 from ecg_lib.errors import InputError, one_of
+
+if TYPE_CHECKING:  # The command line's help lists the protocols without it.
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 
@@ -19,6 +26,13 @@ PLAIN_SHARE = 0.1
 FOLDS = 5
 """Number of folds of the clean protocols."""
 
+
+SPLIT_OF_FOLDER = {
+    **dict.fromkeys(("train", "training", "train_set", "training_set", "trainset"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "validation_set"), "validation"),
+    **dict.fromkeys(("test", "testing", "test_set", "testset"), "test"),
+}
+"""The split that a folder's name stands for, in lower case."""
 
 VALIDATION_PARTS = 8
 """One of so many parts of a fold's training groups is kept back for validation."""
@@ -93,11 +107,57 @@ def _published(pages, seed, fold):
     return pages["published_split"]
 
 
+def folder_splits(pages: "pd.DataFrame") -> "pd.Series":
+    """Read the split of each page from the folders above its file, such as `train` or `val`.
+
+    Args:
+        pages: DataFrame with file, one row per page.
+
+    Returns:
+        A Series of "train", "validation", "test", or None where no folder names a split. Without a
+        test folder, the validation folder is what the data test on.
+    """
+    folders = pages["file"].map(lambda file: file.lower().split("/")[:-1])
+    splits = folders.map(
+        lambda names: next((SPLIT_OF_FOLDER[n] for n in names if n in SPLIT_OF_FOLDER), None)
+    )
+    if (splits == "test").any():
+        return splits
+    return splits.map(lambda split: "test" if split == "validation" else split)
+
+
+def has_folder_splits(pages: "pd.DataFrame") -> bool:
+    """Whether pages lie in train and test folders of their own."""
+    return {"train", "test"} <= set(folder_splits(pages).dropna())
+
+
 def _plain(pages, seed, fold):
-    """Stratified at random; copies of a page stay together."""
+    """The folders' own split, copies and all, or one at random that keeps copies together."""
+    if not has_folder_splits(pages):
+        return _stratified(pages, "page_id", seed)
+    splits = folder_splits(pages)
+    logger.warning(
+        "the train and test folders of the pages are used as they are: %s",
+        ", ".join(f"{(splits == name).sum():,} {name}" for name in SPLITS),
+    )
+    if (splits == "validation").any():
+        return splits
+    training = pages[splits == "train"]
+    held_out = _stratified(training, "page_id", seed) == "validation"
+    splits[training.index[held_out]] = "validation"
+    return splits
+
+
+def _random(pages, seed, fold):
+    """Stratified at random, each file by itself."""
+    return _stratified(pages, "file", seed)
+
+
+def _stratified(pages, key, seed):
+    """Split each class at random; rows that agree in the column `key` stay together."""
     rng = np.random.default_rng(seed)
     split_of = {}
-    for class_name, distinct in pages.drop_duplicates("page_id").groupby("class")["page_id"]:
+    for class_name, distinct in pages.drop_duplicates(key).groupby("class")[key]:
         if len(distinct) < len(SPLITS):
             raise InputError(
                 f"class {class_name} has {len(distinct)} different pages: expected at least "
@@ -108,7 +168,7 @@ def _plain(pages, seed, fold):
         split_of |= dict.fromkeys(shuffled[2 * held_out :], "train")
         split_of |= dict.fromkeys(shuffled[held_out : 2 * held_out], "validation")
         split_of |= dict.fromkeys(shuffled[:held_out], "test")
-    return pages["page_id"].map(split_of)
+    return pages[key].map(split_of)
 
 
 def _clean(pages, seed, fold):
@@ -192,7 +252,18 @@ PROTOCOLS = {
         folds=1,
         reshuffle=True,
         keep_best=False,
-        description="a stratified random split, 80 % to train, 10 % to validate, 10 % to test",
+        description="the pages' own train and test folders, or else a stratified random split, "
+        "80 % to train, 10 % to validate, 10 % to test",
+    ),
+    "random": Protocol(
+        data_name=None,
+        boxes="detected",
+        split=_random,
+        folds=1,
+        reshuffle=True,
+        keep_best=False,
+        description="files at random as in many tutorials, copies of a page and pages of an exam "
+        "on both sides, 80 % to train, 10 % to validate, 10 % to test",
     ),
     "clean": Protocol(
         data_name="khan2021",

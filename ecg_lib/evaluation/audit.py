@@ -14,7 +14,7 @@ import pandas as pd
 from ecg_lib.data.catalogue import conflicts
 from ecg_lib.data.classes import in_class_order
 from ecg_lib.data.prepared import crop_names
-from ecg_lib.data.protocols import PROTOCOLS, SPLITS
+from ecg_lib.data.protocols import PROTOCOLS, SPLITS, folder_splits, has_folder_splits
 from ecg_lib.evaluation.baselines import BASELINES, SEE_CROPS, grey_statistics, majority
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.metrics import accuracy, balanced_accuracy
@@ -107,9 +107,10 @@ def label_conflicts(pages):
     )
 
 
-def leaks(pages, splits):
+def leaks(pages, splits, scored_splits=SCORED_SPLITS):
     """Scored files whose page, or another page of whose exam, is among the training files."""
-    train, scored = pages[splits == "train"], pages[splits.isin(SCORED_SPLITS)]
+    train, scored = pages[splits == "train"], pages[splits.isin(scored_splits)]
+    kind = "test" if tuple(scored_splits) == ("test",) else "scored"
     has = scored[["class"]].assign(
         scored=1,
         copy_in_training=scored["page_id"].isin(train["page_id"]),
@@ -122,11 +123,26 @@ def leaks(pages, splits):
     return Finding(
         "Leaks from training into what is scored",
         counts.reset_index(),
-        f"{total['copy_in_training']:,} of {total['scored']:,} scored files have a copy of "
+        f"{total['copy_in_training']:,} of {total['scored']:,} {kind} files have a copy of "
         f"their page in training and {total['exam_in_training']:,} a page of their exam; "
         f"they are {scored['page_id'].nunique():,} distinct pages, and what a model gets right on "
         f"leaked ones says nothing about new pages.",
     )
+
+
+def leaked_test_files(pages, splits):
+    """Count the test files that a training file shows as well.
+
+    Args:
+        pages: DataFrame of the prepared pages.
+        splits: Series of their splits. Where the pages have train and test folders, these count,
+            so that a training file held back for validation is a training file.
+
+    Returns:
+        A `Finding`, see `leaks`.
+    """
+    as_found = folder_splits(pages) if has_folder_splits(pages) else splits
+    return leaks(pages, as_found, ("test",))
 
 
 def shortcuts(prepared, splits):

@@ -81,6 +81,15 @@ def open_inputs(config: RunConfig) -> Inputs:
         boxes=PROTOCOLS[config.protocol].boxes,
         **config.crop_options,
     )
+    return split_inputs(config, prepared)
+
+
+def split_inputs(config: RunConfig, prepared: PreparedSet) -> Inputs:
+    """Split pages that are prepared already by the protocol of a `RunConfig`.
+
+    Raises:
+        InputError: if the split cannot be used.
+    """
     splits = split_pages(config.protocol, prepared.pages, config.seed, config.fold)
     run_key = RunKey(
         RecordedConfig.of(config), prepared.fingerprint, split_hash(splits, prepared.pages)

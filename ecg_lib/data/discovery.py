@@ -1,0 +1,128 @@
+"""Find the pages on a computer, whatever their folders are called and however they are packed.
+
+The published pages are known by their bytes. Pages of other origin are known by the names of their
+class folders.
+"""
+
+import hashlib
+import itertools
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ecg_lib.data.classes import class_of_folder
+from ecg_lib.data.khan2021 import published_files
+from ecg_lib.data.protocols import SPLIT_OF_FOLDER
+from ecg_lib.files import replacing
+from ecg_lib.pages.image import PAGE_SUFFIXES
+
+PLACES = ("../input", "data", ".")
+"""Where pages are looked for by default: what is attached on Kaggle, a clone's data, and here."""
+
+UNPACKED = Path("data/unpacked")
+"""Where archives of pages are unpacked."""
+
+LOOKED_AT = 3
+"""Files of a folder that are compared with the published ones: a copy has more than one of them."""
+
+_LEFT_OUT = ("prepared", "runs", "results", "node_modules", "site-packages", "sample_data")
+
+
+def find_data(places: Iterable[str | Path] = PLACES, unpacked: Path = UNPACKED) -> Path | None:
+    """Find a folder of pages: a copy of the published ones, or else any with known class names.
+
+    Folders are preferred to archives, and earlier places to later ones. Of several copies in one
+    place, the one with the most files counts. A folder of train and test folders is one copy.
+
+    Args:
+        places: folders to look in, at any depth, and archives. What is not there is passed over.
+        unpacked: folder into which a ZIP archive of pages is unpacked.
+
+    Returns:
+        The folder that holds the class folders, at any depth, or None where there are no pages.
+    """
+    for place in map(Path, places):
+        if place.is_file():
+            archives = [place]
+        elif found := _largest_copy(place):
+            return found
+        else:
+            archives = sorted(path for path in _files(place) if path.suffix.lower() == ".zip")
+        for archive in filter(_holds_pages, archives):
+            if found := _largest_copy(_unpack(archive, unpacked)):
+                return found
+    return None
+
+
+def _largest_copy(place):
+    """The root of the copy with the most files; published ones come first."""
+    folders = dict(_folders_with_pages(place))
+    for is_page_folder in (_is_published, _is_class_folder):
+        sizes: Counter[Path] = Counter()
+        for folder, files in folders.items():
+            if is_page_folder(folder, files):
+                sizes[_root(folder, place)] += len(files)
+        if sizes:
+            return min(sizes, key=lambda root: (-sizes[root], str(root)))
+    return None
+
+
+def _root(folder, place):
+    """The folder that holds the whole copy to which a class folder belongs."""
+    root = folder.parent if folder != place else folder
+    while root.name.lower() in SPLIT_OF_FOLDER and root != place:
+        root = root.parent
+    return root
+
+
+def _is_published(folder, files):
+    known = set(published_files()["sha256"])
+    return any(_digest(file.read_bytes()) in known for file in files[:LOOKED_AT])
+
+
+def _is_class_folder(folder, files):
+    return class_of_folder(folder.name) is not None
+
+
+def _digest(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def _folders_with_pages(place) -> Iterator[tuple[Path, list[Path]]]:
+    for folder, files in itertools.groupby(_files(place), key=lambda path: path.parent):
+        pages = sorted(path for path in files if path.suffix.lower() in PAGE_SUFFIXES)
+        if pages:
+            yield folder, pages
+
+
+def _files(place) -> Iterator[Path]:
+    """The files below a folder, those of one folder after each other."""
+    for here, folders, files in os.walk(place):
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name not in _LEFT_OUT
+        )
+        yield from (Path(here, name) for name in files)
+
+
+def _holds_pages(archive):
+    """Whether an archive holds published pages, or pages in folders with known class names."""
+    if not zipfile.is_zipfile(archive):
+        return False
+    known = set(published_files()["sha256"])
+    with zipfile.ZipFile(archive) as content:
+        pages = [name for name in content.namelist() if Path(name).suffix.lower() in PAGE_SUFFIXES]
+        if any(class_of_folder(Path(name).parent.name) for name in pages):
+            return True
+        return any(_digest(content.read(name)) in known for name in pages[:LOOKED_AT])
+
+
+def _unpack(archive, unpacked):
+    """Unpack an archive, unless it was before; return the folder."""
+    folder = unpacked / archive.stem
+    if not folder.exists():
+        unpacked.mkdir(parents=True, exist_ok=True)
+        with replacing(folder) as part, zipfile.ZipFile(archive) as content:
+            content.extractall(part)
+    return folder

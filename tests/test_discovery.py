@@ -1,0 +1,86 @@
+"""Pages are found by their bytes or their folders' names, in folders and archives."""
+
+import hashlib
+import itertools
+import shutil
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ecg_lib.data import discovery
+from ecg_lib.data.discovery import find_data
+
+_numbers = itertools.count()
+
+
+def write_pages(folder, *names, number=2):
+    """Write different tiny pages into folders of these names."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for page in range(number):
+            column, row = divmod(next(_numbers), 32)
+            image = Image.new("L", (32, 32))
+            image.putpixel((column % 32, row), 255)
+            image.save(folder / name / f"{page}.png")
+    return folder
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """A function that makes the files of a folder the published ones."""
+
+    def publish(folder):
+        digests = [hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.png")]
+        table = pd.DataFrame({"sha256": digests})
+        monkeypatch.setattr(discovery, "published_files", lambda: table)
+
+    return publish
+
+
+def test_published_pages_are_found_by_their_bytes_whatever_the_folders_are_called(tmp_path, known):
+    copy = write_pages(tmp_path / "input" / "mirror" / "set", "klass 1", "klass 2 (77)")
+    write_pages(tmp_path / "input" / "other", "normal", "covid", number=9)
+    known(copy)
+    assert find_data([tmp_path / "gone", tmp_path / "input"]) == copy
+
+
+def test_other_pages_are_found_by_the_names_of_their_class_folders(tmp_path, known):
+    known(tmp_path)
+    pages = write_pages(tmp_path / "mine", "Normal Person ECG Images (859)", "MI")
+    write_pages(tmp_path / "holiday", "beach", number=5)
+    assert find_data([tmp_path]) == pages
+
+
+def test_train_and_test_folders_are_one_copy(tmp_path, known):
+    known(tmp_path)
+    folders = [f"{split}/{name}" for split in ("train", "Test") for name in ("normal", "mi")]
+    assert find_data([write_pages(tmp_path / "data", *folders)]) == tmp_path / "data"
+
+
+def test_of_two_versions_the_larger_is_taken(tmp_path, known):
+    write_pages(tmp_path / "two" / "a", "normal", "mi")
+    larger = write_pages(tmp_path / "two" / "b", "normal", "mi", number=3)
+    known(tmp_path)
+    assert find_data([tmp_path]) == larger
+
+
+def test_an_archive_is_unpacked_once(tmp_path, known):
+    write_pages(tmp_path / "set", "normal", "mi")
+    known(tmp_path)
+    place = tmp_path / "place"
+    place.mkdir()
+    shutil.make_archive(str(place / "pages"), "zip", tmp_path, "set")
+    found = find_data([place], tmp_path / "unpacked")
+    assert found == tmp_path / "unpacked" / "pages" / "set"
+    assert len(list(found.rglob("*.png"))) == 4
+    (found / "normal" / "0.png").unlink()
+    assert find_data([place], tmp_path / "unpacked") == found
+    assert len(list(found.rglob("*.png"))) == 3
+
+
+def test_where_there_are_no_pages_there_is_no_folder(tmp_path, known):
+    known(tmp_path)
+    write_pages(tmp_path, "beach")
+    (tmp_path / "broken.zip").write_bytes(b"PK")
+    assert find_data([tmp_path]) is None
