@@ -103,7 +103,7 @@ def test_it_is_a_module():
     ("arguments", "words"),
     [
         (["run", "--models", "resnet"], ["'resnet'", "cnn_2d"]),
-        (["run", "--protocol", "random"], ["'random'", "plain"]),
+        (["run", "--protocol", "shuffled"], ["'shuffled'", "plain"]),
         (["run", "--epochs", "0"], ["epochs is 0"]),
         (["run", "--epochs", "many"], ["many"]),
         (["run", "--epoch-count", "3"], ["--epoch-count"]),

@@ -48,7 +48,7 @@ def test_neighbouring_types_are_told_apart(name, wrong):
 @pytest.mark.parametrize(
     ("name", "wrong", "valid"),
     [
-        ("protocol", "random", "published"),
+        ("protocol", "shuffled", "published"),
         ("model", "resnet", "cnn_2d"),
         ("strategy", "tpu", "mirrored"),
         ("fold", 1, "0"),

@@ -32,7 +32,7 @@ def test_without_own_folders_files_are_split_at_random_and_pages_together(config
     (usual, files), (careful, pages) = split_both_ways(config, open_inputs(config))
     assert (usual.protocol, careful.protocol) == ("random", "plain")
     assert files.prepared is pages.prepared
-    assert files.run_key["config"]["protocol"] == "random"
+    assert files.run_key.config.protocol == "random"
 
 
 @pytest.fixture

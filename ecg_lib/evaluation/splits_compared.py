@@ -6,8 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecg_lib.evaluation.metrics import accuracy
-from ecg_lib.runs.folder import read_record
-from ecg_lib.runs.predictions import read_predictions
+from ecg_lib.runs.folder import read_run
 
 
 def compare_splits(runs: Iterable[Path]) -> pd.DataFrame:
@@ -23,13 +22,12 @@ def compare_splits(runs: Iterable[Path]) -> pd.DataFrame:
     return pd.DataFrame(map(_row, runs))
 
 
-def _row(run):
-    record = read_record(run)
-    predictions = read_predictions(run)
-    test = predictions[predictions["split"] == "test"]
+def _row(folder):
+    run = read_run(folder)
+    test = run.predictions[run.predictions["split"] == "test"]
     return {
-        "protocol": record["config"]["protocol"],
-        "training_files": record["pages"]["train"],
+        "protocol": run.record.config.protocol,
+        "training_files": run.record.pages["train"],
         "test_files": len(test),
         "accuracy": round(accuracy(test), 3),
         "most_frequent_class": round(test["label"].value_counts(normalize=True).iloc[0], 3),
