@@ -181,9 +181,12 @@ def test_readme_changes_between_its_marks_only(folder, tmp_path):
     assert readme.read_text() == text
 
 
-def test_readme_that_names_no_runs(tmp_path):
+@pytest.mark.parametrize(
+    ("source", "words"), [("nowhere", "holds no finished run"), ("nowhere.csv", "is not a file")]
+)
+def test_document_that_names_no_table(tmp_path, source, words):
     readme = tmp_path / "README.md"
-    readme.write_text("<!-- table: nowhere -->\nold\n<!-- end of table -->\n")
-    with pytest.raises(InputError, match="nowhere holds no finished run"):
+    readme.write_text(f"<!-- table: {source} -->\nold\n<!-- end of table -->\n")
+    with pytest.raises(InputError, match=f"{source} {words}"):
         update_document(readme)
     assert "old" in readme.read_text()

@@ -43,5 +43,7 @@ def _table(kind, source):
     if kind == "summary":
         return summary_markdown(source)
     if source.suffix == ".csv":
+        if not source.is_file():
+            raise InputError(f"{source} is not a file: expected a CSV file for the table's mark")
         return markdown(pd.read_csv(source, dtype=str))
     return table_markdown(source)

@@ -1,0 +1,203 @@
+"""What a network answers when a page is saved again, scanned, photographed, or shown on a screen.
+
+    python -m benchmarks.robustness PAGES_FOLDER [RUN ...] [--results results/robustness]
+
+PAGES_FOLDER holds the published pages; a RUN is a run folder with its weights, by default that of
+the committed network. The pages are test pages of the run, at most `PAGES`, each changed in every
+way of `VARIANTS`. robustness.csv and robustness.md get one row per run and variant. It takes about
+five minutes per run on one free core.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from sklearn.metrics import f1_score
+from tqdm import tqdm
+
+from ecg_lib.drawing.photographs import photograph
+from ecg_lib.errors import PageRefused
+from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.models import load
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.image import read_luma
+from ecg_lib.pages.leads import Box
+from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
+from ecg_lib.runs.predictions import read_predictions
+from ecg_lib.runs.record import read_record
+
+PAGES = 100
+COVID = "covid_19"
+REFUSED = "refused"
+AS_IT_IS = "as it is"
+
+
+def resaved(percent: int) -> Callable:
+    """Resize a page, as an export at another resolution does."""
+
+    def change(luma, rng):
+        how = cv2.INTER_AREA if percent < 100 else cv2.INTER_CUBIC
+        return cv2.resize(luma, None, fx=percent / 100, fy=percent / 100, interpolation=how)
+
+    return change
+
+
+def blurred(luma, rng):
+    """Blur by one pixel."""
+    return cv2.GaussianBlur(luma, (0, 0), 1)
+
+
+def tilted(luma, rng):
+    """Turn by one degree."""
+    height, width = luma.shape
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), 1, 1)
+    return cv2.warpAffine(luma, turn, (width, height), borderValue=255)
+
+
+def dimmed(luma, rng):
+    """Dim all light to 70 %."""
+    return (0.7 * luma).astype(np.uint8)
+
+
+def jpeg(luma, rng):
+    """Save as a JPEG of quality 30."""
+    _, coded = cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 30])
+    return cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
+
+
+def pictured(situation: str) -> Callable:
+    """Scan, print or photograph a page, or photograph it on a screen; all of it stays visible."""
+
+    def change(luma, rng):
+        page = cv2.cvtColor(luma, cv2.COLOR_GRAY2RGB)
+        picture, _ = photograph(page, Box(0, 0, *luma.shape[::-1]), situation, rng)
+        return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+    return change
+
+
+VARIANTS = {
+    AS_IT_IS: lambda luma, rng: luma,
+    **{f"saved at {percent} %": resaved(percent) for percent in (50, 60, 70, 80, 90, 110, 130)},
+    "blurred by one pixel": blurred,
+    "tilted by one degree": tilted,
+    "dimmed to 70 %": dimmed,
+    "JPEG of quality 30": jpeg,
+    "scanned": pictured("scan"),
+    "printed and scanned": pictured("print"),
+    "photographed": pictured("photograph"),
+    "on a screen": pictured("screen"),
+}
+"""Ways to change a page: functions of a uint8 page `(height, width)` and a random generator."""
+
+
+def labels_of(run: Path, pages_folder: Path) -> pd.DataFrame:
+    """Classify each test page in each variant.
+
+    Args:
+        run: the run folder, with its weights.
+        pages_folder: the folder of the published pages.
+
+    Returns:
+        DataFrame of class names or `REFUSED`, one row per page: one column per
+        variant, and label.
+    """
+    record, model = read_record(run), load(run / MODEL)
+    options, classes = record.config.crop_options, np.array(record.classes)
+    predictions = read_predictions(run)
+    tested = predictions[predictions["split"] == "test"]
+    tested = tested.sample(min(PAGES, len(tested)), random_state=0)
+    rows = []
+    for number, file in enumerate(tqdm(tested["file"], desc=run.name)):
+        luma = read_luma(pages_folder / file)
+        changed = [
+            change(luma, np.random.default_rng([number, place]))
+            for place, change in enumerate(VARIANTS.values())
+        ]
+        crops = [_crops(picture, options) for picture in changed]
+        read = [place for place, found in enumerate(crops) if found is not None]
+        labels = np.full(len(crops), REFUSED, dtype=object)
+        if read:
+            logits = model.predict_on_batch(np.stack([crops[place] for place in read]))
+            labels[read] = classes[logits.argmax(axis=1)]
+        rows.append(labels)
+    return pd.DataFrame(rows, tested["file"], list(VARIANTS)).assign(label=tested["label"].values)
+
+
+def _crops(luma, options):
+    """The page's crops, or None where its leads are not found."""
+    try:
+        found = detect(np.ascontiguousarray(luma))
+    except PageRefused:
+        return None
+    return crop_leads(rectify(luma, found), found.boxes, **options)
+
+
+def robustness_table(labels: pd.DataFrame) -> pd.DataFrame:
+    """Summarise `labels_of`.
+
+    Returns:
+        DataFrame with one row per variant: read (share of pages whose leads are found), accuracy
+        and macro_f1 (a page that is not read is not right), changed (share of pages with another
+        label than as they are, of those read both times) and to_covid (share of the pages of other
+        classes that become COVID-19 and were not as they are); 0 to 1.
+    """
+    truth, before = labels["label"], labels[AS_IT_IS]
+    rows = []
+    for variant in VARIANTS:
+        found = labels[variant]
+        read = found != REFUSED
+        both = read & (before != REFUSED)
+        others = truth != COVID
+        rows.append(
+            {
+                "variant": variant,
+                "read": read.mean(),
+                "accuracy": (found == truth).mean(),
+                "macro_f1": f1_score(
+                    truth, found, labels=sorted(truth.unique()), average="macro", zero_division=0
+                ),
+                "changed": (found != before)[both].mean(),
+                "to_covid": ((found == COVID) & (before != COVID))[others].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def write(tables: dict[str, pd.DataFrame], pages: int, folder: Path) -> str:
+    """Write the tables of all runs as CSV and Markdown; return the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.concat([rows.assign(run=run) for run, rows in tables.items()], ignore_index=True)
+    table = table[["run", *table.columns.drop("run")]]
+    table.to_csv(folder / "robustness.csv", index=False, float_format="%.4f")
+    shares = ["read", "accuracy", "macro_f1", "changed", "to_covid"]
+    shown = table.assign(**{name: table[name].map("{:.3f}".format) for name in shares})
+    text = (
+        f"{markdown(shown)}\n{pages} test pages of `clean`, fold 0, none of them trained on; each "
+        f"changed in {len(VARIANTS) - 1} ways. Shares of pages; a page that is not read counts as "
+        f"not right. changed: another label than as it is, of the pages read both times. to covid: "
+        f"pages of other classes that became COVID-19. Written by `python -m "
+        f"benchmarks.robustness`.\n"
+    )
+    (folder / "robustness.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def main() -> None:
+    """Measure each run, then print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pages_folder", type=Path)
+    parser.add_argument("runs", nargs="*", type=Path, default=[Path(DEFAULT_RUN)])
+    parser.add_argument("--results", type=Path, default=Path("results/robustness"))
+    options = parser.parse_args()
+    labels = {run.name: labels_of(run, options.pages_folder) for run in options.runs}
+    tables = {run: robustness_table(of_run) for run, of_run in labels.items()}
+    print(write(tables, len(next(iter(labels.values()))), options.results))
+
+
+if __name__ == "__main__":
+    main()
