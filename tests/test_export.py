@@ -43,12 +43,12 @@ def exported(finished_run, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def in_keras(exported):
-    return Predictor(exported)
+    return Predictor(exported, "keras")
 
 
 @pytest.fixture(scope="module")
 def in_onnx(exported):
-    return Predictor(exported, onnx=True)
+    return Predictor(exported, "onnx")
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_the_committed_network_says_the_same_of_real_pages(real_pages, tmp_path,
         found = detect(luma)
         crops.append(crop_leads(rectify(luma, found), found.boxes))
     crops = np.stack(crops)
-    expected = Predictor(run).logits(crops)
+    expected = Predictor(run, "keras").logits(crops)
     np.testing.assert_allclose(logits_of(run, file_format, crops), expected, atol=1e-4)
 
 
@@ -167,8 +167,8 @@ def test_who_follows_the_steps_gets_the_answer(exported, in_keras, pages_folder,
             crops.append(np.asarray(dilated.resize(size, Image.BICUBIC)))
         np.testing.assert_array_equal(crops, answer.crops)
         logits = logits_of(exported, file_format, np.stack([crops]))[0]
-        strangeness = abs(np.log(np.std(logits)) - notes["usual_log_spread"])
-        assert (strangeness > notes["strangeness_limit"]) == (answer.refusal is not None)
+        score = abs(np.log(np.std(logits)) - notes["usual_log_spread"])
+        assert (score > notes["out_of_distribution_limit"]) == (answer.refusal is not None)
         if answer.refusal is None:
             shares = softmax(logits / notes["temperature"])
             assert dict(zip(notes["classes"], shares, strict=True)) == pytest.approx(
@@ -203,7 +203,9 @@ def test_ink_only_is_one_more_step(in_keras, monkeypatch):
 def test_both_runtimes_give_the_same_answers(in_keras, in_onnx, pages_folder):
     for page in sorted(pages_folder.glob("*/*_0001.jpg")):
         expected, answer = in_keras.answer(page), in_onnx.answer(page)
-        assert answer.strangeness == pytest.approx(expected.strangeness, abs=1e-4)
+        assert answer.out_of_distribution_score == pytest.approx(
+            expected.out_of_distribution_score, abs=1e-4
+        )
         assert (answer.refusal is None) == (expected.refusal is None)
         if answer.refusal is None:
             assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
@@ -225,7 +227,7 @@ def test_tensorflow_is_not_needed(exported, page, tmp_path):
     """Nor are the weights, for answers as text, as JSON, and as a table."""
     run = shutil.copytree(exported, tmp_path / "run")
     (run / MODEL).unlink()
-    arguments = ["predict", str(page), "--model", str(run), "--onnx"]
+    arguments = ["predict", str(page), "--model", str(run), "--runtime", "onnx"]
     code = (
         "import sys; from ecg_lib import cli\n"
         f"text = cli.main({arguments})\n"
@@ -239,20 +241,20 @@ def test_tensorflow_is_not_needed(exported, page, tmp_path):
 
 
 def test_a_run_that_was_not_exported_says_how(run_copy, page, capsys):
-    line = refusal(capsys, "predict", page, "--model", run_copy, "--onnx")
+    line = refusal(capsys, "predict", page, "--model", run_copy, "--runtime", "onnx")
     assert f"python -m ecg_lib export {run_copy} --format onnx" in line
 
 
 def test_a_file_of_another_network(exported, run_copy, page, capsys):
     put_network(run_copy, build("testing", (13, 16, 16)))
     shutil.copy(exported / "model.onnx", run_copy)
-    line = refusal(capsys, "predict", page, "--model", run_copy, "--onnx")
+    line = refusal(capsys, "predict", page, "--model", run_copy, "--runtime", "onnx")
     assert "was not exported of the network beside it" in line
 
 
 def test_a_file_that_is_no_network(run_copy, page, capsys):
     (run_copy / "model.onnx").write_bytes(b"no network")
-    line = refusal(capsys, "predict", page, "--model", run_copy, "--onnx")
+    line = refusal(capsys, "predict", page, "--model", run_copy, "--runtime", "onnx")
     assert "model.onnx cannot be read" in line
 
 
@@ -280,7 +282,7 @@ def test_a_folder_that_cannot_be_written_to(run_copy, capsys):
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
-        ("onnxruntime", ("predict", "{page}", "--onnx", "--model", "{run}")),
+        ("onnxruntime", ("predict", "{page}", "--runtime", "onnx", "--model", "{run}")),
         ("onnxruntime", ("export", "{run}", "--format", "onnx")),
         ("tf2onnx", ("export", "{run}", "--format", "onnx")),
         ("ai_edge_litert.interpreter", ("export", "{run}", "--format", "litert")),

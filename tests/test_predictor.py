@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,12 +22,13 @@ from ecg_lib.data.classes import CLASSES, DISPLAY_NAMES
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.calibration import fit_temperature
 from ecg_lib.models import load
+from ecg_lib.pages.detection import detect
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
 from ecg_lib.serving.answers import describe, find_files
-from ecg_lib.serving.predictor import Predictor
+from ecg_lib.serving.predictor import MIN_PAGES, Predictor
 from ecg_lib.training.train import train
 
 
@@ -94,7 +96,7 @@ def test_a_page_unlike_any_other_is_refused(predictor, page, monkeypatch):
     assert "looks like nothing that the network was trained on" in refused.refusal
     assert page.name in refused.refusal
     assert refused.label is refused.confidence is refused.probabilities is None
-    assert refused.strangeness == pytest.approx(answer.strangeness)
+    assert refused.out_of_distribution_score == answer.out_of_distribution_score
     assert refused.detection.boxes == answer.detection.boxes
 
 
@@ -129,18 +131,71 @@ def test_an_older_record_gives_no_caution(predictor, page, monkeypatch):
     assert predictor.answer(page).caution is None
 
 
-def test_the_committed_network_says_that_only_covid_pages_were_landscape(drawn, tmp_path):
+def test_the_only_class_of_a_layout_is_no_answer(predictor, page, monkeypatch):
+    answer = predictor.answer(page)
+    other = next(name for name in CLASSES if name != answer.label)
+    layout = answer.detection.layout
+
+    def answer_after(seen):
+        record = replace(predictor.record, layouts={layout: dict.fromkeys(CLASSES, 0) | seen})
+        monkeypatch.setattr(predictor, "record", record)
+        return predictor.answer(page)
+
+    refused = answer_after({answer.label: MIN_PAGES})
+    assert f"all {MIN_PAGES} training pages in its layout, {layout}, were" in refused.refusal
+    assert refused.label is refused.probabilities is refused.caution is None
+    assert answer_after({other: MIN_PAGES}).label == answer.label
+    assert answer_after({answer.label: MIN_PAGES, other: 1}).label == answer.label
+    assert answer_after({answer.label: MIN_PAGES - 1}).label == answer.label
+
+
+def test_the_committed_network_never_says_covid_for_the_landscape_layout(drawn, tmp_path):
+    """Its 106 training pages in that layout were all COVID-19."""
     page = tmp_path / "page.png"
     Image.fromarray(drawn["landscape_3x4_with_rhythm"][0]).save(page)
-    caution = Predictor().answer(page).caution
-    assert all((DISPLAY_NAMES[name] in caution) == (name != "covid_19") for name in CLASSES)
+    answer = Predictor().answer(page)
+    assert answer.label != "covid_19"
+    said = answer.refusal or answer.caution
+    assert "106 " in said and "landscape_3x4_with_rhythm" in said
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ({"mm_per_second": 50.0}, "it is drawn at 50 mm/s, and the network was trained on 25 mm/s"),
+        ({"mm_per_mv": 5.0}, "it is drawn at 5 mm/mV, and the network was trained on 10 mm/mV"),
+        ({"turned": 180}, "it was turned by 180 degrees clockwise to be read"),
+        ({"mm_per_second": 24.6, "mm_per_mv": 10.3}, None),
+    ],
+)
+def test_an_unusual_scale_is_said(predictor, page, monkeypatch, seen, words):
+    usual = predictor.answer(page).caution or ""
+    monkeypatch.setattr(
+        "ecg_lib.serving.predictor.detect", lambda luma: replace(detect(luma), **seen)
+    )
+    caution = predictor.answer(page).caution or ""
+    assert caution == (usual if words is None else "; ".join(filter(None, [usual, words])))
+
+
+def test_every_page_of_a_file_is_answered(finished_run, page, tmp_path, capsys):
+    fax = tmp_path / "fax.tif"
+    with Image.open(page) as first, Image.new("L", (800, 600), 255) as blank:
+        first.save(fax, save_all=True, append_images=[blank])
+    arguments = ["predict", str(fax), "--model", str(finished_run.run_path)]
+    table = tmp_path / "answers.csv"
+    assert cli.main([*arguments, "--csv", str(table), "--report", str(tmp_path / "r.html")]) == 0
+    shown = capsys.readouterr().out
+    assert f"{fax}#1: " in shown and f"no answer: {fax}#2: " in shown
+    assert "1 of 2 pages answered" in shown
+    assert len(table.read_text().splitlines()) == 3
+    assert "fax.tif#2" in (tmp_path / "r.html").read_text()
 
 
 def test_a_page_that_cannot_be_read_is_refused(predictor, mixed):
     broken = predictor.answer(mixed / "broken.jpg")
     empty = predictor.answer(mixed / "empty.png")
     assert "broken.jpg cannot be decoded" in broken.refusal
-    assert "empty.png: the picture is blank" in empty.refusal
+    assert "empty.png: not an ECG page" in empty.refusal
     assert broken.detection is empty.detection is None
 
 
@@ -171,6 +226,8 @@ def test_nothing_found(tmp_path):
         find_files([tmp_path])
     with pytest.raises(InputError, match=r"\*\.png matches no file"):
         find_files([tmp_path / "*.png"])
+    with pytest.raises(InputError, match="'' names no page"):
+        find_files([""])
 
 
 def test_a_name_that_is_too_long_is_refused(capsys):
@@ -191,7 +248,13 @@ def test_a_run_without_weights_says_where_to_get_some(run_copy, page, capsys):
     assert "python -m ecg_lib run" in line and DEFAULT_RUN in line
 
 
-def test_a_run_without_predictions(run_copy, page, capsys):
+def test_a_run_answers_without_its_predictions(run_copy, page, capsys):
+    (run_copy / PREDICTIONS).unlink()
+    assert cli.main(["predict", str(page), "--model", str(run_copy)]) == 0
+
+
+def test_an_older_run_without_predictions(run_copy, page, capsys):
+    change_record(run_copy, answering=None)
     (run_copy / PREDICTIONS).unlink()
     assert "holds no predictions.csv" in refusal(capsys, page, "--model", run_copy)
 
@@ -202,8 +265,9 @@ def test_weights_of_another_run(run_copy, page, capsys):
     assert "model.keras is not the file that the run" in refusal(capsys, page, "--model", run_copy)
 
 
-def test_predictions_of_another_run(run_copy, page, capsys):
+def test_an_older_run_with_predictions_of_another(run_copy, page, capsys):
     """They say how sure the network may be, and what it refuses."""
+    change_record(run_copy, answering=None)
     with (run_copy / PREDICTIONS).open("ab") as file:
         file.write(b"\n")
     line = refusal(capsys, page, "--model", run_copy)
@@ -239,7 +303,7 @@ def test_one_bad_page_does_not_stop_the_rest(finished_run, mixed, tmp_path, caps
     assert cli.main(["predict", str(mixed), "--model", model, "--csv", str(table)]) == 0
     shown = capsys.readouterr()
     assert "no answer: " in shown.out and "13 leads found" in shown.out
-    assert "1 of 3 pages answered for" in shown.out
+    assert "1 of 3 pages answered" in shown.out
     assert "Research software, not a diagnosis." in shown.out
     assert "3/3" in shown.err
     with table.open(newline="") as file:
@@ -287,21 +351,50 @@ def test_json(finished_run, mixed, capsys):
 
 def test_no_page_that_can_be_answered_for(finished_run, mixed, capsys):
     line = refusal(capsys, mixed / "empty.png", "--model", finished_run.run_path)
-    assert "no page could be answered for; the first: " in line and "empty.png" in line
+    assert "no page could be answered; the first: " in line and "empty.png" in line
 
 
 def test_files_that_cannot_be_written(finished_run, page, tmp_path, capsys):
     for option in ("--csv", "--report"):
         line = refusal(capsys, page, "--model", finished_run.run_path, option, tmp_path)
-        assert "cannot be written" in line
+        assert f"{option} {tmp_path} is a folder: expected a file" in line
+        missing = tmp_path / "none" / "output"
+        line = refusal(capsys, page, "--model", finished_run.run_path, option, missing)
+        assert f"{missing} cannot be written: No such file or directory" in line
+
+
+def test_outputs_overwrite_no_input_and_not_each_other(run_copy, page, tmp_path, capsys):
+    own = Path(shutil.copy(page, tmp_path / "page.jpg"))
+    link = tmp_path / "link.html"
+    link.symlink_to(own)
+    before = own.read_bytes(), (run_copy / PREDICTIONS).read_bytes()
+    for option, output in (("--csv", own), ("--report", link), ("--csv", run_copy / PREDICTIONS)):
+        line = refusal(capsys, own, "--model", run_copy, option, output)
+        assert f"{option} {output} is read by this command: expected another file" in line
+    both = tmp_path / "new"
+    line = refusal(capsys, own, "--model", run_copy, "--csv", both, "--report", both)
+    assert f"--report {both} is the file of --csv as well" in line
+    assert not both.exists()
+    assert (own.read_bytes(), (run_copy / PREDICTIONS).read_bytes()) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is full")
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_a_full_disk_ends_in_one_sentence(finished_run, page, capsys, option):
+    line = refusal(capsys, page, "--model", finished_run.run_path, option, "/dev/full")
+    assert line == "ecg_lib: /dev/full cannot be written: No space left on device"
 
 
 # --- The committed network ---
 
 
-def test_the_committed_network_is_the_default(page, tmp_path, monkeypatch):
-    """It is found from anywhere, and it answers for a page that a program drew."""
+def test_the_committed_network_is_the_default(pages_folder, tmp_path, monkeypatch):
+    """It is found from anywhere, whatever lies there, and answers for a drawn page."""
+    (tmp_path / DEFAULT_RUN).mkdir(parents=True)
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "02_train_model.ipynb").touch()
     monkeypatch.chdir(tmp_path)
+    page = pages_folder / "abnormal_heartbeat" / "abnormal_heartbeat_0002.jpg"
     (answer,) = ecg_lib.predict(page)
     assert answer.refusal is None
     assert answer.crops.shape == (13, 64, 64)
@@ -317,5 +410,10 @@ def test_the_committed_network_says_of_real_pages_what_it_said(real_pages):
         answer = predictor.answer(real_pages / row["file"])
         logits = row.filter(like=LOGIT).to_numpy(float)
         expected = softmax(logits / predictor.answering.temperature)
-        np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=0.02)
-        assert answer.label == classes[expected.argmax()]
+        if row["label"] == "covid_19":
+            # All training pages in that layout were COVID-19.
+            assert expected.argmax() == classes.index("covid_19")
+            assert "answer COVID-19 for the layout alone" in answer.refusal
+        else:
+            np.testing.assert_allclose(list(answer.probabilities.values()), expected, atol=0.02)
+            assert answer.label == classes[expected.argmax()]

@@ -31,7 +31,10 @@ def measure(pages_folder, work, repetitions, run):
     """
     files = some_files(pages_folder)
     runs = {KERAS: run} | exported(run, work / "run")
-    predictors = {name: Predictor(folder, name == ONNX) for name, folder in runs.items()}
+    predictors = {
+        name: Predictor(folder, "onnx" if name == ONNX else "keras")
+        for name, folder in runs.items()
+    }
     return table(
         [
             *_cold(files[0], runs, max(repetitions // 3, 1)),

@@ -78,5 +78,5 @@ def _answer_on_one_core(arguments):
     from ecg_lib.serving.predictor import Predictor
 
     folder, by_onnx, files = arguments
-    predictor, pages = Predictor(folder, by_onnx), cycle(files)
+    predictor, pages = Predictor(folder, "onnx" if by_onnx else "keras"), cycle(files)
     return lambda: predictor.answer(next(pages))

@@ -4,6 +4,7 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
+from ecg_lib.cli.options import check_outputs
 from ecg_lib.errors import InputError
 
 
@@ -27,9 +28,10 @@ def _add_predict(commands):
     )
     _add_model(predict)
     predict.add_argument(
-        "--onnx",
-        action="store_true",
-        help="let ONNX Runtime answer with the run's model.onnx (see export), without TensorFlow",
+        "--runtime",
+        metavar="RUNTIME",
+        help="onnx or keras (default: onnx, which needs no TensorFlow, where ONNX Runtime is "
+        "installed and the run holds model.onnx, see export; else keras)",
     )
     predict.add_argument(
         "--json", dest="as_json", action="store_true", help="print JSON in place of text"
@@ -53,15 +55,17 @@ def _add_model(parser):
     )
 
 
-def _predict(pages, model, onnx, as_json, csv, report):
+def _predict(pages, model, runtime, as_json, csv, report):
     from tqdm import tqdm
 
-    from ecg_lib.serving.answers import as_record, describe, find_files, open_table
-    from ecg_lib.serving.card import DISCLAIMER, measure
+    from ecg_lib.pages.image import file_of
+    from ecg_lib.serving.answers import DISCLAIMER, as_record, describe, find_files, open_table
     from ecg_lib.serving.predictor import Predictor
 
     files = find_files(pages)
-    predictor = Predictor(model, onnx)
+    predictor = Predictor(model, runtime)
+    read = [*map(file_of, files), *predictor.run.iterdir()]
+    check_outputs({"--csv": csv, "--report": report}, read)
     records = []
     with ExitStack() as outputs:
         writers = []
@@ -69,25 +73,27 @@ def _predict(pages, model, onnx, as_json, csv, report):
             table = open_table(csv, predictor.record.classes)
             writers.append(outputs.enter_context(table))
         if report:
-            from ecg_lib.serving.report import open_report  # It imports TensorFlow.
+            from ecg_lib.serving.report import open_report  # Its plots take long to import.
 
             writers.append(outputs.enter_context(open_report(report, predictor)))
         if not as_json:
             writers.append(lambda answer: tqdm.write(describe(answer)))
-        for file in tqdm(files, desc="answering", unit="page"):
-            answer = predictor.answer(file)
-            for write in writers:
-                write(answer)
-            records.append(as_record(answer))
+        for file in tqdm(files, desc="answering", unit="file"):
+            for answer in predictor.answer_file(file):
+                for write in writers:
+                    write(answer)
+                records.append(as_record(answer))
     answered = sum(record["answered"] for record in records)
-    measured = measure(predictor.run)
     if as_json:
-        print(json.dumps({"notice": DISCLAIMER, "model": measured.as_record(), "pages": records}))
+        from ecg_lib.serving.card import measure  # pandas takes long to import.
+
+        measured = measure(predictor.run).as_record()
+        print(json.dumps({"notice": DISCLAIMER, "model": measured, "pages": records}))
     else:
-        print(f"{answered:,} of {len(records):,} pages answered for")
-        print(f"{measured.summary}. {DISCLAIMER}")
+        print(f"{answered:,} of {len(records):,} pages answered")
+        print(f"{predictor.summary}. {DISCLAIMER}")
     if not answered:
-        raise InputError(f"no page could be answered for; the first: {records[0]['refusal']}")
+        raise InputError(f"no page could be answered; the first: {records[0]['refusal']}")
 
 
 def _add_app(commands):

@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ecg_lib.data.classes import CLASSES, class_of_folder, denies_class
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.errors import InputError
 from ecg_lib.pages.image import PAGE_SUFFIXES, list_pages
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What lies beside pages and is none: a page's truth, notes, files of the operating system.
 _BESIDE_PAGES = (".json", ".csv", ".txt", ".md", ".db", ".ini")
@@ -32,7 +34,7 @@ _NO_CLASS = (
 _logger = logging.getLogger(__name__)
 
 
-def find_pages(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def find_pages(folder: str | Path) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Catalogue the pages of a folder tree with one folder per class.
 
     The nearest folder above a file with a known class name gives its class, unless a folder in
@@ -53,6 +55,8 @@ def find_pages(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises:
         InputError: if there is no such folder, or no page in any folder with a known class name.
     """
+    import pandas as pd  # Here, since answering for a page needs no table.
+
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: expected a folder with one folder per class")
@@ -76,7 +80,7 @@ def page_files(folder: Path) -> list[Path]:
     return sorted(path for path in _below(folder) if _could_be_page(path, folder))
 
 
-def conflicts(pages: pd.DataFrame) -> pd.DataFrame:
+def conflicts(pages: "pd.DataFrame") -> "pd.DataFrame":
     """Find the files whose page is filed under another class as well, on disk or as published.
 
     Args:
@@ -85,6 +89,8 @@ def conflicts(pages: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The rows of `pages` in question, those of one page next to each other.
     """
+    import pandas as pd  # As in `find_pages`.
+
     filed = pd.concat([published_files(), pages])[["page_id", "class"]]
     classes = filed.groupby("page_id")["class"].nunique()
     contradicted = pages[pages["page_id"].map(classes) > 1]

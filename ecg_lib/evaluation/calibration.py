@@ -7,11 +7,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from ecg_lib.runs.predictions import classes_of, logits_of
-
-PROBABILITY = "p_"
-"""Prefix of the columns of scored pages that hold one probability a class."""
-
+from ecg_lib.runs.predictions import PROBABILITY, classes_of, logits_of
 
 CALIBRATED = "calibrated_"
 """Prefix of the same after temperature scaling."""

@@ -47,12 +47,14 @@ def fit_answering(predictions: "pd.DataFrame") -> Answering:
     """
     # Here, since scoring a page needs neither pandas nor SciPy.
     from ecg_lib.evaluation.calibration import temperature_of
-    from ecg_lib.runs.predictions import logits_of
+    from ecg_lib.runs.predictions import logits_of, predicted_classes
 
     spread = _log_spread(logits_of(predictions[predictions["split"] == "validation"]))
     usual = float(np.median(spread))
     limit = float(np.quantile(np.abs(spread - usual), KEPT, method="inverted_cdf"))
-    return Answering(temperature_of(predictions), usual, limit)
+    test = predictions[predictions["split"] == "test"]
+    accuracy = float((predicted_classes(test) == test["label"]).mean()) if len(test) else None
+    return Answering(temperature_of(predictions), usual, limit, len(test), accuracy)
 
 
 def answering_of(run: Path, record: RunRecord) -> Answering:

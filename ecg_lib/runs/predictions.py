@@ -21,6 +21,9 @@ SCORED_SPLITS = SPLITS[1:]
 LOGIT = "logit_"
 """Prefix of the columns that hold one logit per class."""
 
+PROBABILITY = "p_"
+"""Prefix of the columns of answers and scored pages that hold one probability per class."""
+
 PAGE_COLUMNS = ("file", "page_id", "group", "split", "label")
 """The columns before the logits."""
 

@@ -69,11 +69,15 @@ class Answering:
         temperature: what logits are divided by to get calibrated probabilities.
         usual_log_spread: logarithm of the usual spread of a page's logits.
         out_of_distribution_limit: largest out-of-distribution score of a page that is answered.
+        test_pages: number of test pages; None where the record is older.
+        test_accuracy: share of them on which the network is right.
     """
 
     temperature: float
     usual_log_spread: float
     out_of_distribution_limit: float
+    test_pages: int | None = None
+    test_accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,78 +1,87 @@
-"""What is said of a page: an answer as text, as a record and as a table row."""
+"""The answer for a page, as text, as a record, and as a table row."""
 
 import csv
 import glob
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from ecg_lib.data.catalogue import as_utf_8, page_files
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError
-from ecg_lib.evaluation.calibration import PROBABILITY
 from ecg_lib.pages.detection import Detection
 from ecg_lib.pages.leads import CROPS
+from ecg_lib.runs.predictions import PROBABILITY
+from ecg_lib.serving.outputs import open_text
+
+DISCLAIMER = "Research software, not a diagnosis."
 
 NOT_IN_TABLE = ("probabilities", "boxes", "homography")
-"""Fields of `as_record` that have no one value for a column."""
+"""Fields of `as_record` that have no single value for a column."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of one page.
+    """The answer for one page.
 
     Attributes:
-        file: the page's file.
+        file: the page's file, or the page in it such as `fax.tif#2`.
         refusal: the sentence that says why there is no answer, or None where there is one.
-        detection: the layout and the leads found, a `Detection`, or None where the page cannot
-            be read.
-        crops: uint8 `(13, height, width)`, what the network sees, or None as before.
-        strangeness: how far the page is from what the network knows, see
-            `out_of_distribution_score`; or None.
+        detection: the layout and the leads found, or None where the page cannot be read.
+        crops: uint8 `(13, height, width)`, what the network sees, or None likewise.
+        out_of_distribution_score: how far the page is from the network's training pages, see
+            `ecg_lib.evaluation.out_of_distribution`; or None likewise.
         probabilities: calibrated probability of each class by its name, or None without an answer.
-        caution: the sentence that says which classes the network never saw in the page's layout,
-            or None: there are none, the run's record is older, or there is no answer.
+        caution: what limits the answer: classes that the network never saw in the page's layout,
+            an unusual scale; or None.
     """
 
     file: Path
     refusal: str | None = None
     detection: Detection | None = None
     crops: np.ndarray | None = field(default=None, repr=False)
-    strangeness: float | None = None
+    out_of_distribution_score: float | None = None
     probabilities: dict[str, float] | None = None
     caution: str | None = None
 
     @property
-    def label(self):
-        """The most probable class, or None."""
-        return self.probabilities and max(self.probabilities, key=self.probabilities.get)
+    def label(self) -> str | None:
+        """The most probable class, or None without an answer."""
+        if self.probabilities is None:
+            return None
+        return max(self.probabilities, key=self.probabilities.__getitem__)
 
     @property
-    def confidence(self):
-        """The calibrated probability of `label`, 0 to 1, or None."""
-        return self.probabilities and self.probabilities[self.label]
+    def confidence(self) -> float | None:
+        """The calibrated probability of `label`, 0 to 1, or None without an answer."""
+        return None if self.probabilities is None else max(self.probabilities.values())
 
 
-def find_files(pages):
-    """The files that are meant by paths.
+def find_files(pages: Iterable[str | Path]) -> list[Path]:
+    """Find the files that paths stand for.
 
     Args:
         pages: paths of files, of folders, whose pages are taken at any depth, and glob patterns.
 
     Returns:
-        A list of `Path`s, each once, in the order given. A file need not be there or be a page:
-        that is said when it is read.
+        The files, each once, in the order given. A file need not exist or be a page: reading it
+        gives the reason.
 
     Raises:
-        InputError: if a folder holds no files, if a pattern matches none, or if the system cannot
-            look a path up, such as one that is too long.
+        InputError: if a name is empty, if a folder holds no files, if a pattern matches none, or if
+            the system cannot look a path up, such as one that is too long.
     """
-    found = {}
-    for page in map(Path, pages):
+    found: dict[Path, None] = {}
+    for page in pages:
+        if page == "":
+            raise InputError("'' names no page: expected a file, folder or pattern")
         try:
-            found |= dict.fromkeys(_files_of(page))
+            found |= dict.fromkeys(_files_of(Path(page)))
         except OSError as error:
             raise InputError(
                 f"{page} cannot be looked up: {error.strerror}; expected a file, folder or pattern"
@@ -82,7 +91,7 @@ def find_files(pages):
 
 def _files_of(page):
     if page.is_dir():
-        files, fault = page_files(page), "holds no pages: expected image files"
+        files, fault = page_files(page), "holds no pages: expected image or PDF files"
     elif glob.has_magic(str(page)) and not page.exists():
         matches = sorted(map(Path, glob.glob(str(page), recursive=True)))  # noqa: PTH207
         files, fault = [path for path in matches if path.is_file()], "matches no file"
@@ -93,8 +102,8 @@ def _files_of(page):
     return files
 
 
-def describe(answer):
-    """An answer as a line of text; what in a file's name is no UTF-8 is escaped."""
+def describe(answer: Answer) -> str:
+    """Describe an answer in a line of text; what in a file's name is not UTF-8 is escaped."""
     return as_utf_8(_in_words(answer))
 
 
@@ -112,16 +121,16 @@ def _in_words(answer):
     )
 
 
-def as_record(answer):
-    """An answer as a dict for JSON.
+def as_record(answer: Answer) -> dict[str, Any]:
+    """Make a dict for JSON of an answer.
 
     Returns:
         dict with file; answered; refusal (None if answered); label, confidence and probabilities
-        (by class, 0 to 1; None if not answered); caution (None if there is none); strangeness,
-        layout, rhythm_lead, reading_confidence (0 to 1, how well the page fits its layout), boxes
-        (by crop: left, top, right, bottom, in pixels of the rectified page) and homography (3x3,
-        from those pixels to the file's; the identity for a flat page), all None if the page cannot
-        be read.
+        (by class, 0 to 1; None if not answered); caution (None if there is none);
+        out_of_distribution_score, layout, rhythm_lead, reading_confidence (0 to 1, how well the
+        page fits its layout), boxes (by crop: left, top, right, bottom, in pixels of the rectified
+        page) and homography (3x3, from those pixels to the file's; the identity for a flat page),
+        all None if the page cannot be read.
     """
     found = answer.detection
     return {
@@ -132,7 +141,7 @@ def as_record(answer):
         "confidence": answer.confidence,
         "probabilities": answer.probabilities,
         "caution": answer.caution,
-        "strangeness": answer.strangeness,
+        "out_of_distribution_score": answer.out_of_distribution_score,
         "layout": found and found.layout,
         "rhythm_lead": found and found.rhythm_lead,
         "reading_confidence": found and found.confidence,
@@ -142,10 +151,10 @@ def as_record(answer):
 
 
 @contextmanager
-def open_table(path, classes):
+def open_table(path: Path, classes: Sequence[str]) -> Iterator[Callable[[Answer], None]]:
     """Begin a CSV file of answers, whose rows are safe as soon as they are written.
 
-    Its columns are the fields of `as_record` without boxes and homography, and the probabilities
+    Its columns are the fields of `as_record` without those in `NOT_IN_TABLE`, and the probabilities
     under `p_<class>`.
 
     Args:
@@ -159,21 +168,15 @@ def open_table(path, classes):
         InputError: if the file cannot be written.
     """
     names = [name for name in as_record(Answer(path)) if name not in NOT_IN_TABLE]
-    try:
-        # A page's name need not be UTF-8.
-        file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
-    with file:
-        columns = [*names, *(PROBABILITY + name for name in classes)]
-        table = csv.DictWriter(file, columns, extrasaction="ignore")
+    columns = [*names, *(PROBABILITY + name for name in classes)]
+    with open_text(path) as write:
+        table = csv.DictWriter(SimpleNamespace(write=write), columns, extrasaction="ignore")
         table.writeheader()
 
-        def add(answer):
+        def add(answer: Answer) -> None:
             shares = (answer.probabilities or {}).items()
             table.writerow(
                 as_record(answer) | {PROBABILITY + name: share for name, share in shares}
             )
-            file.flush()
 
         yield add

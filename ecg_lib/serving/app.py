@@ -25,8 +25,8 @@ from fastapi import FastAPI
 from ecg_lib.drawing.demo_set import draw_example
 from ecg_lib.errors import InputError
 from ecg_lib.serving import report
-from ecg_lib.serving.card import DISCLAIMER
-from ecg_lib.serving.markup import Html, html
+from ecg_lib.serving.answers import DISCLAIMER
+from ecg_lib.serving.markup import Html, html, joined
 from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.web import FORGOTTEN, Guard, Uploads, private_folder, served
 
@@ -62,27 +62,38 @@ THEME = gr.themes.Default(font=[gr.themes.Font("system-ui"), gr.themes.Font("san
 
 
 def respond(page: Path, predictor: Predictor, limits: Html) -> Html:
-    """Answer for a page in HTML.
+    """Answer for each page of a file in HTML.
 
     Args:
-        page: path of the page.
+        page: path of the file.
         predictor: the predictor that answers.
         limits: what the network is known to do, as `ecg_lib.serving.report.limits` gives it.
 
     Returns:
         The answer, below a link that holds the complete report.
     """
-    answer = predictor.answer(page)
-    if answer.refusal is not None:
-        # The sentence names the file as its owner does, who does not know where it was stored.
-        answer = replace(answer, refusal=answer.refusal.replace(str(page), page.name))
-    section = report.section(answer, predictor)
+    section = joined(
+        report.section(_with_own_name(answer, page), predictor)
+        for answer in predictor.answer_file(page)
+    )
     return html(
         '<a class="download" download="{name}" href="data:text/html;base64,{data}">'
         "Download as a report</a>\n{section}",
         name=f"{page.stem}_report.html",
         data=base64.b64encode(report.document(section, limits).encode()).decode(),
         section=section,
+    )
+
+
+def _with_own_name(answer, page):
+    """Name the file as its owner does, who does not know where it was stored."""
+    return replace(
+        answer,
+        **{
+            name: sentence.replace(str(page), page.name)
+            for name in ("refusal", "caution")
+            if (sentence := getattr(answer, name)) is not None
+        },
     )
 
 
@@ -129,7 +140,7 @@ def build(predictor: Predictor, uploads: Uploads) -> gr.Blocks:
     with gr.Blocks(title="ECG page", analytics_enabled=False) as blocks:
         gr.Markdown(INTRODUCTION)
         drop = gr.File(
-            label=f"ECG page: a JPEG or PNG of at most {LARGEST_UPLOAD >> 20} MB", height=180
+            label=f"ECG page: an image or PDF of at most {LARGEST_UPLOAD >> 20} MB", height=180
         )
         # Gradio's own preparation leaves an empty file behind for every upload.
         drop.preprocess = lambda upload: upload  # type: ignore

@@ -30,11 +30,10 @@ from ecg_lib.runs.folder import MODEL, read_run
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import logits_of
 from ecg_lib.runs.record import RunRecord
+from ecg_lib.serving.answers import DISCLAIMER
 
 CARD = "MODEL_CARD.md"
 REFUSALS = "refusal.csv"
-
-DISCLAIMER = "Research software, not a diagnosis."
 
 OVERALL = {
     "accuracy": "accuracy",

@@ -30,7 +30,7 @@ from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.runs.folder import MODEL
 from ecg_lib.runs.names import network_name
-from ecg_lib.serving.card import DISCLAIMER
+from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.runtimes import LITERT, ONNX, litert_logits, onnx_logits, optional
 
@@ -67,7 +67,7 @@ def export(run, file_format):
     """
     run = Path(run)
     path = run / FORMATS[one_of("format", file_format, FORMATS)]
-    predictor = Predictor(run)
+    predictor = Predictor(run, "keras")
     notes = usage(predictor)
     crops = drawn_crops(predictor.record.config)
     with TemporaryDirectory() as folder:
@@ -102,8 +102,8 @@ def usage(predictor):
     Returns:
         dict for JSON: notice, network, data, protocol, model_sha256 (of the `.keras` file), input,
         output, height and width (of a crop, in pixels), crops and classes (names in their order),
-        temperature, usual_log_spread, strangeness_limit, and steps, a list of sentences that tell
-        what the others are for.
+        temperature, usual_log_spread, out_of_distribution_limit, and steps, a list of sentences
+        that say what the others are for.
     """
     record, config = predictor.record, predictor.record.config
     height, width, protocol = config.height, config.width, config.protocol
@@ -122,7 +122,7 @@ def usage(predictor):
         "classes": list(record.classes),
         "temperature": answering.temperature,
         "usual_log_spread": answering.usual_log_spread,
-        "strangeness_limit": answering.out_of_distribution_limit,
+        "out_of_distribution_limit": answering.out_of_distribution_limit,
         "steps": _steps(height, width, config.ink_only),
     }
 
@@ -148,8 +148,8 @@ def _steps(height, width, ink_only):
         "Stack the crops in the order of `crops`, as float32 from 0 to 255, not scaled. "
         f"{ONNX} takes any number of pages at once, {LITERT} one.",
         "Do not answer where the natural logarithm of the standard deviation of the page's logits "
-        "is further than `strangeness_limit` from `usual_log_spread`: the page looks like nothing "
-        "that the network was trained on.",
+        "is further than `out_of_distribution_limit` from `usual_log_spread`: the page looks like "
+        "nothing that the network was trained on.",
         "Divide the logits by `temperature`; their softmax is the calibrated probabilities of "
         "`classes`.",
     ]

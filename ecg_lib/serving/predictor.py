@@ -1,129 +1,200 @@
-"""Answers for single pages: calibrated probabilities, or the reason why there are none.
+"""Answers for pages: calibrated probabilities, or the reason why there are none.
 
-A page is read as training pages are, so it is refused where its leads cannot be found; and it is
-refused where it looks like nothing that the network was trained on
-(`ecg_lib.evaluation.out_of_distribution`).
-Probabilities are temperature scaled, with the temperature fitted on the run's validation pages.
-Where the layout tells of the class by itself, a caution goes with the answer: of a layout that came
-with one class alone in training, a network learns the layout and says that class, whatever the ECG.
+A page is read as training pages are, so it is refused where its leads cannot be found, and where it
+looks like nothing that the network was trained on (`ecg_lib.evaluation.out_of_distribution`).
+Probabilities are temperature scaled; the temperature was fitted on the run's validation pages.
+
+If all training pages of a layout were of one class, a network may know the layout and not the ECG:
+that class is never the answer for a page in that layout. Where the layout says less than that, or
+the page is drawn at another scale than the training pages, a caution goes with the answer.
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 
 import ecg_lib
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.errors import InputError, PageRefused
+from ecg_lib.errors import InputError, PageRefused, one_of
 from ecg_lib.evaluation.out_of_distribution import answering_of, out_of_distribution_score
 from ecg_lib.pages.crops import crop_leads
-from ecg_lib.pages.detection import detect, rectify
-from ecg_lib.pages.image import read_luma
-from ecg_lib.runs.config import project_path
-from ecg_lib.runs.folder import (
-    DEFAULT_RUN,
-    MODEL,
-    check_boxes,
-    check_weights,
-)
-from ecg_lib.runs.record import read_record
+from ecg_lib.pages.detection import Detection, detect, rectify
+from ecg_lib.pages.image import list_pages, read_luma
+from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, check_boxes, check_weights
+from ecg_lib.runs.names import network_name
+from ecg_lib.runs.record import RunRecord, read_record
 from ecg_lib.serving.answers import Answer, find_files
-from ecg_lib.serving.runtimes import ONNX, keras_logits, onnx_logits
+from ecg_lib.serving.occlusion import softmax
+from ecg_lib.serving.runtimes import ONNX, is_installed, keras_logits, onnx_logits
+
+RUNTIMES = ("onnx", "keras")
+
+MIN_PAGES = 10
+"""Number of training pages of a layout from which on it matters that all were of one class: of
+fewer, they may be so by chance, and a network learns little from them."""
+
+SCALE = {"mm_per_second": (25, "mm/s"), "mm_per_mv": (10, "mm/mV")}
+"""Paper speed and gain of the training pages, by the attribute of `Detection`."""
+
+TOLERANCE = 0.2
+"""Largest deviation from those, as a share; the next values in use are half and double."""
 
 
 class Predictor:
     """A trained network that answers for pages.
 
     Args:
-        run: the run folder, with its weights; by default the committed network.
-        onnx: whether ONNX Runtime answers with the run's exported network, without TensorFlow and
-            without the weights.
+        run: the run folder; by default that of the committed network.
+        runtime: `"onnx"`, to answer by ONNX Runtime with the run's exported network, without
+            TensorFlow and without the weights; `"keras"`; or None: by ONNX Runtime where it is
+            installed and the run was exported for it, else by Keras.
 
     Attributes:
-        run: the run folder, a `Path`.
-        record: its record, a `RunRecord`.
+        run: the run folder.
+        record: its record.
         logits: the network, a function from crops `(pages, 13, height, width)`, 0 to 255, to
             float32 logits `(pages, classes)`.
-        answering: what else it takes to answer, an `ecg_lib.runs.record.Answering`.
+        answering: what else it takes to answer.
 
     Raises:
-        InputError: if the folder holds no finished run, no network or predictions or others than
-            the record tells of, or if the network was trained with boxes that depend on the label.
+        InputError: if the folder holds no finished run, or one that cannot be used, or if the
+            network was trained with boxes that depend on the label.
     """
 
-    def __init__(self, run=None, onnx=False):
-        self.run = _default_run() if run is None else Path(run)
+    def __init__(self, run: str | Path | None = None, runtime: str | None = None) -> None:
+        self.run = Path(ecg_lib.__file__).parents[1] / DEFAULT_RUN if run is None else Path(run)
+        if runtime is not None:
+            one_of("runtime", runtime, RUNTIMES)
         self.record = read_record(self.run)
         check_boxes(self.run, self.record)
         self.answering = answering_of(self.run, self.record)
-        if onnx:
-            self.logits = onnx_logits(self.run / ONNX, self.record.model_sha256)
-        else:
-            check_weights(self.run, self.record)
-            self.logits = keras_logits(self.run / MODEL)
+        self.logits = self._open(runtime)
 
-    def answer(self, file):
+    def _open(self, runtime: str | None) -> Callable[[np.ndarray], np.ndarray]:
+        exported = self.run / ONNX
+        if runtime is None:
+            runtime = "onnx" if exported.is_file() and is_installed("onnxruntime") else "keras"
+        if runtime == "onnx":
+            return onnx_logits(exported, self.record.model_sha256)
+        check_weights(self.run, self.record)
+        return keras_logits(self.run / MODEL)
+
+    @property
+    def summary(self) -> str:
+        """One sentence that says which network answers, and how often it was right."""
+        said, record = self.answering, self.record
+        right = ""
+        if said.test_pages:
+            right = f": right on {said.test_accuracy:.3f} of {said.test_pages:,} test pages"
+        return (
+            f"{network_name(record)}, trained on {record.data} under the protocol "
+            f"{record.config.protocol}{right}"
+        )
+
+    def answer_file(self, file: Path) -> list[Answer]:
+        """Answer for each page of a file.
+
+        Args:
+            file: the file, or a page of it such as `fax.tif#2`.
+
+        Returns:
+            One `Answer` per page; one alone, with the reason, where the file cannot be read.
+        """
+        try:
+            pages = list_pages(file)
+        except InputError as error:
+            return [Answer(file, str(error))]
+        return [self.answer(page.path, page.note) for page in pages]
+
+    def answer(self, page: Path, note: str | None = None) -> Answer:
         """Answer for a page.
 
         Args:
-            file: path of the page.
+            page: path of the page.
+            note: what else is to be known of the page, which becomes part of the caution.
 
         Returns:
-            An `Answer`; where the page cannot be read, one that says why.
+            An `Answer`; where the page cannot be read, one with the reason.
         """
         try:
-            found, crops = _read(file, self.record.config.crop_options)
+            found, crops = _read(page, self.record.config.crop_options)
         except InputError as error:
-            return Answer(file, str(error))
+            return Answer(page, str(error))
         logits = self.logits(crops[np.newaxis])
         (score,) = out_of_distribution_score(logits, self.answering).tolist()
-        refusal = probabilities = caution = None
+        shares = softmax(logits[0] / self.answering.temperature).tolist()
+        probabilities = dict(zip(self.record.classes, shares, strict=True))
+        refusal = self._refusal(found.layout, logits, score, probabilities)
+        if refusal is not None:
+            return Answer(page, f"{page}: {refusal}", found, crops, score)
+        cautions = [note, _about_layout(self.record, found.layout), *_about_scale(found)]
+        caution = "; ".join(filter(None, cautions)) or None
+        return Answer(page, None, found, crops, score, probabilities, caution)
+
+    def _refusal(self, layout, logits, score, probabilities):
+        """Why there is no answer, or None."""
         limit = self.answering.out_of_distribution_limit
         if not np.isfinite(logits).all():
-            refusal = f"{file}: the network gives no finite numbers for this page"
-        elif score > limit:
-            refusal = (
-                f"{file} looks like nothing that the network was trained on: its "
-                f"out-of-distribution score is {score:.2f}, expected at most {limit:.2f}"
+            return "the network gives no finite numbers for this page"
+        if score > limit:
+            return (
+                "it looks like nothing that the network was trained on: its out-of-distribution "
+                f"score is {score:.2f}, expected at most {limit:.2f}"
             )
-        else:
-            shares = softmax(logits[0].astype(float) / self.answering.temperature)
-            probabilities = dict(zip(self.record.classes, shares.tolist(), strict=True))
-            caution = _caution(self.record, found.layout)
-        return Answer(file, refusal, found, crops, score, probabilities, caution)
+        seen = _pages_by_class(self.record, layout)
+        number = sum(seen.values())
+        if number >= MIN_PAGES and list(seen) == [max(probabilities, key=probabilities.get)]:
+            (name,) = seen
+            return (
+                f"all {number:,} training pages in its layout, {layout}, were "
+                f"{DISPLAY_NAMES[name]}, so that the network would answer {DISPLAY_NAMES[name]} "
+                "for the layout alone; expected a layout that several classes had in training"
+            )
+        return None
 
 
-def predict(pages, model=None, onnx=False):
+def predict(
+    pages: str | Path | Iterable[str | Path],
+    model: str | Path | None = None,
+    runtime: str | None = None,
+) -> list[Answer]:
     """Answer for pages with a trained network.
 
     Args:
-        pages: a page's file, a folder of pages, a glob pattern, or a list of those.
-        model: a run folder with its weights; by default the committed network.
-        onnx: whether ONNX Runtime answers with the run's exported network, without TensorFlow.
+        pages: an image or PDF file, a folder, a glob pattern, or a list of those.
+        model: a run folder; by default that of the committed network.
+        runtime: `"onnx"`, `"keras"`, or None for ONNX Runtime where it can be used, see
+            `Predictor`.
 
     Returns:
-        A list with an `Answer` a page. One that cannot be answered for says why.
+        A list with one `Answer` per page; one without an answer gives the reason.
 
     Raises:
         InputError: if there is no page, or the run cannot be used.
 
     Example:
         >>> (answer,) = ecg_lib.predict("page.jpg")
-        >>> answer.label
-        'normal'
+        >>> answer.label, round(answer.confidence, 2)
+        ('normal', 0.87)
     """
     files = find_files([pages] if isinstance(pages, str | Path) else pages)
-    predictor = Predictor(model, onnx)
-    return [predictor.answer(file) for file in files]
+    predictor = Predictor(model, runtime)
+    return [answer for file in files for answer in predictor.answer_file(file)]
 
 
-def _caution(record, layout):
+def _pages_by_class(record: RunRecord, layout: str) -> dict[str, int]:
+    """Number of training pages in a layout, by class; empty as well where the record is older."""
+    seen = (record.layouts or {}).get(layout, {})
+    return {name: number for name, number in seen.items() if number}
+
+
+def _about_layout(record, layout):
     """What the layout may have told the network; None where it saw every class in it."""
     if record.layouts is None:
         return None
-    seen = record.layouts.get(layout, {})
-    missing = [DISPLAY_NAMES[name] for name in record.classes if not seen.get(name)]
+    seen = _pages_by_class(record, layout)
+    missing = [DISPLAY_NAMES[name] for name in record.classes if name not in seen]
     if not seen:
         return f"the network was trained on no page of the layout {layout}"
     if missing:
@@ -134,16 +205,25 @@ def _caution(record, layout):
     return None
 
 
-def _default_run():
-    folders = (project_path(DEFAULT_RUN), Path(ecg_lib.__file__).parents[1] / DEFAULT_RUN)
-    return next((folder for folder in folders if folder.exists()), folders[0])
+def _about_scale(found: Detection) -> list[str]:
+    """What is unusual in how the page is drawn or held."""
+    said = []
+    for name, (usual, unit) in SCALE.items():
+        value = getattr(found, name)
+        if value is not None and abs(value / usual - 1) > TOLERANCE:
+            said.append(
+                f"it is drawn at {value:g} {unit}, and the network was trained on {usual:g} {unit}"
+            )
+    if found.turned:
+        said.append(f"it was turned by {found.turned} degrees clockwise to be read")
+    return said
 
 
-def _read(file, options):
-    """The page's `Detection` and its crops."""
-    luma = read_luma(file)
+def _read(page, options):
+    """Find the page's `Detection` and cut its crops."""
+    luma = read_luma(page)
     try:
         found = detect(luma)
     except PageRefused as refused:
-        raise InputError(f"{file}: {refused}") from None
+        raise InputError(f"{page}: {refused}") from None
     return found, crop_leads(rectify(luma, found), found.boxes, **options)

@@ -10,8 +10,8 @@ from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.evaluation import plots
 from ecg_lib.pages.detection import rectify
 from ecg_lib.pages.image import read_luma
-from ecg_lib.serving.answers import Answer
-from ecg_lib.serving.card import DISCLAIMER, INTERVALS, measure
+from ecg_lib.serving.answers import DISCLAIMER, Answer
+from ecg_lib.serving.card import INTERVALS, measure
 from ecg_lib.serving.markup import Html, html, joined
 from ecg_lib.serving.occlusion import lead_occlusion, paint
 from ecg_lib.serving.outputs import open_text

@@ -5,6 +5,7 @@ to float32 logits `(pages, classes)`. Only the runtime that is asked for is impo
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -73,6 +74,11 @@ def litert_logits(path):
     return lambda crops: np.concatenate(
         [answer(crops=page[np.newaxis])["logits"] for page in crops.astype("float32")]
     )
+
+
+def is_installed(module: str) -> bool:
+    """Return whether a module can be imported, without importing it."""
+    return find_spec(module) is not None
 
 
 def optional(module):
