@@ -195,7 +195,7 @@ def test_a_page_that_cannot_be_read_is_refused(predictor, mixed):
     broken = predictor.answer(mixed / "broken.jpg")
     empty = predictor.answer(mixed / "empty.png")
     assert "broken.jpg cannot be decoded" in broken.refusal
-    assert "empty.png: not an ECG page" in empty.refusal
+    assert "empty.png: the picture is blank" in empty.refusal
     assert broken.detection is empty.detection is None
 
 
@@ -406,11 +406,11 @@ def test_the_committed_network_says_of_real_pages_what_it_said(real_pages):
     predictor = Predictor()
     predictions = read_predictions(predictor.run)
     classes = predictor.record.classes
-    for _, row in predictions.groupby("label").first().iterrows():
+    for label, row in predictions.groupby("label").first().iterrows():
         answer = predictor.answer(real_pages / row["file"])
         logits = row.filter(like=LOGIT).to_numpy(float)
         expected = softmax(logits / predictor.answering.temperature)
-        if row["label"] == "covid_19":
+        if label == "covid_19":
             # All training pages in that layout were COVID-19.
             assert expected.argmax() == classes.index("covid_19")
             assert "answer COVID-19 for the layout alone" in answer.refusal

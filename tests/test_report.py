@@ -8,12 +8,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from conftest import change_record
 from PIL import Image
 
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.serving.card import DISCLAIMER, measure
 from ecg_lib.serving.predictor import Predictor
-from ecg_lib.serving.report import open_report, section
+from ecg_lib.serving.report import document, limits, open_report, section
 
 NAME = "<b>&$x$'.jpg"
 
@@ -98,6 +99,14 @@ def test_it_says_the_answer_the_refusal_and_the_limits(page, answers, finished_r
     assert measured.summary in text
     assert measured.class_table["sensitivity"].iloc[0] in text
     assert text.count(DISCLAIMER) == 2
+
+
+def test_a_strangers_record_stays_text(finished_run, tmp_path):
+    run = shutil.copytree(finished_run.run_path, tmp_path / "run")
+    change_record(run, data="<script>alert(1)</script>")
+    shown = limits(run)
+    assert "<script" not in shown
+    assert "trained on <script>alert(1)</script> under" in Parts(document(shown)).text
 
 
 def test_a_caution_is_shown_with_the_answer(answers, predictor):

@@ -1,11 +1,13 @@
-"""A model's own measured limits, and the model card that tells of them.
+"""A model's own measured limits, and the model card that reports them.
 
 Everything comes from the run folder: its record, its predictions and, where
 `benchmarks/refusal.py` wrote it there, `refusal.csv`.
 """
 
+import re
 import warnings
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +15,6 @@ import pandas as pd
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.protocols import PROTOCOLS
-from ecg_lib.errors import InputError
 from ecg_lib.evaluation.calibration import (
     BINS,
     CALIBRATED,
@@ -26,11 +27,13 @@ from ecg_lib.evaluation.calibration import (
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.out_of_distribution import KEPT, answering_of, out_of_distribution_score
+from ecg_lib.files import writing
 from ecg_lib.runs.folder import MODEL, read_run
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import logits_of
 from ecg_lib.runs.record import RunRecord
 from ecg_lib.serving.answers import DISCLAIMER
+from ecg_lib.serving.predictor import only_class
 
 CARD = "MODEL_CARD.md"
 REFUSALS = "refusal.csv"
@@ -168,8 +171,8 @@ class Measured:
         return answering_of(self.run, self.record)
 
 
-def measure(run):
-    """Measure a finished run on its own test pages: a `Measured`.
+def measure(run: str | Path) -> Measured:
+    """Measure a finished run on its own test pages.
 
     Args:
         run: the run folder.
@@ -182,8 +185,8 @@ def measure(run):
     return Measured(*found, scored, _figures(scored))
 
 
-def model_card(run):
-    """The model card of a run, as Markdown.
+def model_card(run: str | Path) -> str:
+    """Write the model card of a run as Markdown text.
 
     Args:
         run: the run folder.
@@ -242,15 +245,12 @@ confidence.
 """
 
 
-def write_card(run):
+def write_card(run: str | Path) -> Path:
     """Write the model card of a run into its folder; return its path."""
-    run = Path(run)
-    path = run / CARD
+    path = Path(run) / CARD
     text = model_card(run)
-    try:
+    with writing(path):
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
     return path
 
 
@@ -261,7 +261,7 @@ def _model_text(measured):
         "network": f"{measured.network}, {record.parameters:,} parameters",
         "input": f"13 crops of {config.size_text} pixels, "
         f"{'only the ink' if config.ink_only else 'with paper and grid'}",
-        "output": f"a logit a class: {', '.join(record.classes)}",
+        "output": f"one logit per class: {', '.join(record.classes)}",
         "training": f"recipe {config.recipe}, {record.epochs_done} epochs, {_kept(record)}"
         f"random seed {', '.join(map(str, record.seeds))}, batch {config.batch_size}, "
         f"{' + '.join(record.devices)}",
@@ -269,7 +269,7 @@ def _model_text(measured):
         + ", ".join(f"{name} {version}" for name, version in record.libraries.items()),
         "weights": f"{MODEL}, SHA-256 {record.model_sha256}",
     }
-    return "\n".join(f"- {name}: {text}" for name, text in lines.items())
+    return _lines(lines)
 
 
 def _kept(record):
@@ -282,11 +282,22 @@ def _data_text(measured):
     protocol = PROTOCOLS[measured.protocol]
     fold = f", fold {record.config.fold} of {protocol.folds}" if protocol.folds > 1 else ""
     pages = ", ".join(f"{count:,} {split}" for split, count in record.pages.items())
-    return (
-        f"- data: {record.data} (hash {record.data_hash[:12]})\n"
-        f"- protocol: {measured.protocol}{fold}: {protocol.description}\n"
-        f"- pages: {pages} (split {record.split_hash[:12]})"
+    return _lines(
+        {
+            "data": f"{record.data} (hash {record.data_hash[:12]})",
+            "protocol": f"{measured.protocol}{fold}: {protocol.description}",
+            "pages": f"{pages} (split {record.split_hash[:12]})",
+        }
     )
+
+
+def _lines(lines):
+    return "\n".join(f"- {name}: {_plain(text)}" for name, text in lines.items())
+
+
+def _plain(text):
+    """Keep Markdown and HTML in a text from acting: a record may be a stranger's."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", escape(" ".join(str(text).split()), quote=False))
 
 
 def _layout_text(measured):
@@ -309,7 +320,8 @@ def _refusal_text(measured):
         "training. The measure is how far the spread (standard deviation) of its logits is from "
         "that of the usual validation page, as the logarithm of their quotient: at most "
         f"{limit:.3f}, which keeps at least {round(100 * KEPT)} % of the validation "
-        f"pages, and of the test pages {100 * kept:.1f} %.\n"
+        f"pages, and of the test pages {100 * kept:.1f} %.\n\n"
+        f"{_layouts_of_one_class(measured.record)}\n"
     )
     path = measured.run / REFUSALS
     if not path.is_file():
@@ -327,7 +339,22 @@ each of four measures alone, on crops cut where a page has its leads, and by rea
 of logits together ("both"). The other measures are there for comparison, each at the limit that
 keeps {round(100 * KEPT)} % of the validation pages.{energy}
 
-{markdown(table)}"""
+{markdown(table.map(_plain))}"""
+
+
+def _layouts_of_one_class(record):
+    """Say for which layouts which class is no answer."""
+    given = [
+        f"{DISPLAY_NAMES[name]} for {layout}"
+        for layout in record.layouts or {}
+        if (name := only_class(record, layout)) is not None
+    ]
+    if not given:
+        return "In no layout were all training pages of one class."
+    return (
+        "If all training pages in a layout were of one class, that class is not an answer for a "
+        f"page in that layout: {', '.join(map(_plain, given))}."
+    )
 
 
 def _figures(scored):

@@ -142,10 +142,9 @@ class Predictor:
                 "it looks like nothing that the network was trained on: its out-of-distribution "
                 f"score is {score:.2f}, expected at most {limit:.2f}"
             )
-        seen = _pages_by_class(self.record, layout)
-        number = sum(seen.values())
-        if number >= MIN_PAGES and list(seen) == [max(probabilities, key=probabilities.get)]:
-            (name,) = seen
+        name = only_class(self.record, layout)
+        if name is not None and name == max(probabilities, key=probabilities.get):
+            number = sum(_pages_by_class(self.record, layout).values())
             return (
                 f"all {number:,} training pages in its layout, {layout}, were "
                 f"{DISPLAY_NAMES[name]}, so that the network would answer {DISPLAY_NAMES[name]} "
@@ -181,6 +180,12 @@ def predict(
     files = find_files([pages] if isinstance(pages, str | Path) else pages)
     predictor = Predictor(model, runtime)
     return [answer for file in files for answer in predictor.answer_file(file)]
+
+
+def only_class(record: RunRecord, layout: str) -> str | None:
+    """Return the class that all training pages in a layout were of, if there were enough."""
+    seen = _pages_by_class(record, layout)
+    return next(iter(seen)) if len(seen) == 1 and sum(seen.values()) >= MIN_PAGES else None
 
 
 def _pages_by_class(record: RunRecord, layout: str) -> dict[str, int]:
