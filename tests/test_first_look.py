@@ -24,7 +24,7 @@ def test_pages_are_found_where_the_program_runs(pages_folder, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine").symlink_to(pages_folder)
-    assert find_or_draw("data/mine") == str(tmp_path / "data" / "mine")
+    assert find_or_draw() == find_or_draw("data/mine") == str(tmp_path / "data" / "mine")
 
 
 def test_without_own_folders_files_are_split_at_random_and_pages_together(configure):

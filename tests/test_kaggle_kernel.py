@@ -233,8 +233,8 @@ def test_the_parameters_of_the_driver_are_run_config_s_and_all_are_passed_on(tmp
     assert {f"--{name.replace('_', '-')}" for name in options} <= set(passed_on)
 
 
-def test_the_driver_itself_imports_only_the_standard_library_and_ipython():
-    """Else TensorFlow might come in, and take the GPUs' memory from the trainings."""
+def test_the_driver_imports_only_the_standard_library_and_ipython():
+    """TensorFlow in the driver would take the memory of the GPUs from the trainings."""
     imported = set()
     for source in driver_code():
         imported |= imports_of(ast.parse(source))
@@ -474,30 +474,21 @@ def kaggle_python(tmp_path_factory):
 
 
 @pytest.fixture
-def run_kernel(kaggle_python, built, tmp_path):
-    """A function that runs the built kernel by papermill in an empty folder.
+def run_notebook(kaggle_python, tmp_path):
+    """A function that runs a notebook by papermill in an empty folder, without ecg_lib.
 
     It returns the exit status, that folder, and the text that the notebook shows.
     """
 
-    def run(inputs, **parameters):
+    def run(notebook, **parameters):
         working = tmp_path / "working"
         working.mkdir()
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"}
         # A few pages are prepared sooner than another process is started.
         environment |= {"LOKY_MAX_CPU_COUNT": "1"}
-        tiny = {
-            "protocol": "plain",
-            "height": 16,
-            "width": 16,
-            "batch_size": 4,
-            "strategy": "single",
-        }
-        parameters = tiny | {"inputs": str(inputs), **parameters}
         executed = tmp_path / "executed.ipynb"
-        driver = built / "kernel" / DRIVER.name
-        command = [kaggle_python, "-m", "papermill", driver, executed, "-k", "python3"]
+        command = [kaggle_python, "-m", "papermill", notebook, executed, "-k", "python3"]
         done = subprocess.run(
             [*command, "--parameters_yaml", json.dumps(parameters)],
             cwd=working,
@@ -506,6 +497,24 @@ def run_kernel(kaggle_python, built, tmp_path):
             text=True,
         )
         return done.returncode, working, text_of(executed)
+
+    return run
+
+
+@pytest.fixture
+def run_kernel(run_notebook, built):
+    """A function that runs the built kernel, see `run_notebook`."""
+    tiny = {
+        "protocol": "plain",
+        "height": 16,
+        "width": 16,
+        "batch_size": 4,
+        "strategy": "single",
+    }
+
+    def run(inputs, **parameters):
+        driver = built / "kernel" / DRIVER.name
+        return run_notebook(driver, **tiny | {"inputs": str(inputs), **parameters})
 
     return run
 
@@ -598,7 +607,17 @@ def test_the_kernel_trains_and_ends_with_the_table(run_kernel, inputs, built):
 
 
 @pytest.mark.slow
-def test_a_new_version_goes_on_from_the_earlier_output(run_kernel, inputs, earlier_output):
+def test_the_start_notebook_runs_unchanged_where_only_the_wheel_is(run_notebook, inputs, built):
+    assert inputs("by kind and owner").name == "input"
+    notebook = built / "package" / "00_start_here.ipynb"
+    status, working, text = run_notebook(notebook, epochs=1)
+    assert status == 0, text
+    assert "test files have a copy of their page in training" in text
+    assert {"random", "plain"} == {path.name for path in working.glob("runs/*/*")}
+
+
+@pytest.mark.slow
+def test_a_new_version_resumes_from_the_earlier_output(run_kernel, inputs, earlier_output):
     shape = "by kind and owner"
     folder = inputs(shape)
     mount(folder, shape, earlier_output, "notebooks", OWNER, "ecg-lib-training")

@@ -5,13 +5,12 @@ class folders.
 """
 
 import hashlib
-import itertools
-import os
 import zipfile
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
+from ecg_lib.data.catalogue import page_files
 from ecg_lib.data.classes import class_of_folder
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.protocols import SPLIT_OF_FOLDER
@@ -27,7 +26,7 @@ UNPACKED = Path("data/unpacked")
 LOOKED_AT = 3
 """Files of a folder that are compared with the published ones: a copy has more than one of them."""
 
-_LEFT_OUT = ("prepared", "runs", "results", "node_modules", "site-packages", "sample_data")
+_LEFT_OUT = {"prepared", "runs", "results", "node_modules", "site-packages", "sample_data"}
 
 
 def find_data(places: Iterable[str | Path] = PLACES, unpacked: Path = UNPACKED) -> Path | None:
@@ -41,15 +40,15 @@ def find_data(places: Iterable[str | Path] = PLACES, unpacked: Path = UNPACKED) 
         unpacked: folder into which a ZIP archive of pages is unpacked.
 
     Returns:
-        The folder that holds the class folders, at any depth, or None where there are no pages.
+        The folder that holds the class folders, at any depth, or None where none is found.
     """
-    for place in map(Path, places):
+    for place in filter(Path.exists, map(Path, places)):
         if place.is_file():
             archives = [place]
         elif found := _largest_copy(place):
             return found
         else:
-            archives = sorted(path for path in _files(place) if path.suffix.lower() == ".zip")
+            archives = [path for path in _files(place) if path.suffix.lower() == ".zip"]
         for archive in filter(_holds_pages, archives):
             if found := _largest_copy(_unpack(archive, unpacked)):
                 return found
@@ -58,7 +57,7 @@ def find_data(places: Iterable[str | Path] = PLACES, unpacked: Path = UNPACKED) 
 
 def _largest_copy(place):
     """The root of the copy with the most files; published ones come first."""
-    folders = dict(_folders_with_pages(place))
+    folders = _folders_with_pages(place)
     for is_page_folder in (_is_published, _is_class_folder):
         sizes: Counter[Path] = Counter()
         for folder, files in folders.items():
@@ -90,20 +89,18 @@ def _digest(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def _folders_with_pages(place) -> Iterator[tuple[Path, list[Path]]]:
-    for folder, files in itertools.groupby(_files(place), key=lambda path: path.parent):
-        pages = sorted(path for path in files if path.suffix.lower() in PAGE_SUFFIXES)
-        if pages:
-            yield folder, pages
+def _folders_with_pages(place):
+    folders = defaultdict(list)
+    for path in _files(place):
+        if path.suffix.lower() in PAGE_SUFFIXES:
+            folders[path.parent].append(path)
+    return folders
 
 
-def _files(place) -> Iterator[Path]:
-    """The files below a folder, those of one folder after each other."""
-    for here, folders, files in os.walk(place):
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and name not in _LEFT_OUT
-        )
-        yield from (Path(here, name) for name in files)
+def _files(place):
+    """The files below a folder, in the order of their names, without those that programs write."""
+    paths = page_files(place)
+    return [path for path in paths if _LEFT_OUT.isdisjoint(path.relative_to(place).parts)]
 
 
 def _holds_pages(archive):
