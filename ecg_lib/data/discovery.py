@@ -59,7 +59,7 @@ def _largest_copy(place):
     """The root of the copy with the most files; published ones come first."""
     folders = _folders_with_pages(place)
     for is_page_folder in (_is_published, _is_class_folder):
-        sizes: Counter[Path] = Counter()
+        sizes = Counter()
         for folder, files in folders.items():
             if is_page_folder(folder, files):
                 sizes[_root(folder, place)] += len(files)

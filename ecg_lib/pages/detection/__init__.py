@@ -52,7 +52,7 @@ def detect(luma: np.ndarray) -> Detection:
         raise PageRefused("blank", "the picture is blank: there is no ink on it")
     by_pulses = read_by_pulses(luma, look)
     agreed = None if by_pulses is None else names_agree(luma, by_pulses)
-    if agreed:
+    if by_pulses is not None and agreed:
         return by_pulses
     try:
         by_names = read_by_names(luma)

@@ -85,7 +85,7 @@ def read_by_names(luma: np.ndarray, most_pixels: int = MOST_PIXELS) -> Detection
     return read_marks(find_marks(look.luma), look.scale, luma.shape)
 
 
-def read_marks(marks: Marks, scale: np.ndarray, shape: tuple[int, int]) -> Detection:
+def read_marks(marks: Marks, scale: np.ndarray, shape: tuple[int, ...]) -> Detection:
     """Read a page from its marks; arguments as in `Look`, and the page's height and width."""
     if (marks.trace > 0.5).mean() < 1e-3:
         raise PageRefused("no_traces", "found no traces of an ECG")
