@@ -57,7 +57,7 @@ def exported(run, folder):
 
 def _cold(file, runs, repetitions):
     def command(name, folder):
-        options = ["--onnx"] if name == ONNX else []
+        options = ["--runtime", "onnx" if name == ONNX else "keras"]
         arguments = ["-m", "ecg_lib", "predict", file, "--model", folder, *options]
         # A page that is refused, for which the exit status is 2, takes as long.
         return lambda: subprocess.run(

@@ -1,14 +1,16 @@
-"""What a model's answer for one page hangs on, lead by lead and pixel by pixel.
+"""What a network's answer for one page depends on, lead by lead and pixel by pixel.
 
 All explanations are in one unit: the probability of a class. Occlusion says by how much it drops
-without a crop; integrated gradients part its whole drop, from the page to the page without ink,
-among the pixels. Without ink means that a crop is its own paper (`paper`). Whether an order of
-crops explains the answer is put to the test by `deletion_table`.
+without a crop (`ecg_lib.serving.occlusion`); integrated gradients divide its total drop, from the
+page to the page without ink, among the pixels. Without ink means that a crop is its own paper
+(`paper`). `deletion_table` tests whether an order of crops explains the answer.
 """
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import keras
@@ -49,7 +51,7 @@ RANDOM_ORDERS = 10
 
 @dataclass(frozen=True)
 class Question:
-    """A page, and the trained model that is asked about it.
+    """Hold a page and the trained network whose answer for it is explained.
 
     Attributes:
         model: the run's `keras.Model`.
@@ -74,18 +76,18 @@ class Question:
     crops: np.ndarray
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, ...]:
         """Width and height of the rectified page, in pixels."""
         return self.page.shape[::-1]
 
     @property
-    def answer(self):
+    def answer(self) -> pd.Series:
         """Series of the calibrated probability of each class."""
         found = probabilities(self.model, self.crops[np.newaxis], self.temperature)
         return pd.Series(found[0], self.classes, name="probability")
 
 
-def open_question(run, page, model=None):
+def open_question(run: str | Path, page: str | Path, model: keras.Model | None = None) -> Question:
     """Read a page the way the model of a run was trained to see pages.
 
     Args:
@@ -101,7 +103,7 @@ def open_question(run, page, model=None):
             if the run is of the `published` protocol, whose boxes were chosen by label, and the
             page none of the published experiment.
     """
-    run, page = project_path(run), project_path(page)
+    run, page = Path(project_path(run)), Path(project_path(page))
     record = read_record(run)
     config = record.config
     _draw_if_missing(page)
@@ -149,8 +151,8 @@ def _published_boxes(page):
     return tuple(map(tuple, boxes))
 
 
-def probabilities(model, crops, temperature=1.0):
-    """The probability of each class.
+def probabilities(model: keras.Model, crops: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Predict the probability of each class.
 
     Args:
         model: a `keras.Model` from crops to logits.
@@ -163,8 +165,13 @@ def probabilities(model, crops, temperature=1.0):
     return softmax(model.predict(crops, batch_size=64, verbose=0) / temperature)
 
 
-def gradient_by_crop(model, crops, class_index=None, temperature=1.0):
-    """Part the probability of a class among the pixels, by integrated gradients.
+def gradient_by_crop(
+    model: keras.Model,
+    crops: np.ndarray,
+    class_index: int | None = None,
+    temperature: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the probability of a class among the pixels, by integrated gradients.
 
     The gradient is averaged on the straight way from the page without ink to the page, so that it
     is not lost where the model is sure, and multiplied by what each pixel differs in. The parts add
@@ -201,8 +208,8 @@ def gradient_by_crop(model, crops, class_index=None, temperature=1.0):
     return maps, maps.sum(axis=(1, 2))
 
 
-def attention_maps(model, crops):
-    """The three attention maps of AttentionVGG.
+def attention_maps(model: keras.Model, crops: np.ndarray) -> np.ndarray:
+    """Return the three attention maps of AttentionVGG.
 
     The leads are its channels: a map says where in a crop the model looks, in all crops alike, and
     cannot say which lead mattered. It is the same for every class.
@@ -231,8 +238,8 @@ def _attention_maps(network, crops):
     return np.stack([cv2.resize(weights[0] * weights[0].size, size) for weights in found])
 
 
-def attention_between_leads(model, crops):
-    """How much each lead looks at each other one, in a Lead attention network.
+def attention_between_leads(model: keras.Model, crops: np.ndarray) -> np.ndarray:
+    """Return how much each lead looks at each other one, in a Lead attention network.
 
     It is the same for every class, and says where the network looked, not whether it mattered:
     `deletion_table` puts that to the test.
@@ -261,20 +268,25 @@ def _attention_scores(network, crops):
     return np.asarray(scores)[0].mean(axis=0)
 
 
-def looks_between_leads(model):
-    """Whether a model's layer `attention` is one between leads, or an ensemble's networks have
-    such layers."""
+def looks_between_leads(model: keras.Model) -> bool:
+    """Return whether a model, or the networks of an ensemble, have attention between leads."""
     layers = [layer for network in networks_of(model) for layer in network.layers]
     return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in layers)
 
 
-def networks_of(model):
-    """The networks of an ensemble; of any other model itself alone."""
+def networks_of(model: keras.Model) -> list[keras.Model]:
+    """Return the networks of an ensemble; for any other model, the model alone."""
     return [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
 
 
-def deletion_curve(model, crops, order, class_index=None, temperature=1.0):
-    """The probability of a class as crops are taken away one after the other.
+def deletion_curve(
+    model: keras.Model,
+    crops: np.ndarray,
+    order: Sequence | np.ndarray,
+    class_index: int | None = None,
+    temperature: float = 1.0,
+) -> np.ndarray:
+    """Return the probability of a class as crops are removed one after the other.
 
     Args:
         model: a `keras.Model` from crops to logits.
@@ -298,8 +310,8 @@ def deletion_curve(model, crops, order, class_index=None, temperature=1.0):
     return found[:, chosen].reshape(gone.shape[:-1])
 
 
-def deletion_table(model, pages, temperature=1.0):
-    """Whether the explanations name the crops that count: their deletion curves, and chance's.
+def deletion_table(model: keras.Model, pages: np.ndarray, temperature: float = 1.0) -> pd.DataFrame:
+    """Test whether the explanations name the crops that matter, by their deletion curves.
 
     A crop that speaks more for the most probable class goes earlier.
 
@@ -327,4 +339,5 @@ def deletion_table(model, pages, temperature=1.0):
         curves = deletion_curve(model, crops, orders, temperature=temperature)
         named = dict(zip(weights, curves, strict=False))
         tables.append(pd.DataFrame(named | {"random": curves[len(weights) :].mean(axis=0)}))
-    return (sum(tables) / len(tables)).rename_axis("crops taken away")
+    mean = sum(tables[1:], tables[0]) / len(tables)
+    return mean.rename_axis("crops taken away")

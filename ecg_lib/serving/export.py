@@ -13,6 +13,7 @@ from io import StringIO
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,11 +29,12 @@ from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS
+from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import MODEL
 from ecg_lib.runs.names import network_name
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.predictor import Predictor
-from ecg_lib.serving.runtimes import LITERT, ONNX, litert_logits, onnx_logits, optional
+from ecg_lib.serving.runtimes import LITERT, ONNX, Logits, litert_logits, onnx_logits, optional
 
 FORMATS = {"onnx": ONNX, "litert": LITERT}
 """The file of each format."""
@@ -47,7 +49,7 @@ TOLERANCE = 1e-4
 """Largest difference of a logit from Keras' that is accepted."""
 
 
-def export(run, file_format):
+def export(run: str | Path, file_format: str) -> tuple[Path, float]:
     """Write a trained network into its run folder in another format.
 
     The file is kept only if it gives the same logits as Keras for drawn pages of every layout,
@@ -93,11 +95,11 @@ def export(run, file_format):
     return path, difference
 
 
-def usage(predictor):
-    """How an exported network is used: what it takes and gives, and all that it takes to do so.
+def usage(predictor: Predictor) -> dict[str, Any]:
+    """Describe how an exported network is used.
 
     Args:
-        predictor: the `ecg_lib.serving.predictor.Predictor` of the run.
+        predictor: the predictor of the run.
 
     Returns:
         dict for JSON: notice, network, data, protocol, model_sha256 (of the `.keras` file), input,
@@ -155,8 +157,8 @@ def _steps(height, width, ink_only):
     ]
 
 
-def drawn_crops(config):
-    """Crops of drawn pages, two of each layout, to compare networks on.
+def drawn_crops(config: RunConfig) -> np.ndarray:
+    """Draw pages, two of each layout, to compare networks on their crops.
 
     Args:
         config: the configuration of a run.
@@ -174,8 +176,8 @@ def drawn_crops(config):
     return np.stack(pages)
 
 
-def largest_difference(logits, expected_logits, crops):
-    """The largest difference of a logit between two networks.
+def largest_difference(logits: Logits, expected_logits: Logits, crops: np.ndarray) -> float:
+    """Return the largest difference of a logit between two networks.
 
     Args:
         logits: a function from crops to logits, see `ecg_lib.serving.runtimes`.
@@ -196,7 +198,7 @@ def _convert(model, path, file_format):
     # A dict gives the output its name.
     named = keras.Model(crops, {"logits": copy.output})
     signature = [keras.InputSpec(shape=crops.shape, dtype="float32", name="crops")]
-    # The converters tell of their temporary files, and Keras trips over a name of NumPy 1.
+    # The converters print names of temporary files, and Keras warns of a name of NumPy 1.
     with redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         named.export(str(path), format=file_format, input_signature=signature, verbose=False)

@@ -1,22 +1,28 @@
 """How a network answers: in Keras, or exported, in ONNX Runtime or LiteRT.
 
 Each function opens a file and returns a function from crops `(pages, 13, height, width)`, 0 to 255,
-to float32 logits `(pages, classes)`. Only the runtime that is asked for is imported.
+to float32 logits `(pages, classes)`. Only the runtime that is used is imported.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from ecg_lib.errors import InputError
 from ecg_lib.models import load
 
+Logits = Callable[[np.ndarray], np.ndarray]
+"""A function from crops to logits."""
+
 ONNX = "model.onnx"
 LITERT = "model.tflite"
 
 
-def keras_logits(path):
+def keras_logits(path: Path) -> Logits:
     """Open a `.keras` file.
 
     Raises:
@@ -26,7 +32,7 @@ def keras_logits(path):
     return load(path).predict_on_batch
 
 
-def onnx_logits(path, model_sha256):
+def onnx_logits(path: Path, model_sha256: str | None) -> Logits:
     """Open the ONNX file that was exported of a network.
 
     Args:
@@ -63,7 +69,7 @@ def onnx_logits(path, model_sha256):
     return logits
 
 
-def litert_logits(path):
+def litert_logits(path: Path) -> Logits:
     """Open a LiteRT file, which takes one page at a time.
 
     Raises:
@@ -81,7 +87,7 @@ def is_installed(module: str) -> bool:
     return find_spec(module) is not None
 
 
-def optional(module):
+def optional(module: str) -> ModuleType:
     """Import a module that only the extra `export` installs.
 
     Raises:
