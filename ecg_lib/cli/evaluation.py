@@ -1,8 +1,10 @@
-"""Commands that evaluate: audit, table."""
+"""Commands that evaluate: audit, table, literature."""
 
+import sys
 from pathlib import Path
 
 from ecg_lib.cli.options import PREPARE_OPTIONS, add_config_options, make_config
+from ecg_lib.errors import InputError
 from ecg_lib.runs.config import RunConfig
 
 AUDIT_OPTIONS = (*PREPARE_OPTIONS, "seed", "fold", "ink_only", "results")
@@ -12,6 +14,7 @@ def add_commands(commands):
     """Add the commands of this module to the parser's commands."""
     _add_audit(commands)
     _add_table(commands)
+    _add_literature(commands)
 
 
 def _add_audit(commands):
@@ -54,7 +57,35 @@ def _table(documents, results=RunConfig.results):
     from ecg_lib.runs.folder import folders_of_runs
 
     folders = folders_of_runs(make_config(results=results).results_path)
+    faults = []
     for folder in folders:
-        print(tables.write_table(folder))
+        try:
+            print(tables.write_table(folder))
+        except InputError as error:
+            faults.append(str(error))
+            print(f"ecg_lib: {error}", file=sys.stderr)
+    if len(faults) == len(folders):
+        raise InputError(f"no table was written; the first fault: {faults[0]}")
     for document in documents:
         update_document(document)
+
+
+def _add_literature(commands):
+    literature = commands.add_parser(
+        "literature",
+        help="say on how many distinct pages published figures were measured",
+        description="For each published evaluation whose files are known: the distinct pages "
+        "behind its files, the interval that they allow, and the figure of this project on the "
+        "same pages, computed from the committed predictions.",
+    )
+    literature.add_argument(
+        "--results", type=Path, default=Path("results"), help="(default: %(default)s)"
+    )
+    literature.set_defaults(command=_literature)
+
+
+def _literature(results):
+    from ecg_lib.evaluation.literature import write_literature
+
+    print(write_literature(results))
+    print(f"written to {results}")

@@ -1,6 +1,5 @@
 """RunConfig: the one typed list of a run's options."""
 
-import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -20,6 +19,20 @@ STRATEGIES = ("auto", "single", "mirrored")
 
 DEFAULT_SIZE = 64
 """Height and width of a crop, in pixels, unless given."""
+
+
+LARGEST = {
+    "height": 1024,
+    "width": 1024,
+    "epochs": 10_000,
+    "batch_size": 4096,
+    "learning_rate": 10.0,
+}
+"""Largest values, far above any that is of use; beyond them memory or patience would end first."""
+
+
+LARGEST_SEED = 2**32 - 1
+"""Largest seed that NumPy's and Keras' random generators take."""
 
 
 def _option(default, description):
@@ -89,11 +102,13 @@ class RunConfig:
         one_of("model", self.model, self.known_models)
         one_of("recipe", self.recipe, RECIPES)
         one_of("strategy", self.strategy, STRATEGIES)
-        for name in ("height", "width", "epochs", "batch_size", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}: expected more than 0")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed}: expected 0 or more")
+        for name, largest in LARGEST.items():
+            if not 0 < getattr(self, name) <= largest:
+                raise InputError(
+                    f"{name} is {getattr(self, name)}: expected more than 0 and at most {largest:,}"
+                )
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise InputError(f"seed is {self.seed}: expected 0 to {LARGEST_SEED:,}")
         one_of(f"fold of protocol {self.protocol}", self.fold, range(self.folds))
 
     @classmethod
