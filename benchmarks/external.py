@@ -6,12 +6,12 @@ RUN is a run folder with its weights, such as `results/models/lead_attention`; R
 of recordings with a `labels.csv` (record, patient_id, label: NORM or MI, infarction_stadium1);
 RESULTS the folder that gets
 
-    predictions.csv   a row a recording: record, patient, stage, label, one logit a class
+    predictions.csv   one row per recording: record, patient, stage, label, one logit per class
     table.csv         the figures with their intervals, beside those on the run's own pages
     table.md          the same with what it means
 
 A score is p(myocardial infarction) + p(history of it). The threshold is set on the run's validation
-pages, so that neither the recordings nor the run's test pages have a say in it.
+pages, so that it depends neither on the recordings nor on the run's test pages.
 """
 
 import argparse
@@ -49,7 +49,7 @@ COLUMNS = ("record", "patient_id", "label", "infarction_stadium1")
 CLASS_OF_LABEL = {"NORM": "normal", "MI": "myocardial_infarction"}
 
 INFARCTIONS = ("myocardial_infarction", "history_of_mi")
-"""The classes of the pages that count as infarction. The recordings' label does not part them."""
+"""The classes of pages that count as infarction, which the recordings' label does not distinguish."""
 
 ATTRIBUTION = (
     "Recordings: PTB-XL 1.0.3, Wagner et al., Scientific Data 7 (2020) 154, doi "
@@ -59,7 +59,7 @@ ATTRIBUTION = (
 
 
 def score_recordings(recordings, run, jobs=-1):
-    """Draw labelled recordings as pages and put them through a network.
+    """Draw labelled recordings as pages and classify them with a network.
 
     Args:
         recordings: the folder of recordings with `labels.csv`.
@@ -67,8 +67,8 @@ def score_recordings(recordings, run, jobs=-1):
         jobs: number of processes that draw and prepare pages.
 
     Returns:
-        `(predictions, faults)`: a DataFrame with a row a recording whose page could be read (see
-        the module's text), and a list with a sentence for each other one.
+        `(predictions, faults)`: a DataFrame with one row per recording whose page could be read
+        (see the module's text), and a list with a sentence for each other one.
 
     Raises:
         InputError: if the labels or the run are missing, or if the run's boxes depend on the label.
@@ -117,10 +117,10 @@ def _read_labels(recordings):
 
 
 def infarction_scores(predictions):
-    """Log odds of infarction: of p(myocardial infarction) + p(history of it) against the rest.
+    """Compute the log odds of infarction, p(myocardial infarction) + p(history of it).
 
     Args:
-        predictions: DataFrame with one logit a class.
+        predictions: DataFrame with one logit per class.
 
     Returns:
         A float array, one value a row.
@@ -132,7 +132,7 @@ def infarction_scores(predictions):
 
 
 def best_threshold(scores, positive):
-    """The threshold with the highest sensitivity + specificity; of equal ones, the lowest.
+    """Find the threshold with the highest sensitivity + specificity; of equal ones, the lowest.
 
     Args:
         scores: float array.
@@ -149,16 +149,16 @@ def best_threshold(scores, positive):
 
 
 def judge(predictions, threshold):
-    """Figures of normal against infarction at a threshold, with their intervals.
+    """Compute figures of normal against infarction at a threshold, with their intervals.
 
     Args:
-        predictions: DataFrame with label, group and one logit a class; other classes' rows do not
-            count.
+        predictions: DataFrame with label, group and one logit per class; rows of other classes
+            are ignored.
         threshold: log odds above which a page is called an infarction.
 
     Returns:
-        DataFrame as `judgement.figures` returns it, its bootstrap over groups, for the classes
-        "normal" and "infarction".
+        DataFrame as `ecg_lib.evaluation.intervals.figures` returns it, for the classes "normal"
+        and "infarction".
     """
     used = _normal_and_infarction(predictions)
     # Shifted so that the threshold lies at one half: there the more probable class changes.
@@ -180,14 +180,14 @@ def _normal_and_infarction(predictions):
 
 
 def external_table(predictions, run):
-    """The figures on the recordings, and beside them those on the run's own pages.
+    """Compute the figures on the recordings, and beside them those on the run's own pages.
 
     Args:
         predictions: the recordings', as `score_recordings` returns them.
         run: the run folder.
 
     Returns:
-        `(table, threshold)`: a DataFrame of text, ready to be shown, and the threshold as a
+        `(table, threshold)`: a DataFrame of text, and the threshold as a
         probability.
     """
     own = scored_parts(read_predictions(run), read_record(run).config.protocol)
@@ -220,7 +220,7 @@ def _row(name, pages, threshold):
 
 
 def table_markdown(predictions, run, faults):
-    """The table, what the recordings were taken for, and what it means, as Markdown."""
+    """Write the table, how the recordings were classified, and what it means, as Markdown."""
     table, threshold = external_table(predictions, run)
     record = read_record(run)
     called = pd.crosstab(predictions["label"], predicted_classes(predictions))

@@ -1,4 +1,4 @@
-"""Which foreign pages are refused: by reading alone, by four measures of familiarity, and by both.
+"""Which foreign pages are refused: by reading, by out-of-distribution measures, and by both.
 
     python -m benchmarks.refusal PAGES_FOLDER RECORDINGS [--run results/models/lead_attention]
 
@@ -8,8 +8,8 @@ cores.
 
 A measure alone is tried on crops that were cut where a page that can be read has its leads. Every
 measure has the threshold that keeps 99 % of the run's validation pages. `predict` uses the spread
-of logits (`ecg_lib.evaluation.out_of_distribution`): the features know more, but they need the
-training pages, which no run folder holds.
+of logits (`ecg_lib.evaluation.out_of_distribution`): the features separate better, but they need
+the training pages, which no run folder holds.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def share_read(lumas):
 
 
 def scaled_boxes(page, luma):
-    """A page's boxes, on a picture of another size."""
+    """Scale a page's boxes to a picture of another size."""
     height, width = luma.shape
     scale = np.array([width / page["width"], height / page["height"]] * 2)
     return np.round(json.loads(page["boxes"]) * scale).astype(int).tolist()
@@ -117,7 +117,7 @@ def foreign(pages_folder, recordings, prepared, validation_rows, options):
 
 
 class Measures:
-    """How foreign crops are to a network, by four measures; each grows with the foreignness."""
+    """Four out-of-distribution measures of crops; each grows with the distance from training."""
 
     def __init__(self, model, train_crops, answering):
         features = [

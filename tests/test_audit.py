@@ -13,7 +13,7 @@ from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.evaluation import audit, fold_tables
 from ecg_lib.evaluation.baselines import (
     BASELINES,
-    LEAST,
+    LOWEST,
     SEE_CROPS,
     grey_features,
     grey_statistics,
@@ -162,7 +162,7 @@ def test_grey_statistics_call_no_class_impossible(prepared, splits):
     train = splits.index[(splits == "train") & (prepared.pages["class"] != "covid_19")]
     logs = grey_statistics(prepared, train.drop(0, errors="ignore"), [0, 1], list(CLASSES))
     assert np.isfinite(logs).all()
-    assert (logs[:, -1] == LEAST).all()
+    assert (logs[:, -1] == LOWEST).all()
 
 
 def test_pages_of_one_class_can_be_audited(configure, pages_folder, tmp_path):
@@ -175,7 +175,7 @@ def test_pages_of_one_class_can_be_audited(configure, pages_folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def benchmark_folder(tmp_path_factory):
-    """The naive runs of a clean protocol on all five folds, of random pages."""
+    """The baseline runs of a clean protocol on all five folds, of random pages."""
     folder = tmp_path_factory.mktemp("khan2021") / "clean"
     prepared = Prepared(pages_per_class=20)
     pages = prepared.pages
@@ -266,11 +266,11 @@ def test_a_model_with_one_fold_is_compared_on_that_fold_with_an_ensemble(
         change_record(run, {"model": model, "seed": seed})
     table = fold_tables.fold_table(tmp_path)
     by_folds = table.groupby("folds", sort=False)["run"].apply(list).to_dict()
-    naive_runs = [f"{name}-s1" for name in BASELINES]
+    baseline_runs = [f"{name}-s1" for name in BASELINES]
     assert list(by_folds) == ["0 to 4", "0"]
-    assert by_folds["0 to 4"] == naive_runs
+    assert by_folds["0 to 4"] == baseline_runs
     trained = ["cnn_2d-s1", "cnn_2d-s2", "hybrid-s1"]
-    assert by_folds["0"] == [*trained, *naive_runs, "cnn_2d-s1+2", "ensemble"]
+    assert by_folds["0"] == [*trained, *baseline_runs, "cnn_2d-s1+2", "ensemble"]
     of_fold = table[table["folds"] == "0"].set_index("run")
     assert of_fold.loc["cnn_2d-s1", "accuracy"] == of_fold.loc["layout_only-s1", "accuracy"]
     assert (of_fold["pages"] == 20).all()
@@ -293,7 +293,7 @@ def test_an_ensemble_has_a_row_under_whatever_name(benchmark_folder, tmp_path):
     assert row["seed"] == "1+2"
 
 
-def test_an_audit_is_written_and_naive_runs_are_written_once(configure):
+def test_an_audit_is_written_and_baseline_runs_are_written_once(configure):
     config = configure()
     text = audit.write_audit(config)
     assert (config.table_path / audit.AUDIT).read_text() == text
@@ -309,7 +309,7 @@ def test_an_audit_is_written_and_naive_runs_are_written_once(configure):
     assert len(predictions) == inputs.splits.isin(["validation", "test"]).sum()
 
 
-def test_with_only_ink_the_naive_models_that_see_crops_are_written(configure):
+def test_with_only_ink_the_baselines_that_see_crops_are_written(configure):
     config = configure(ink_only=True)
     audit.write_baseline_runs(config)
     written = {run.name for run in config.table_path.iterdir()}

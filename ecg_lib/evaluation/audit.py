@@ -1,10 +1,11 @@
 """Audit of the data and of a split: copies, leaks and shortcuts.
 
 Each check returns a `Finding`: a table, and a sentence that says what it means. Nothing is trained
-but the naive models, which cost seconds.
+but the baseline models, which takes seconds.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,12 +14,13 @@ import pandas as pd
 
 from ecg_lib.data.catalogue import conflicts
 from ecg_lib.data.classes import in_class_order
-from ecg_lib.data.prepared import crop_names
+from ecg_lib.data.prepared import PreparedSet, crop_names
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS, folder_splits, has_folder_splits
 from ecg_lib.evaluation.baselines import BASELINES, SEE_CROPS, grey_statistics, majority
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.metrics import accuracy, balanced_accuracy
 from ecg_lib.files import writing
+from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import finish_run, is_finished, open_run
 from ecg_lib.runs.inputs import name_of_data, open_inputs
 from ecg_lib.runs.names import BASELINE_NAMES
@@ -45,13 +47,13 @@ class Finding(NamedTuple):
     meaning: str
 
     @property
-    def markdown(self):
+    def markdown(self) -> str:
         """The finding as a section of Markdown."""
         return f"## {self.title}\n\n{markdown(self.table)}\n{self.meaning}\n"
 
 
-def audit(config):
-    """All checks on the data and the split of a `RunConfig`.
+def audit(config: RunConfig) -> list[Finding]:
+    """Run all checks on the data and the split of a `RunConfig`.
 
     Args:
         config: a `RunConfig`; its model does not matter.
@@ -71,7 +73,7 @@ def audit(config):
     ]
 
 
-def write_audit(config):
+def write_audit(config: RunConfig) -> str:
     """Write the audit beside the runs of the same data and protocol; return it as Markdown."""
     text = "\n".join(finding.markdown for finding in audit(config))
     with writing(config.table_path / (AUDIT_INK if config.ink_only else AUDIT)) as path:
@@ -80,8 +82,8 @@ def write_audit(config):
     return text
 
 
-def copies(pages):
-    """Files that show the same page as another file."""
+def copies(pages: pd.DataFrame) -> Finding:
+    """Count the files that show the same page as another file."""
     counts = pages.groupby("class")["page_id"].agg(files="size", distinct_pages="nunique")
     counts = _with_total(counts)
     # A page filed under two classes counts once in all.
@@ -96,8 +98,8 @@ def copies(pages):
     )
 
 
-def label_conflicts(pages):
-    """Pages that are filed under two classes."""
+def label_conflicts(pages: pd.DataFrame) -> Finding:
+    """List the pages that are filed under two classes."""
     found = conflicts(pages)[["page_id", "file", "class"]]
     return Finding(
         "Label conflicts",
@@ -107,8 +109,10 @@ def label_conflicts(pages):
     )
 
 
-def leaks(pages, splits, scored_splits=SCORED_SPLITS):
-    """Scored files whose page, or another page of whose exam, is among the training files."""
+def leaks(
+    pages: pd.DataFrame, splits: pd.Series, scored_splits: Sequence[str] = SCORED_SPLITS
+) -> Finding:
+    """Count the scored files whose page, or a page of whose exam, is among the training files."""
     train, scored = pages[splits == "train"], pages[splits.isin(scored_splits)]
     kind = "test" if tuple(scored_splits) == ("test",) else "scored"
     has = scored[["class"]].assign(
@@ -130,7 +134,7 @@ def leaks(pages, splits, scored_splits=SCORED_SPLITS):
     )
 
 
-def leaked_test_files(pages, splits):
+def leaked_test_files(pages: pd.DataFrame, splits: pd.Series) -> Finding:
     """Count the test files that a training file shows as well.
 
     Args:
@@ -145,8 +149,8 @@ def leaked_test_files(pages, splits):
     return leaks(pages, as_found, ("test",))
 
 
-def shortcuts(prepared, splits):
-    """What the naive models reach on the test pages."""
+def shortcuts(prepared: PreparedSet, splits: pd.Series) -> Finding:
+    """Compute what the baseline models reach on the test pages."""
     classes = _classes(prepared, splits)
     train, test = (splits.index[splits == name].to_numpy() for name in ("train", "test"))
     table = pd.DataFrame(
@@ -164,8 +168,8 @@ def shortcuts(prepared, splits):
     )
 
 
-def leave_one_layout_out(prepared, splits):
-    """What the grey statistics tell about pages of a layout that was not trained on."""
+def leave_one_layout_out(prepared: PreparedSet, splits: pd.Series) -> Finding:
+    """Classify the pages of each layout by the grey statistics of the other layouts."""
     classes = _classes(prepared, splits)
     used = prepared.pages[splits.notna()]
     rows = []
@@ -195,8 +199,8 @@ def leave_one_layout_out(prepared, splits):
     )
 
 
-def blank_crops(prepared, boxes):
-    """Crops of one grey level.
+def blank_crops(prepared: PreparedSet, boxes: str) -> Finding:
+    """Count the crops that have one grey level.
 
     The published boxes give 14 such files of the published pages. Decoded in colour, as the
     published experiment did it, two of them keep specks of two grey levels.
@@ -218,11 +222,11 @@ def blank_crops(prepared, boxes):
     )
 
 
-def write_baseline_runs(config):
-    """Write a run folder for each naive model and fold, beside those of the networks.
+def write_baseline_runs(config: RunConfig) -> None:
+    """Write a run folder for each baseline model and fold, beside those of the networks.
 
-    So the naive rows of a table come from committed predictions, like all others. With only ink,
-    these are the models that see the crops; to the others it is the same.
+    So the baseline rows of a table come from committed predictions, like all others. With only
+    ink, these are the models that see the crops; for the others it makes no difference.
 
     Args:
         config: a `RunConfig`; its model and fold do not matter.

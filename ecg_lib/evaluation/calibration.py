@@ -18,18 +18,18 @@ BINS = 15
 
 
 TEMPERATURES = (0.05, 20.0)
-"""Where the temperature is looked for."""
+"""The range in which the temperature is searched."""
 
 
-def score(predictions, split="test"):
-    """The test pages of a run with their probabilities, before and after temperature scaling.
+def score(predictions: pd.DataFrame, split: str = "test") -> pd.DataFrame:
+    """Return the test pages of a run with probabilities, before and after temperature scaling.
 
     Args:
         predictions: DataFrame of one run's predictions, its validation pages included.
-        split: "validation" for these instead, to choose by them.
+        split: "validation" for the validation pages instead, to choose by them.
 
     Returns:
-        DataFrame with a row a page: file, page_id, group, label, and for each class its
+        DataFrame with one row per page: file, page_id, group, label, and for each class its
         probability in the columns `p_<class>` and `calibrated_<class>`.
     """
     pages = predictions[predictions["split"] == split]
@@ -46,8 +46,8 @@ def score(predictions, split="test"):
     return pd.concat([scored, *tables], axis="columns").reset_index(drop=True)
 
 
-def temperature_of(predictions):
-    """The temperature of a run: fitted on its validation pages alone.
+def temperature_of(predictions: pd.DataFrame) -> float:
+    """Fit the temperature of a run on its validation pages alone.
 
     Args:
         predictions: DataFrame of the run's predictions.
@@ -55,8 +55,8 @@ def temperature_of(predictions):
     return fit_temperature(predictions[predictions["split"] == "validation"])
 
 
-def fit_temperature(predictions):
-    """The temperature that makes the predictions' logits most likely when divided by it.
+def fit_temperature(predictions: pd.DataFrame) -> float:
+    """Find the temperature by which divided logits make the labels most likely.
 
     Args:
         predictions: DataFrame of predictions, those of the validation pages.
@@ -75,15 +75,15 @@ def fit_temperature(predictions):
     return float(np.exp(found.x))
 
 
-def reliability(scored, prefix=PROBABILITY):
-    """How often the model is right where it is so sure.
+def reliability(scored: pd.DataFrame, prefix: str = PROBABILITY) -> pd.DataFrame:
+    """Compare confidence and accuracy in bins of confidence.
 
     Args:
         scored: DataFrame as `score` returns it.
         prefix: `PROBABILITY`, or `CALIBRATED` for the picture after temperature scaling.
 
     Returns:
-        DataFrame with a row a bin of confidence (the highest probability) that holds pages:
+        DataFrame with one row per bin of confidence (the highest probability) that holds pages:
         pages, confidence and accuracy (means, 0 to 1).
     """
     confidence = probabilities_of(scored, prefix).max(axis=1)
@@ -94,32 +94,32 @@ def reliability(scored, prefix=PROBABILITY):
     return means.assign(pages=np.bincount(bins)[means.index]).rename_axis("bin")
 
 
-def expected_calibration_error(scored, prefix=PROBABILITY):
-    """Mean distance of confidence and accuracy over the bins, weighted by their pages, 0 to 1."""
+def expected_calibration_error(scored: pd.DataFrame, prefix: str = PROBABILITY) -> float:
+    """Return the mean distance of confidence and accuracy over the bins, weighted by pages."""
     bins = reliability(scored, prefix)
     return float(np.average(abs(bins["confidence"] - bins["accuracy"]), weights=bins["pages"]))
 
 
-def brier_score(scored, prefix=PROBABILITY):
-    """Mean over the pages of the squared error over all classes, 0 (best) to 2."""
+def brier_score(scored: pd.DataFrame, prefix: str = PROBABILITY) -> float:
+    """Return the mean over the pages of the squared error over all classes, 0 (best) to 2."""
     classes = scored_classes(scored)
     truth = np.eye(len(classes))[label_places(scored["label"], classes)]
     return float(((probabilities_of(scored, prefix) - truth) ** 2).sum(axis=1).mean())
 
 
-def scored_classes(scored):
-    """The class names of a table of scored pages, in the order of its probabilities."""
+def scored_classes(scored: pd.DataFrame) -> list[str]:
+    """Return the class names of a table of scored pages, in the order of its probabilities."""
     columns = [name for name in scored.columns if name.startswith(PROBABILITY)]
     return [name.removeprefix(PROBABILITY) for name in columns]
 
 
-def probabilities_of(scored, prefix=PROBABILITY):
-    """Float array `(pages, classes)`."""
+def probabilities_of(scored: pd.DataFrame, prefix: str = PROBABILITY) -> np.ndarray:
+    """Return the probabilities of scored pages, a float array `(pages, classes)`."""
     return scored[[prefix + name for name in scored_classes(scored)]].to_numpy()
 
 
-def predicted_labels(scored, prefix=PROBABILITY):
-    """Array of the most probable class of each page."""
+def predicted_labels(scored: pd.DataFrame, prefix: str = PROBABILITY) -> np.ndarray:
+    """Return the most probable class of each page, an array of text."""
     return np.array(scored_classes(scored))[probabilities_of(scored, prefix).argmax(axis=1)]
 
 

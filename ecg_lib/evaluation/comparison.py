@@ -1,5 +1,6 @@
 """Compare models on the same pages: paired tests, and the mean of several models."""
 
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -10,8 +11,8 @@ from statsmodels.stats.multitest import multipletests
 from ecg_lib.evaluation.calibration import is_right
 
 
-def mean_of_models(members):
-    """The mean probability of several models.
+def mean_of_models(members: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the mean probability of several models.
 
     Args:
         members: DataFrames as `score` returns them, on the same pages.
@@ -26,27 +27,27 @@ def mean_of_models(members):
 
 
 def _by_page(scored):
-    """Scored pages by what tells them apart in every run, whatever their files are called there.
+    """Scored pages by what identifies them in every run, whatever their files are called there.
 
-    Under some protocols there are copies; then it is also told which one of them.
+    Under some protocols there are copies; these are numbered.
     """
     copy = scored.groupby(["page_id", "label"]).cumcount()
     return scored.set_index(["page_id", "label", copy], drop=False).rename_axis([None] * 3)
 
 
-def compare(models):
-    """Exact paired tests between all pairs of models, on the pages that both scored.
+def compare(models: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Test all pairs of models exactly, on the pages that both scored.
 
-    Pages of one exam are alike, so they do not count as so many witnesses: p is how often the
-    models would differ in right pages at least as much if chance said of each exam, as a whole,
-    which of the two is which. Where every exam has one page, that is McNemar's exact test.
+    Pages of one exam are alike and not independent: p is the probability that the models differ
+    in right pages at least as much if, for each exam as a whole, chance exchanged the two. Where
+    every exam has one page, that is McNemar's exact test.
 
     Args:
         models: dict of DataFrames as `score` returns them, by the models' names.
 
     Returns:
-        DataFrame with a row a pair: model, other, pages, only_model (pages that only the first
-        has right), only_other, p_mcnemar (of McNemar's exact test, which takes all pages for
+        DataFrame with one row per pair: model, other, pages, only_model (pages that only the first
+        has right), only_other, p_mcnemar (of McNemar's exact test, which treats all pages as
         independent), p, and p_holm (p after Holm's correction over all pairs).
     """
     right = {
@@ -66,8 +67,8 @@ def compare(models):
 
 
 def _sign_flip(differences):
-    """Two-sided p of a sum of whole numbers, where each might as well have the other sign."""
-    chances = np.ones(1)  # Of each sum, from the least to the greatest, of the numbers so far.
+    """Two-sided p of a sum of integers, each of which has either sign with equal probability."""
+    chances = np.ones(1)  # Of each sum of the numbers so far, in ascending order.
     for size in abs(differences):
         chances = (np.pad(chances, (2 * size, 0)) + np.pad(chances, (0, 2 * size))) / 2
     greatest = abs(differences).sum()

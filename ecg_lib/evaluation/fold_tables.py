@@ -1,13 +1,14 @@
-"""The table of a clean protocol: models on the same test pages, and what their figures are worth.
+"""The table of a clean protocol: models on the same test pages, with intervals and tests.
 
 A model's folds are pooled: over them, each page is tested once. Models with different folds, or
-folds of other pages, cannot be compared row by row, so the table has a part for each set of folds,
-and in it all models that have them. A model with several seeds has a row for their mean probability
-as well. Everything is computed from the committed predictions.
+folds of other pages, cannot be compared row by row, so the table has a part for each set of folds
+with all models that have them. A model with several seeds has a row for their mean probability as
+well. Everything is computed from the committed predictions.
 """
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,15 +50,15 @@ _SHOWN = {
 }
 
 
-def fold_table(folder):
-    """All figures of all models of a folder of runs, on each set of folds that some model has.
+def fold_table(folder: Path) -> pd.DataFrame:
+    """Compute all figures of all models of a folder, on each set of folds that some model has.
 
     Args:
         folder: a folder of run folders `<model>[-<variant>]-s<seed>-f<fold>`.
 
     Returns:
-        DataFrame with a row a model and set of folds: folds, model, run (its name without the
-        fold), epochs (a fold), seed (or several, such as "1+2"), device, minutes, pages; each
+        DataFrame with one row per model and set of folds: folds, model, run (its name without the
+        fold), epochs (per fold), seed (or several, such as "1+2"), device, minutes, pages; each
         figure of `figures` with its `_low` and `_high`; ece and brier, and the same
         after temperature scaling as `ece_calibrated` and `brier_calibrated`. Rows of the same
         folds are on the same pages.
@@ -76,10 +77,10 @@ def _fold_table(runs):
     )
 
 
-def comparison_table(folder):
-    """Exact paired tests between all models, a part for each set of folds.
+def comparison_table(folder: Path) -> pd.DataFrame:
+    """Test all pairs of models exactly, in a part for each set of folds.
 
-    Of a model that was trained with several seeds, the first is compared, and their mean.
+    For a model with several seeds, the first seed and the mean of all are compared.
 
     Returns:
         DataFrame with the columns of `compare`, and folds; Holm's correction is over
@@ -96,8 +97,8 @@ def _comparison_table(runs):
     return pd.concat(compared, ignore_index=True)
 
 
-def scored_models(folder):
-    """`{title: scored pages}` of all models of a folder of runs, as `score` has them."""
+def scored_models(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return the scored pages of all models of a folder of runs, as `score` does, by title."""
     return {
         f"{name}, {_in_words(_numbers(folds))}": scored
         for folds, models in _parts(_runs_by_model(read_runs(folder)))
@@ -105,26 +106,26 @@ def scored_models(folder):
     }
 
 
-def table_markdown(folder):
-    """The benchmark as Markdown: the figures with their intervals, and a caption."""
+def table_markdown(folder: Path) -> str:
+    """Write the table as Markdown: the figures with their intervals, and a caption."""
     runs = read_runs(folder)
     return _table_markdown(runs, _fold_table(runs))
 
 
-def side_by_side(folder):
-    """The same models under one protocol after the other.
+def side_by_side(folder: Path) -> str:
+    """Write the figures of the same models under all protocols side by side.
 
     Args:
         folder: a folder of folders of runs, `<results>/<data>`.
 
     Returns:
-        Markdown: a row a model, and for each protocol its accuracy and macro F1 on test pages.
+        Markdown: one row per model, with its accuracy and macro F1 on test pages per protocol.
     """
     protocols = [name for name in PROTOCOLS if finished_runs(folder / name)]
     columns = {}
     for protocol in protocols:
         table = fold_table(folder / protocol)
-        # The first row of a model is that of its most folds and its first seed.
+        # The first row of a model is that of its largest set of folds and its first seed.
         table = table[table["run"] != ENSEMBLE].drop_duplicates("model").set_index("model")
         part = table["folds"] != _range(range(PROTOCOLS[protocol].folds))
         folds = (", " + table["folds"].map(_in_words)).where(part, "")
@@ -218,7 +219,7 @@ def _mean_of(seeds):
 
 
 def _members_of(name):
-    """The names that `_mean_of` made one of."""
+    """The names that `_mean_of` joined."""
     base, _, seeds = name.rpartition("-s")
     return [f"{base}-s{seed}" for seed in seeds.split("+")]
 
@@ -231,7 +232,7 @@ def _one_seed_each(models):
 
 
 def _ensemble_members(members):
-    """One run a published network, as published but for the protocol, at its first seed."""
+    """One run per published network, as published but for the protocol, at its first seed."""
     chosen = {}
     for name, of_fold in members.items():
         record = _record(of_fold)
@@ -264,13 +265,13 @@ def _describe(name, members, folds):
 
 
 def _variant(config):
-    """What a run's config has other than the published experiment, in words."""
+    """What differs in a run's config from the published experiment, in words."""
     size = config.size_text
     return variant(config) + ([size] if size != RunConfig().size_text else [])
 
 
 def variant(config: RunConfig) -> list[str]:
-    """Return the same but for the size of the crops, for which a table may have a column.
+    """Return what differs in a run's config, in words, but for the size of its crops.
 
     Returns:
         A list of words, empty if there is nothing else.

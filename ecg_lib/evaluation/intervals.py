@@ -1,7 +1,7 @@
-"""What a figure on some hundred pages is worth: intervals, paired tests, calibration.
+"""All figures of a model on its test pages, with their intervals.
 
-Everything is computed from predictions (`predictions.csv`) on the test pages. The validation pages
-serve one purpose here: the temperature is fitted on them. The two are never pooled.
+Everything is computed from the test pages of `predictions.csv`. They are never pooled with the
+validation pages, on which the temperature is fitted and, under some protocols, the epoch is chosen.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ RESAMPLES = 2000
 CONFIDENCE = 0.95
 
 
-def figures(scored, resamples=RESAMPLES, seed=0):
-    """All figures of a model on the pages it was tested on, with their intervals.
+def figures(scored: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
+    """Compute all figures of a model on the pages it was tested on, with their intervals.
 
     The intervals are percentiles of a bootstrap that draws groups, not pages: pages of one exam
     are alike, and drawing them one by one would make the intervals too narrow.
@@ -30,7 +30,7 @@ def figures(scored, resamples=RESAMPLES, seed=0):
         DataFrame with the columns value, low and high (95 %), 0 to 1, and the rows accuracy,
         balanced_accuracy (mean sensitivity), macro_f1, auroc (one class against the rest, mean
         over the classes), and of each class sensitivity_<class>, specificity_<class> and
-        auroc_<class>. Where no page can tell, NaN.
+        auroc_<class>; NaN where the pages do not determine a figure.
     """
     groups, of_page = np.unique(scored["group"], return_inverse=True)
     rng = np.random.default_rng(seed)
@@ -44,16 +44,16 @@ def figures(scored, resamples=RESAMPLES, seed=0):
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
 
 
-def figures_in_a_row(scored):
-    """The same as one row of a table: `{name: value, name_low: ..., name_high: ...}`."""
-    row = {}
+def figures_in_a_row(scored: pd.DataFrame) -> dict[str, float]:
+    """Compute the same as one row of a table: `{name: value, name_low: ..., name_high: ...}`."""
+    row: dict[str, float] = {}
     for name, found in figures(scored).iterrows():
         row |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
     return row
 
 
-def intervals_in_a_table(table, name):
-    """A figure of all rows of a table of `figures_in_a_row`, as `with_interval` writes it.
+def intervals_in_a_table(table: pd.DataFrame, name: str) -> pd.Series:
+    """Write a figure of all rows of a table of `figures_in_a_row` with its interval.
 
     Returns:
         Series of text on the table's index.
@@ -63,7 +63,7 @@ def intervals_in_a_table(table, name):
 
 
 def _weighted_figures(scored, weights):
-    """The figures, each an array with one value a row of `weights` (resamples, pages)."""
+    """The figures, each an array with one value per row of `weights` (resamples, pages)."""
     classes = scored_classes(scored)
     probabilities = probabilities_of(scored)
     true = label_places(scored["label"], classes)
@@ -95,7 +95,7 @@ def _weighted_figures(scored, weights):
 
 
 def _auroc(positive, scores, weights):
-    """Weighted area under the ROC curve, ties counting half; one value a row of `weights`."""
+    """Weighted area under the ROC curve, ties counting half; one value per row of `weights`."""
     order = np.argsort(scores, kind="stable")
     starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
     weights, positive = weights[:, order], positive[order]
@@ -111,11 +111,11 @@ def _ratio(part, whole):
 
 
 def _mean(of_classes):
-    """Mean over the classes that are there."""
+    """Mean over the classes that have a value."""
     there = ~np.isnan(of_classes)
     return _ratio(np.where(there, of_classes, 0).sum(axis=1), there.sum(axis=1))
 
 
-def with_interval(value, low, high):
-    """A figure and its interval as text, such as "0.740 (0.718 to 0.763)"."""
+def with_interval(value: float, low: float, high: float) -> str:
+    """Write a figure and its interval as text, such as "0.740 (0.718 to 0.763)"."""
     return f"{value:.3f} ({low:.3f} to {high:.3f})"

@@ -165,7 +165,8 @@ def _markdown(table, results):
         f"the distinct pages. In the original experiment, copies of scored pages were trained on "
         f"as well, which its interval does not show. Ours: {network_name(record)}, trained with "
         f"the recipe {record.config.recipe} under the protocol clean, on those of the pages that "
-        f"have one label, right only where the class is the most probable of five. Pages of one exam are counted one by one, in all three intervals.\n"
+        f"have one label, right only where the class is the most probable of five. Pages of "
+        f"one exam are counted one by one, in all three intervals.\n"
     )
 
 

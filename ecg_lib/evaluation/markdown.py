@@ -7,16 +7,16 @@ from ecg_lib.models import DISPLAY_NAMES, OURS
 _OUR_NAMES = tuple(DISPLAY_NAMES[name] for name in OURS)
 
 
-def markdown(table):
-    """A DataFrame, without its index, as a Markdown table."""
+def markdown(table: pd.DataFrame) -> str:
+    """Write a DataFrame, without its index, as a Markdown table."""
     heads = [str(name).replace("_", " ") for name in table]
     cells = table.astype(object).where(table.notna(), "").astype(str)
     rows = [heads, ["---"] * len(heads), *cells.to_numpy().tolist()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def ours_below(table):
-    """A table with the rows of our own networks at its end, under a heading of their own.
+def ours_below(table: pd.DataFrame) -> pd.DataFrame:
+    """Move the rows of our own networks to the end of a table, under a heading of their own.
 
     Args:
         table: DataFrame with a column `model` that holds display names, with or without a variant.

@@ -1,4 +1,4 @@
-"""Judge predictions: everything here is computed from a run's `predictions.csv`."""
+"""Accuracy and the figures of each class, computed from a run's `predictions.csv`."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,8 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from ecg_lib.runs.predictions import classes_of, predicted_classes
 
 
-def confusion(predictions):
-    """Confusion matrix as a DataFrame of counts: true classes in rows, predicted in columns."""
+def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return counts of files as a DataFrame: true classes in rows, predicted in columns."""
     classes = classes_of(predictions)
     counts = confusion_matrix(predictions["label"], predicted_classes(predictions), labels=classes)
     return pd.DataFrame(counts, index=classes, columns=classes)
@@ -28,13 +28,13 @@ def _is_right(predictions):
     return predictions["label"] == predicted_classes(predictions)
 
 
-def class_table(predictions):
-    """Precision, recall (sensitivity), F1 and specificity of each class, and their weighted means.
+def class_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Compute precision, recall, F1 and specificity of each class, and their weighted means.
 
     Returns:
-        DataFrame with a row a class and a last row "weighted mean" (weighted by the number of
+        DataFrame with one row per class and a last row "weighted mean" (weighted by the number of
         scored files of the class, as in the published experiment), and the columns precision,
-        recall, f1, specificity (0 to 1; 0 where a class was never predicted or never there) and
+        recall, f1, specificity (0 to 1; 0 where a class was never predicted or has no files) and
         pages.
     """
     classes = classes_of(predictions)

@@ -19,7 +19,7 @@ from ecg_lib.runs.predictions import SCORED_SPLITS
 
 
 def page_figure(luma, boxes, title, names=CROPS):
-    """A page with its boxes and their names.
+    """Draw a page with its boxes and their names.
 
     Args:
         luma: uint8 array `(height, width)`, the page in grey levels.
@@ -45,7 +45,7 @@ def _page_axes(page, title):
 
 
 def _labels(boxes, names):
-    """Label of each distinct box: without a rhythm strip, lead II stands for it."""
+    """Label of each distinct box; on a page without a rhythm strip, lead II has two names."""
     labels = {}
     for box, name in zip(boxes, names, strict=True):
         labels.setdefault(tuple(box), []).append(name)
@@ -62,7 +62,7 @@ def _draw_box(axes, box, label, colour):
 
 
 def crops_figure(crops, title, names=CROPS):
-    """The 13 crops of a page side by side, as the models see them.
+    """Draw the 13 crops of a page side by side, as the models see them.
 
     Args:
         crops: uint8 array `(13, height, width)`.
@@ -79,7 +79,7 @@ def crops_figure(crops, title, names=CROPS):
 
 
 def history_figure(history):
-    """Loss and accuracy over the epochs, in training and on the validation pages.
+    """Plot loss and accuracy over the epochs, in training and on the validation pages.
 
     Args:
         history: DataFrame with the columns of a run's `history.csv`.
@@ -95,7 +95,7 @@ def history_figure(history):
 
 
 def confusion_figure(counts, title):
-    """A confusion matrix.
+    """Draw a confusion matrix.
 
     Args:
         counts: DataFrame of counts, true classes in rows, predicted classes in columns.
@@ -116,7 +116,7 @@ def confusion_figure(counts, title):
 
 
 def accuracy_figure(table):
-    """The runs' accuracies side by side, with the published ones where there are any.
+    """Plot the runs' accuracies side by side, with the published ones if there are any.
 
     Args:
         table: DataFrame as `ecg_lib.evaluation.tables.accuracy_table` returns it.
@@ -137,7 +137,7 @@ def accuracy_figure(table):
 
 
 def reliability_figure(scored, title):
-    """How often a model is right where it is so sure, as trained and after temperature scaling.
+    """Plot accuracy over confidence, as trained and after temperature scaling.
 
     Args:
         scored: DataFrame as `ecg_lib.evaluation.calibration.score` returns it.
@@ -159,16 +159,16 @@ def reliability_figure(scored, title):
 
 
 EXPLANATION_COLOURS = ListedColormap(plt.get_cmap("PuOr_r")(np.linspace(0.15, 0.85, 256)))
-"""Orange speaks for the class, purple against it, also to people who cannot tell red from green;
-without the map's dark ends, on which no trace is seen."""
+"""Orange supports the class, purple opposes it, also for people who cannot distinguish red from
+green. The map's dark ends are left out, since no trace is visible on them."""
 
 
 INK_SHARE = 0.7
-"""How dark the page's ink is over an explanation: 0 not to be seen, 1 black."""
+"""How dark the page's ink is over an explanation: 0 invisible, 1 black."""
 
 
 def explanation_figure(luma, painted, boxes, title, unit, names=CROPS):
-    """A page with an explanation laid over it, its boxes and their names.
+    """Draw a page with an explanation over it, its boxes and their names.
 
     Args:
         luma: uint8 array `(height, width)`, the rectified page in grey levels.
@@ -192,10 +192,10 @@ def explanation_figure(luma, painted, boxes, title, unit, names=CROPS):
 
 
 def leads_figure(values, title, unit, names=CROPS):
-    """A bar for each crop.
+    """Draw a bar for each crop.
 
     Args:
-        values: float array `(13,)`, positive where the crop speaks for the class.
+        values: float array `(13,)`, positive where the crop supports the class.
         title: the figure's title.
         unit: what the values are, for the axis.
         names: the crops' names.
@@ -213,7 +213,7 @@ def leads_figure(values, title, unit, names=CROPS):
 
 
 def deletion_figure(table, title):
-    """How the probability of a class falls as crops are taken away in different orders.
+    """Plot how the probability of a class falls as crops are removed in different orders.
 
     Args:
         table: DataFrame as `ecg_lib.serving.explain.deletion_table` returns it.

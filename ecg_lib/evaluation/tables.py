@@ -1,7 +1,9 @@
-"""The accuracy table, and the README's copy of every table.
+"""The accuracy table of the runs on one data set under one protocol.
 
 Every figure is computed from the runs' `predictions.csv`.
 """
+
+from pathlib import Path
 
 import pandas as pd
 
@@ -25,14 +27,14 @@ COMPARISONS = "comparisons"
 """Stem of the file with the paired tests."""
 
 
-def accuracy_table(folder):
-    """The accuracy table of all finished runs in a folder, computed from their predictions.
+def accuracy_table(folder: Path) -> pd.DataFrame:
+    """Compute the accuracy table of all finished runs in a folder from their predictions.
 
     Args:
         folder: a folder of run folders, `<results>/<data>/<protocol>`.
 
     Returns:
-        DataFrame with a row a run: model, run, image_size, epochs, seed, device, parameters,
+        DataFrame with one row per run: model, run, image_size, epochs, seed, device, parameters,
         accuracy on test, validation and both (0 to 1), minutes of training, resumed; under the
         published protocol also the published accuracies.
 
@@ -87,8 +89,8 @@ def _caption(record):
     )
 
 
-def table_markdown(folder):
-    """The accuracy table of a folder of runs as Markdown, its caption below it.
+def table_markdown(folder: Path) -> str:
+    """Write the accuracy table of a folder of runs as Markdown, with its caption below.
 
     Under a protocol with folds, and for a folder of several protocols' folders, it is that of
     `ecg_lib.evaluation.fold_tables`.
@@ -116,7 +118,7 @@ def _markdown(runs):
 _SHARES = {f"{prefix}{name}" for prefix in ("", "published_") for name in (*SCORED_SPLITS, "both")}
 
 
-def write_table(folder):
+def write_table(folder: Path) -> str:
     """Write `accuracy.md` and `accuracy.csv` into a folder of runs; return the Markdown.
 
     Under a protocol with folds, `comparisons.csv` is written too.

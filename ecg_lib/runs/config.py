@@ -123,22 +123,22 @@ class RunConfig:
         return cls(**{name: parameters[name] for name in names})  # type: ignore[arg-type]
 
     @property
-    def folds(self):
+    def folds(self) -> int:
         """Number of folds that the protocol has."""
         return PROTOCOLS[self.protocol].folds
 
     @property
-    def folder_name(self):
-        """The data folder's name, as it may stand in the path of a run."""
+    def folder_name(self) -> str:
+        """The data folder's name, in the form that it has in the path of a run."""
         return re.sub(r"\W+", "_", self.data_path.name).strip("_").lower() or "pages"
 
     @property
-    def data_name(self):
+    def data_name(self) -> str:
         """Name of the data set in the results: that of the protocol's data, else the folder's."""
         return PROTOCOLS[self.protocol].data_name or self.folder_name
 
     @property
-    def run_name(self):
+    def run_name(self) -> str:
         """Name of the run's folder: model, variant, random seed, fold."""
         size = f"-{self.height}px" if self.height == self.width else f"-{self.size_text}px"
         size = "" if size == f"-{DEFAULT_SIZE}px" else size
@@ -149,29 +149,29 @@ class RunConfig:
         return f"{self.model}{size}{ink}{recipe}{precision}-s{self.seed}{fold}"
 
     @property
-    def data_path(self):
+    def data_path(self) -> Path:
         return project_path(self.data)
 
     @property
-    def prepared_path(self):
+    def prepared_path(self) -> Path:
         return project_path(self.prepared) / self.data_name
 
     @property
-    def results_path(self):
+    def results_path(self) -> Path:
         return project_path(self.results)
 
     @property
-    def table_path(self):
+    def table_path(self) -> Path:
         """Folder of all runs on the same data under the same protocol, and of their table."""
         return self.results_path / self.data_name / self.protocol
 
     @property
-    def run_path(self):
+    def run_path(self) -> Path:
         return self.table_path / self.run_name
 
     @property
-    def notebook_path(self):
-        """Where papermill writes the executed training notebook, by each worker its own."""
+    def notebook_path(self) -> Path:
+        """Where papermill writes the executed training notebook, a file of its own per worker."""
         worker = worker_name()
         return self.table_path / f"{self.run_name}{worker and f'.{worker}'}.ipynb"
 

@@ -1,7 +1,7 @@
-"""Which of the machines that train together this is: what `TF_CONFIG` says.
+"""Which of the processes that train together this is, as `TF_CONFIG` says.
 
-TensorFlow reads that variable of the environment, and every launcher knows to write it. Without
-it a process trains alone, and is the chief.
+TensorFlow reads that environment variable, and launchers write it. Without it, a process trains
+alone and is the chief.
 
 Reference:
     [Multi-worker training](https://www.tensorflow.org/guide/distributed_training#TF_CONFIG)
@@ -16,8 +16,8 @@ _TRAIN = ("chief", "worker")
 """The jobs whose tasks train."""
 
 
-def worker_count():
-    """Number of processes that train together.
+def worker_count() -> int:
+    """Return the number of processes that train together.
 
     Raises:
         InputError: if `TF_CONFIG` cannot be read.
@@ -25,8 +25,8 @@ def worker_count():
     return _count_and_name()[0]
 
 
-def worker_name():
-    """Name of this process among those that train together, such as "worker1"; "" for the chief.
+def worker_name() -> str:
+    """Return the name of this process, such as "worker1"; "" for the chief.
 
     The chief alone writes the run folder: the task of job "chief", else the first worker.
 
@@ -36,8 +36,8 @@ def worker_name():
     return _count_and_name()[1]
 
 
-def is_chief():
-    """Whether this process writes the run folder, see `worker_name`."""
+def is_chief() -> bool:
+    """Return whether this process writes the run folder, see `worker_name`."""
     return not worker_name()
 
 
