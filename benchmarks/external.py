@@ -49,7 +49,7 @@ COLUMNS = ("record", "patient_id", "label", "infarction_stadium1")
 CLASS_OF_LABEL = {"NORM": "normal", "MI": "myocardial_infarction"}
 
 INFARCTIONS = ("myocardial_infarction", "history_of_mi")
-"""The classes of pages that count as infarction, which the recordings' label does not distinguish."""
+"""The classes of pages that count as infarction; the recordings' label does not separate them."""
 
 ATTRIBUTION = (
     "Recordings: PTB-XL 1.0.3, Wagner et al., Scientific Data 7 (2020) 154, doi "

@@ -55,7 +55,7 @@ def grey_statistics(
     model.fit(grey_features(prepared.crops[train]), labels)
     found = model.predict_log_proba(grey_features(prepared.crops[scored]))
     logs = pd.DataFrame(found, columns=model.classes_)
-    return np.maximum(logs.reindex(columns=classes, fill_value=LOWEST), LOWEST).to_numpy()
+    return np.maximum(logs.reindex(columns=classes, fill_value=LOWEST).to_numpy(), LOWEST)
 
 
 def grey_features(crops: np.ndarray) -> np.ndarray:

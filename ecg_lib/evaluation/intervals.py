@@ -48,7 +48,7 @@ def figures_in_a_row(scored: pd.DataFrame) -> dict[str, float]:
     """Compute the same as one row of a table: `{name: value, name_low: ..., name_high: ...}`."""
     row: dict[str, float] = {}
     for name, found in figures(scored).iterrows():
-        row |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+        row |= {f"{name}": found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
     return row
 
 
