@@ -90,7 +90,7 @@ def foreign(pages_folder, recordings, prepared, validation_rows, options):
     lumas = [luma for _, luma in pictures()]
     usual = pages[pages["layout"] == LAYOUT].iloc[0]
     crops = [crop_leads(luma, scaled_boxes(usual, luma), **options) for luma in lumas]
-    yield "pictures that are no ECGs", np.stack(crops), share_read(lumas)
+    yield "pictures that are not ECGs", np.stack(crops), share_read(lumas)
 
     chosen = pages.loc[rng.choice(validation_rows, ALTERED_PAGES, replace=False)]
     for kind, alter in ALTERED.items():

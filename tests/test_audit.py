@@ -239,7 +239,7 @@ def test_protocols_stand_side_by_side(benchmark_folder, tmp_path):
 
 def test_the_report_holds_the_table_the_classes_and_the_tests(benchmark_folder):
     text = write_table(benchmark_folder)
-    assert text == (benchmark_folder / "accuracy.md").read_text()
+    assert text == (benchmark_folder / "accuracy.md").read_text(encoding="utf-8")
     assert text.startswith(table_markdown(benchmark_folder))
     assert "Layout and page size only" in text
     pairs = pd.read_csv(benchmark_folder / "comparisons.csv")
@@ -296,7 +296,7 @@ def test_an_ensemble_has_a_row_under_whatever_name(benchmark_folder, tmp_path):
 def test_an_audit_is_written_and_baseline_runs_are_written_once(configure):
     config = configure()
     text = audit.write_audit(config)
-    assert (config.table_path / audit.AUDIT).read_text() == text
+    assert (config.table_path / audit.AUDIT).read_text(encoding="utf-8") == text
     for title in ("Copies", "Label conflicts", "Leaks", "Shortcuts", "Leave one", "Blank crops"):
         assert f"## {title}" in text
     audit.write_baseline_runs(config)

@@ -116,7 +116,7 @@ def test_recordings_go_through_drawing_reading_and_the_network(finished_run, rec
 )
 def test_unusable_labels(tmp_path, finished_run, text, words):
     if text:
-        (tmp_path / "labels.csv").write_text(text)
+        (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=words) as refused:
         external.write_external_test(finished_run.run_path, tmp_path, tmp_path / "external")
     assert "labels.csv" in str(refused.value)

@@ -33,7 +33,8 @@ def test_layouts_are_those_of_the_training_pages(configure, prepared_set, pages_
     inputs = open_inputs(configure())
     train = prepared_set.pages[inputs.splits == "train"]
     drawn = [
-        json.loads((pages_folder / file).with_suffix(".json").read_text()) for file in train["file"]
+        json.loads((pages_folder / file).with_suffix(".json").read_text(encoding="utf-8"))
+        for file in train["file"]
     ]
     for layout, of_classes in inputs.layouts.items():
         for name, number in of_classes.items():

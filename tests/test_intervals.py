@@ -144,7 +144,7 @@ def test_with_one_page_an_exam_it_is_mcnemar_s_test():
     assert pair.p_mcnemar == pytest.approx(pair.p)
 
 
-def test_pages_of_one_exam_are_no_independent_witnesses():
+def test_pages_of_one_exam_are_not_independent():
     first, second = np.repeat([True, False], [9, 2]), np.repeat([False, True], [9, 2])
     once, four_times = (
         compare(

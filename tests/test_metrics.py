@@ -101,7 +101,9 @@ def test_pages_that_chose_the_epoch_are_never_pooled_with_test_pages(predictions
 def test_figures_are_defined_as_the_published_ones(shared):
     """A class's published recall and precision are whole counts of files, from which its F1 and
     specificity follow; the weighted means follow from the classes."""
-    reported = json.loads((shared / "original" / "reported_results.json").read_text())
+    reported = json.loads(
+        (shared / "original" / "reported_results.json").read_text(encoding="utf-8")
+    )
     # It gives 0.9718 for history of infarction three times, which is no share of its 70 files.
     del reported["cnn_3d"]
     numbers = {"covid": 47, "hb": 139, "mi": 62, "normal": 232, "pmi": 70}

@@ -145,7 +145,9 @@ def test_published_accuracies_stand_beside_ours_under_their_protocol_only(folder
 
 @pytest.mark.real
 def test_published_accuracies_are_the_original_s(shared):
-    reported = json.loads((shared / "original" / "reported_results.json").read_text())
+    reported = json.loads(
+        (shared / "original" / "reported_results.json").read_text(encoding="utf-8")
+    )
     names = {"test": "test", "val": "validation", "test_and_val": "both"}
     assert published_accuracies() == {
         model: {ours: figures[f"accuracy_{theirs}"] for theirs, ours in names.items()}
@@ -155,7 +157,7 @@ def test_published_accuracies_are_the_original_s(shared):
 
 def test_written_tables_agree(folder):
     text = write_table(folder)
-    assert (folder / "accuracy.md").read_text() == text
+    assert (folder / "accuracy.md").read_text(encoding="utf-8") == text
     written = pd.read_csv(folder / "accuracy.csv", dtype={"seed": str})
     pd.testing.assert_frame_equal(written, accuracy_table(folder), rtol=1e-5)
 
@@ -172,13 +174,15 @@ def test_no_finished_run(tmp_path):
 def test_readme_changes_between_its_marks_only(folder, tmp_path):
     mark, end = "<!-- table: results/drawn/plain -->", "<!-- end of table -->"
     readme = tmp_path / "README.md"
-    readme.write_text(f"# Before\n{mark}\nold figures\n{end}\nbetween\n{mark}\n{end}\nafter\n")
+    readme.write_text(
+        f"# Before\n{mark}\nold figures\n{end}\nbetween\n{mark}\n{end}\nafter\n", encoding="utf-8"
+    )
     update_document(readme)
-    text = readme.read_text()
+    text = readme.read_text(encoding="utf-8")
     table = table_markdown(folder)
     assert text == (f"# Before\n{mark}\n{table}{end}\nbetween\n{mark}\n{table}{end}\nafter\n")
     update_document(readme)
-    assert readme.read_text() == text
+    assert readme.read_text(encoding="utf-8") == text
 
 
 @pytest.mark.parametrize(
@@ -186,7 +190,7 @@ def test_readme_changes_between_its_marks_only(folder, tmp_path):
 )
 def test_document_that_names_no_table(tmp_path, source, words):
     readme = tmp_path / "README.md"
-    readme.write_text(f"<!-- table: {source} -->\nold\n<!-- end of table -->\n")
+    readme.write_text(f"<!-- table: {source} -->\nold\n<!-- end of table -->\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"{source} {words}"):
         update_document(readme)
-    assert "old" in readme.read_text()
+    assert "old" in readme.read_text(encoding="utf-8")

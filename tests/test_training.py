@@ -298,5 +298,5 @@ def test_one_class_alone_is_not_trained_on(configure, pages_folder):
 
 def test_unwritable_results(run, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be written to"):
+    with pytest.raises(InputError, match="cannot be written: "):
         run(results=str(tmp_path / "file"))

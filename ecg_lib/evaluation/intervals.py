@@ -48,7 +48,8 @@ def figures_in_a_row(scored: pd.DataFrame) -> dict[str, float]:
     """Compute the same as one row of a table: `{name: value, name_low: ..., name_high: ...}`."""
     row: dict[str, float] = {}
     for name, found in figures(scored).iterrows():
-        row |= {f"{name}": found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
+        value, low, high = found[["value", "low", "high"]]
+        row |= {f"{name}": value, f"{name}_low": low, f"{name}_high": high}
     return row
 
 

@@ -199,8 +199,8 @@ DEMO = {
     "attention_vgg": {"height": 32, "width": 32, "epochs": 2},
     "time_distributed_cnn": {"height": 32, "width": 32, "epochs": 10},
 }
-"""What `run` trains on the synthetic pages if nothing else is asked for: six trainings that fit
-into some minutes on two CPU cores."""
+"""What `run` trains on the synthetic pages by default: six trainings that take some minutes on two
+CPU cores."""
 
 
 DEMO_PAGES_PER_CLASS = 100

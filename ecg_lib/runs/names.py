@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 BASELINE_NAMES = {
     "majority": "Majority class",
     "layout_only": "Layout and page size only",
-    "grey_statistics": "Ten grey statistics a crop only",
+    "grey_statistics": "Only ten grey statistics per crop",
 }
 
 MODEL_NAMES = DISPLAY_NAMES | BASELINE_NAMES
