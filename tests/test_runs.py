@@ -113,7 +113,8 @@ def test_what_a_run_without_a_record_left_is_not_resumed(tmp_path):
     model = build("testing", (13, 16, 16))
     model.compile("sgd", "mse")
     checkpoints.set_model(model)
-    checkpoints.on_epoch_end(0, {"loss": 1.0})
+    names = ("loss", "val_loss", "accuracy", "val_accuracy", "seconds")
+    checkpoints.on_epoch_end(0, dict.fromkeys(names, 1.0))
     assert Checkpoints(tmp_path, keep_best=False).restore(model) == 1
     open_run(tmp_path, key_of(epochs=9))
     assert Checkpoints(tmp_path, keep_best=False).restore(model) == 0
