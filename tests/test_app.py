@@ -73,7 +73,7 @@ def upload(uploads):
 @pytest.fixture
 def garbage(tmp_path):
     path = tmp_path / "not a page (1).jpg"
-    path.write_text("no picture")
+    path.write_text("no picture", encoding="utf-8")
     return path
 
 
@@ -151,7 +151,7 @@ def test_a_page_beyond_all_size_is_not_decoded(known, tmp_path, monkeypatch):
 
 def test_an_awkward_name_is_only_a_name(known, tmp_path):
     file = tmp_path / '<img src=x>&".jpg'
-    file.write_text("no picture")
+    file.write_text("no picture", encoding="utf-8")
     html = app.respond(file, **known)
     assert "<img" not in html
     assert 'download="&lt;img src=x&gt;&amp;&quot;_report.html"' in html
@@ -392,7 +392,7 @@ def started(port, temporary):
         [sys.executable, "-m", "ecg_lib", "app", "--port", str(port)],
         env=os.environ | {"TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     with process:
         assert process.stdout.readline() == (

@@ -76,7 +76,7 @@ def test_a_card_of_any_run(finished_run, tmp_path, capsys):
 def test_what_is_let_through_stands_in_the_card_if_it_was_measured(finished_run, tmp_path):
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
     assert "What is let through" not in card.model_card(run)
-    (run / card.REFUSALS).write_text("pages,number,read\nnoise,5,0.250\n")
+    (run / card.REFUSALS).write_text("pages,number,read\nnoise,5,0.250\n", encoding="utf-8")
     assert "| noise | 5 | 0.250 |" in card.model_card(run)
 
 
@@ -84,7 +84,7 @@ def test_a_strangers_record_stays_text(finished_run, tmp_path):
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
     script = "<script>alert(1)</script> [x](http://x)\n# head"
     change_record(run, data=script, libraries={script: script}, devices=[script])
-    (run / card.REFUSALS).write_text('pages,read\n"<img src=x>|",0\n')
+    (run / card.REFUSALS).write_text('pages,read\n"<img src=x>|",0\n', encoding="utf-8")
     text = card.model_card(run)
     assert "&lt;script&gt;alert(1)&lt;/script&gt; \\[x\\](http://x) # head" in text
     assert not re.search(r"<script|<img|(?<!\\)\[x|^# head", text, re.MULTILINE)

@@ -72,7 +72,7 @@ def test_run_offers_every_option_with_its_text(capsys):
 @pytest.mark.parametrize("arguments", [[], ["run"], ["predict"]])
 def test_help_needs_no_docstrings(arguments):
     command = [sys.executable, "-OO", "-m", "ecg_lib", *arguments, "--help"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
     assert "usage: python -m ecg_lib" in done.stdout
 
@@ -85,13 +85,18 @@ def test_help_is_light():
         "try:\n    cli.main(['--help'])\nexcept SystemExit:\n    pass\n"
         "print(*{'tensorflow', 'keras', 'pandas', 'sklearn'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
+    )
     assert done.stdout.splitlines()[-1] == ""
 
 
 def test_it_is_a_module():
     done = subprocess.run(
-        [sys.executable, "-m", "ecg_lib", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "ecg_lib", "--help"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert "ECG page" in done.stdout
 
@@ -162,7 +167,7 @@ def test_draw_and_prepare(tmp_path, capsys, monkeypatch):
 
 def test_look(pages_folder, tmp_path, capsys):
     page = pages_folder / "normal" / "normal_0001.jpg"
-    truth = json.loads(page.with_suffix(".json").read_text())
+    truth = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     picture = tmp_path / "leads.png"
     assert cli.main(["look", str(page), "--picture", str(picture)]) == 0
     assert capsys.readouterr().out.startswith(truth["layout"])
@@ -210,7 +215,7 @@ def test_look_overwrites_no_page(pages_folder, tmp_path, capsys):
     [("missing.jpg", "is not a file"), ("text.jpg", "expected a JPEG, PNG, TIFF")],
 )
 def test_look_at_what_is_no_page(tmp_path, capsys, name, words):
-    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "text.jpg").write_text("not a picture", encoding="utf-8")
     line = refusal(capsys, "look", tmp_path / name)
     assert name in line
     assert words in line

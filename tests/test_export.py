@@ -153,7 +153,7 @@ def test_the_committed_network_says_the_same_of_real_pages(real_pages, tmp_path,
 @each_format
 def test_who_follows_the_steps_gets_the_answer(exported, in_keras, pages_folder, file_format):
     """With Pillow and a runtime alone, given the boxes."""
-    notes = json.loads((exported / export.NOTES).read_text())
+    notes = json.loads((exported / export.NOTES).read_text(encoding="utf-8"))
     size = notes["width"], notes["height"]
     for page in sorted(pages_folder.glob("*/*_0002.jpg")):
         answer = in_keras.answer(page)
@@ -177,7 +177,7 @@ def test_who_follows_the_steps_gets_the_answer(exported, in_keras, pages_folder,
 
 
 def test_the_onnx_file_says_the_same_by_itself(exported):
-    notes = json.loads((exported / export.NOTES).read_text())
+    notes = json.loads((exported / export.NOTES).read_text(encoding="utf-8"))
     content = onnx.load(exported / export.FORMATS["onnx"])
     said = {entry.key: entry.value for entry in content.metadata_props}
     assert said.keys() == notes.keys()
@@ -234,10 +234,10 @@ def test_tensorflow_is_not_needed(exported, page, tmp_path):
         f"others = cli.main({[*arguments, '--json', '--csv', str(tmp_path / 'table.csv')]})\n"
         "print(text, others, *{'tensorflow', 'keras'} & set(sys.modules), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.stderr.splitlines()[-1] == "0 0"
     assert f"{page}: " in done.stdout
-    assert str(page) in (tmp_path / "table.csv").read_text()
+    assert str(page) in (tmp_path / "table.csv").read_text(encoding="utf-8")
 
 
 def test_a_run_that_was_not_exported_says_how(run_copy, page, capsys):

@@ -187,8 +187,8 @@ def test_every_page_of_a_file_is_answered(finished_run, page, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert f"{fax}#1: " in shown and f"no answer: {fax}#2: " in shown
     assert "1 of 2 pages answered" in shown
-    assert len(table.read_text().splitlines()) == 3
-    assert "fax.tif#2" in (tmp_path / "r.html").read_text()
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 3
+    assert "fax.tif#2" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_a_page_that_cannot_be_read_is_refused(predictor, mixed):
@@ -329,7 +329,7 @@ def test_a_name_that_is_no_utf_8_is_escaped(finished_run, page, tmp_path):
         cwd=ROOT,
         env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     for text in (done.stdout, *(path.read_text(encoding="utf-8") for path in outputs.values())):

@@ -53,7 +53,7 @@ def answers(predictor, pages_folder, tmp_path_factory):
     """Of a page with an awkward name, and of a file that is no page."""
     folder = tmp_path_factory.mktemp("awkward")
     shutil.copy(pages_folder / "normal" / "normal_0001.jpg", folder / NAME)
-    (folder / "<script>.jpg").write_text("no page")
+    (folder / "<script>.jpg").write_text("no page", encoding="utf-8")
     return [predictor.answer(folder / name) for name in (NAME, "<script>.jpg")]
 
 

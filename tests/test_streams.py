@@ -24,7 +24,7 @@ def shell(tmp_path):
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
 
     return run
