@@ -28,7 +28,7 @@ from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
 from ecg_lib.training.augmentation import augment
 from ecg_lib.training.batches import all_pages, batches, moments, page_order
 from ecg_lib.training.recipes import RECIPES, class_weights
-from ecg_lib.training.train import EpochSeconds, _check_numbers, train
+from ecg_lib.training.train import EpochSeconds, _check_learning, _check_numbers, train
 
 # --- The order of the pages ---
 
@@ -236,6 +236,17 @@ def test_a_loss_that_is_not_finite_is_refused(configure, tmp_path, name, loss):
         _check_numbers(configure(), history, tmp_path)
 
 
+@pytest.mark.parametrize(("loss", "warned"), [(1.5, False), (1.7, True), (1e29, True)])
+def test_a_training_no_better_than_a_guess_says_so(configure, caplog, loss, warned):
+    history = pd.DataFrame({"loss": [9.0, loss]})
+    _check_learning(configure(learning_rate=5.0), history, num_classes=5)
+    said = "nothing was learnt: the training loss is" in caplog.text
+    assert said == warned
+    assert (
+        "that of a guess 1.61; expected another learning_rate than 5" in caplog.text
+    ) == warned
+
+
 def interrupt_in_epoch(number, monkeypatch):
     """Let training be interrupted in the middle of an epoch, counted from 0."""
 
@@ -292,7 +303,7 @@ def test_batch_must_divide_among_the_devices(run, monkeypatch):
 
 def test_one_class_alone_is_not_trained_on(configure, pages_folder):
     config = configure(data=str(pages_folder / "normal"))
-    with pytest.raises(InputError, match="normal holds pages of one class alone, normal: expected"):
+    with pytest.raises(InputError, match="normal holds pages of one class only, normal: expected"):
         train(config, open_inputs(config))
 
 

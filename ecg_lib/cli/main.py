@@ -12,6 +12,7 @@ from pathlib import Path
 import ecg_lib
 from ecg_lib.cli import evaluation, pages, recordings, serving, training
 from ecg_lib.cli.options import Parser
+from ecg_lib.cli.signals import ended_as_by_ctrl_c
 from ecg_lib.cli.streams import standard_streams
 from ecg_lib.errors import InputError
 from ecg_lib.progress import show_progress
@@ -37,7 +38,8 @@ def _run(arguments):
     show_progress()
     try:
         _check_current_folder()
-        return command(**options) or 0
+        with ended_as_by_ctrl_c():
+            return command(**options) or 0
     except InputError as error:
         print(f"ecg_lib: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""Train one model on one split of the pages, and record what came out."""
+"""Train one model on one split of the pages, and record the results."""
 
 import logging
 import shutil
@@ -92,8 +92,8 @@ def _train(config, inputs, builder, recipe, folder):
     classes = inputs.classes
     if len(classes) < 2:
         raise InputError(
-            f"{config.data_path} holds pages of one class alone, {classes[0]}: expected a folder "
-            f"with a folder for each of two classes or more"
+            f"{config.data_path} holds pages of one class only, {classes[0]}: expected a folder "
+            f"with a folder for each of two or more classes"
         )
     labels = prepared.pages["class"][splits.notna()].map(classes.index)
     rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
@@ -181,6 +181,7 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
         )
     history = checkpoints.history
     _check_numbers(config, history, folder)
+    _check_learning(config, history, labels.nunique())
     if is_chief():
         checkpoints.restore_kept(model)
         # Saved without the optimiser, whose state is twice as large as the weights, and in float32,
@@ -203,12 +204,12 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
 
 
 def _check_numbers(config, history, folder):
-    """Give up a training that ran into NaN or infinity, at both of which Keras stops."""
+    """Refuse a training that ran into NaN or infinity, where Keras stops."""
     finite = np.isfinite(history[["loss", "val_loss"]]).all(axis="columns")
     failed = history["epoch"][~finite]
     if failed.empty:
         return
-    # What was saved since may hold them as well, so there is nothing to go on from.
+    # The saved states may hold them, too, so that there is nothing to resume from.
     shutil.rmtree(folder / BACKUP, ignore_errors=True)
     raise InputError(
         f"{config.run_name}: training ran into NaN or infinity in epoch {failed.iloc[0] + 1}: "
@@ -216,9 +217,20 @@ def _check_numbers(config, history, folder):
     )
 
 
+def _check_learning(config, history, num_classes):
+    """Warn about a network that is no better than a guess on the pages that it was trained on."""
+    loss, guess = history["loss"].iloc[-1], np.log(num_classes)
+    if loss >= guess:
+        logger.warning(
+            "%s: nothing was learnt: the training loss is %.3g, that of a guess %.3g; expected "
+            "another learning_rate than %g, or more epochs",
+            *(config.run_name, loss, guess, config.learning_rate),
+        )
+
+
 @contextmanager
 def precision(mixed):
-    """Let the models that are built in this context compute in float16, or else in float32."""
+    """Let models that are built in this context compute in float16 if `mixed`, else in float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
     try:
@@ -228,7 +240,7 @@ def precision(mixed):
 
 
 class EpochSeconds(keras.callbacks.Callback):
-    """Adds the duration of each epoch, in seconds, to its logs as `seconds`."""
+    """Add the duration of each epoch, in seconds, to its logs as `seconds`."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begin = time.perf_counter()
