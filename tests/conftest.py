@@ -28,6 +28,24 @@ SHARED = Path(os.environ.get("ECG_LIB_SHARED", ROOT.parent / "shared"))
 PAGES_PER_CLASS = 5
 SIDE = 16
 
+TINY = {
+    "cnn_2d": {"filters": (4, 8), "dense_units": 8},
+    "cnn_3d": {"filters": (4, 4, 4, 8, 8), "dense_units": (8, 8)},
+    "attention_lstm": {"units": 8},
+    "hybrid": {"filters": (4, 8), "units": 8, "dense_units": 8},
+    "attention_vgg": {"filters": (4, 4, 8, 8)},
+    "time_distributed_cnn": {"filters": (4, 8), "dense_units": 8},
+    # Without dropout, whose masks are not the same on one replica and on two.
+    "lead_attention": {
+        "filters": (4, 8, 8),
+        "units": 8,
+        "heads": 2,
+        "dense_units": 8,
+        "dropout": 0.0,
+    },
+}
+"""Arguments by network that make it narrow; "testing" is narrow as it is."""
+
 
 @pytest.fixture(scope="session")
 def pages_folder(tmp_path_factory):
@@ -88,22 +106,7 @@ def drawn():
 @pytest.fixture(scope="session")
 def tiny():
     """Arguments by network that make it narrow."""
-    return {
-        "cnn_2d": {"filters": (4, 8), "dense_units": 8},
-        "cnn_3d": {"filters": (4, 4, 4, 8, 8), "dense_units": (8, 8)},
-        "attention_lstm": {"units": 8},
-        "hybrid": {"filters": (4, 8), "units": 8, "dense_units": 8},
-        "attention_vgg": {"filters": (4, 4, 8, 8)},
-        "time_distributed_cnn": {"filters": (4, 8), "dense_units": 8},
-        # Without dropout, whose masks are not the same on one replica and on two.
-        "lead_attention": {
-            "filters": (4, 8, 8),
-            "units": 8,
-            "heads": 2,
-            "dense_units": 8,
-            "dropout": 0.0,
-        },
-    }
+    return TINY
 
 
 @pytest.fixture(scope="session")

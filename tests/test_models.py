@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from conftest import TINY
 
 from ecg_lib import models
 from ecg_lib.errors import InputError
@@ -27,16 +28,6 @@ PARAMETERS = {
 NOT_TRAINABLE = {"attention_vgg": 10_496, "lead_attention": 352}
 """The moving statistics of batch normalisation."""
 
-SMALL = {
-    "cnn_2d": {"filters": (4, 6), "dense_units": 8},
-    "cnn_3d": {"filters": (4, 4, 4, 4, 4), "dense_units": (8, 8)},
-    "attention_lstm": {"units": 4},
-    "hybrid": {"filters": (3, 4), "units": 4, "dense_units": 8},
-    "attention_vgg": {"filters": (4, 4, 4, 8)},
-    "time_distributed_cnn": {"filters": (4, 6), "dense_units": 8},
-    "lead_attention": {"filters": (4, 6, 8), "units": 8, "heads": 2, "dense_units": 8},
-    "testing": {},
-}
 SIDE = 32
 
 pixels = np.random.default_rng(0).integers(0, 256, (4, 13, SIDE, SIDE), dtype=np.uint8)
@@ -45,7 +36,7 @@ pixels = np.random.default_rng(0).integers(0, 256, (4, 13, SIDE, SIDE), dtype=np
 def small(name, num_classes=5):
     keras.utils.set_random_seed(0)
     return models.build(
-        name, (13, SIDE, SIDE), num_classes, mean=127.5, variance=5400.0, **SMALL[name]
+        name, (13, SIDE, SIDE), num_classes, mean=127.5, variance=5400.0, **TINY.get(name, {})
     )
 
 
@@ -60,7 +51,7 @@ def outputs_of(model, *layers):
 
 
 def test_every_registered_model_is_pinned_and_tested():
-    assert set(models.MODELS) == set(PARAMETERS) == set(SMALL) == set(models.DISPLAY_NAMES)
+    assert set(models.MODELS) == set(PARAMETERS) == {*TINY, "testing"} == set(models.DISPLAY_NAMES)
     assert {*models.PUBLISHED, *models.OURS, "testing"} == set(models.MODELS)
 
 
@@ -234,7 +225,7 @@ def test_impossible_image_size_is_refused(name, input_shape, valid):
     ],
 )
 def test_smallest_and_oblong_images_are_taken(name, input_shape):
-    model = models.build(name, input_shape, **SMALL[name])
+    model = models.build(name, input_shape, **TINY.get(name, {}))
     assert np.isfinite(model(np.full((2, *input_shape), 255, np.uint8))).all()
 
 

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from ecg_lib.runs import config
 from ecg_lib.training.recipes import RECIPES, class_weights, compile_model
 
 
@@ -18,10 +17,6 @@ def rate_at(optimizer, step):
     """The learning rate of a step; `iterations` counts the steps before it."""
     optimizer.iterations.assign(step)
     return float(optimizer.learning_rate)
-
-
-def test_config_offers_every_recipe():
-    assert tuple(RECIPES) == config.RECIPES
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -1,7 +1,7 @@
-"""How networks are trained: optimiser, learning rate over time, and augmentation.
+"""Recipes of training: optimiser, learning rate over time, and augmentation.
 
-A recipe is chosen by `RunConfig.recipe`. Any network can be trained by any of them, so that what a
-network does and what its training does can be told apart.
+`RunConfig.recipe` names one. Every network can be trained by every recipe, so that the effect of a
+network can be separated from the effect of its training.
 """
 
 from collections.abc import Callable
@@ -11,19 +11,20 @@ import keras
 import numpy as np
 
 from ecg_lib.data.khan2021 import GLOBAL_CLIPNORM, HALVE_AFTER
+from ecg_lib.runs.config import RECIPES as RECIPE_NAMES
 from ecg_lib.training.augmentation import augment
 from ecg_lib.training.optimizers import Adamax, LossScaleOptimizer
 
 WARM_UP_EPOCHS = 3
-"""Epochs in which the augmented recipe's learning rate rises to its highest."""
+"""Number of epochs in which the augmented recipe's learning rate rises to its maximum."""
 
 
 WEIGHT_DECAY = 0.02
-"""By how much of the learning rate AdamW shrinks the weights each step."""
+"""Share of the weights, times the learning rate, that AdamW subtracts in each step."""
 
 
 BALANCE = 0.5
-"""How far the augmented recipe makes up for the rarity of classes, see `Recipe.balance`."""
+"""How far the augmented recipe compensates for rare classes, see `Recipe.balance`."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Recipe:
     """One way of training.
 
     Attributes:
-        new_optimizer: from the highest learning rate, the steps an epoch and the number of epochs
-            to a Keras optimiser.
-        augment: what is done to the crops of a batch before each training step, as
-            `ecg_lib.training.augmentation.augment` does it; None for nothing.
-        balance: how much more a page of a rare class counts: 0 not at all, 1 so much that all
-            classes count the same, see `class_weights`.
-        choice: what it is and how it was chosen, for the run record.
+        new_optimizer: makes a Keras optimiser from the maximum learning rate, the steps per epoch
+            and the number of epochs.
+        augment: changes the crops of a batch before each training step, as
+            `ecg_lib.training.augmentation.augment` does; None for no change.
+        balance: how much more a page of a rare class counts: 0 for not at all, 1 for so much that
+            all classes count the same, see `class_weights`.
+        choice: what the recipe is and how it was chosen, for the run record.
     """
 
     new_optimizer: Callable
@@ -47,7 +48,7 @@ class Recipe:
 
 
 def _adamax(learning_rate, steps_per_epoch, epochs):
-    """As published: Adamax, halved after epochs 10 and 15, the norm of all gradients clipped."""
+    """Make the original's optimiser: Adamax, halved after epochs 10 and 15, clipped by norm."""
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay(
         # Keras changes the rate one step after the boundary.
         [epoch * steps_per_epoch - 1 for epoch in HALVE_AFTER],
@@ -58,7 +59,7 @@ def _adamax(learning_rate, steps_per_epoch, epochs):
 
 
 def _adamw(learning_rate, steps_per_epoch, epochs):
-    """AdamW; the rate rises over the first epochs and then falls along a cosine to nothing."""
+    """Make AdamW whose rate rises in the first epochs and then falls along a cosine to zero."""
     warm_up = min(WARM_UP_EPOCHS, epochs - 1) * steps_per_epoch
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warm_up else learning_rate,
@@ -69,9 +70,11 @@ def _adamw(learning_rate, steps_per_epoch, epochs):
     return keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY)
 
 
+_PUBLISHED, _AUGMENTED = RECIPE_NAMES
+
 RECIPES = {
-    "published": Recipe(_adamax, augment=None, balance=0.0, choice="as published"),
-    "augmented": Recipe(
+    _PUBLISHED: Recipe(_adamax, augment=None, balance=0.0, choice="as published"),
+    _AUGMENTED: Recipe(
         _adamw,
         augment,
         BALANCE,
@@ -86,15 +89,17 @@ RECIPES = {
 """The recipes by the names that `RunConfig.recipe` takes."""
 
 
-def compile_model(model, recipe, learning_rate, steps_per_epoch, epochs):
-    """Compile a model as a recipe trains it, with cross-entropy on the logits.
+def compile_model(
+    model: keras.Model, recipe: Recipe, learning_rate: float, steps_per_epoch: int, epochs: int
+) -> None:
+    """Compile a model for a recipe, with cross-entropy on the logits.
 
     Args:
-        model: a Keras model that puts out logits. If it computes in float16, the loss is scaled.
-        recipe: a `Recipe`.
-        learning_rate: the highest one.
-        steps_per_epoch: training steps an epoch.
-        epochs: how many epochs are to be trained.
+        model: a model whose outputs are logits. If it computes in float16, the loss is scaled.
+        recipe: the recipe.
+        learning_rate: the maximum.
+        steps_per_epoch: training steps per epoch.
+        epochs: number of epochs of the whole training.
     """
     optimizer = recipe.new_optimizer(learning_rate, steps_per_epoch, epochs)
     if model.dtype_policy.name == "mixed_float16":
@@ -103,21 +108,21 @@ def compile_model(model, recipe, learning_rate, steps_per_epoch, epochs):
         optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         weighted_metrics=["accuracy"],
-        # XLA fails under MirroredStrategy, and one setting serves one device and many.
+        # XLA fails under MirroredStrategy, and the setting is the same for one device and many.
         jit_compile=False,
     )
 
 
-def class_weights(labels, balance):
-    """How much a page of each class counts in the training loss.
+def class_weights(labels: np.ndarray, balance: float) -> dict[int, float] | None:
+    """Compute how much a page of each class counts in the training loss.
 
     Args:
         labels: class numbers of the training pages, from 0, each at least once.
-        balance: the power of the classes' rarity that they are weighted by.
+        balance: exponent of the class frequency, see `Recipe.balance`.
 
     Returns:
-        `{class number: weight}`, over all training pages with a mean of 1; None where all count
-        the same.
+        `{class number: weight}`, with a mean of 1 over all training pages; None if all classes
+        count the same.
     """
     if not balance:
         return None
