@@ -22,8 +22,8 @@ def crops():
 def only(monkeypatch):
     """Switch off all changes but those named, by the constants that set their size."""
     none = {
-        "MOST_ROWS": 0,
-        "MOST_COLUMNS": 0,
+        "MAX_ROWS": 0,
+        "MAX_COLUMNS": 0,
         "CONTRAST": (1.0, 1.0),
         "OFFSET": 0.0,
         "NOISE": 0.0,
@@ -62,7 +62,7 @@ def test_result_is_float32_within_the_grey_levels(crops):
 
 
 def test_crops_are_shifted_each_by_itself_and_not_too_far(crops, only):
-    only("MOST_ROWS", "MOST_COLUMNS")
+    only("MAX_ROWS", "MAX_COLUMNS")
     shifts = [np.argwhere(crop == 255)[0] - 16 for page in changed(crops) for crop in page]
     most = np.abs(shifts).max(axis=0)
     np.testing.assert_array_equal(most, [2, 3])  # 4 and 6 of 64, here of 32
@@ -70,7 +70,7 @@ def test_crops_are_shifted_each_by_itself_and_not_too_far(crops, only):
 
 
 def test_edge_fills_what_a_shift_leaves_free(only):
-    only("MOST_COLUMNS")
+    only("MAX_COLUMNS")
     ramp = np.broadcast_to(np.arange(100, 100 + SIDE, dtype=np.uint8), (PAGES, 13, SIDE, SIDE))
     found = changed(ramp)
     assert found.min() >= 100

@@ -35,7 +35,7 @@ SPLIT_OF_FOLDER = {
 """The split that a folder's name stands for, in lower case."""
 
 VALIDATION_PARTS = 8
-"""One of so many parts of a fold's training groups is kept back for validation."""
+"""A fold's training groups are divided into this many parts, one of which validates."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,14 @@ class Protocol:
     """A way to use the pages.
 
     Attributes:
-        data_name: name of the data it is made for, or None where any folder of pages will do.
+        data_name: name of the data it is made for, or None where any folder of pages is valid.
         boxes: where the crops' boxes come from, see `ecg_lib.data.prepared.BOXES`.
         split: a function of the prepared pages, a random seed and a fold that returns a Series
-            with "train", "validation" or "test" a page, or None where a page is not used.
+            with "train", "validation" or "test" for each page, or None for a page that is not used.
         folds: number of splits that it has.
         reshuffle: whether the training pages come in a new order in every epoch.
-        keep_best: whether the weights of the best validation epoch are kept, else of the last.
+        keep_best: whether the weights of the best validation epoch are kept, rather than those of
+            the last epoch.
         description: one sentence for tables and notebooks.
     """
 
@@ -62,15 +63,15 @@ class Protocol:
     description: str
 
 
-def split_pages(protocol, pages, seed, fold=0):
-    """Give every page its split.
+def split_pages(protocol: str, pages: "pd.DataFrame", seed: int, fold: int = 0) -> "pd.Series":
+    """Assign every page to a split.
 
     Args:
         protocol: a key of `PROTOCOLS`.
         pages: the `pages` of a `PreparedSet` made with the protocol's boxes.
         seed: random seed. Only `plain` depends on it: runs of the clean protocols that differ
-            in their seed are tested on the same folds, so their spread is that of training.
-        fold: which split, from 0, where the protocol has several.
+            in their seed are tested on the same folds, so that their spread is that of training.
+        fold: number of the split, from 0, where the protocol has several.
 
     Returns:
         A Series of "train", "validation" and "test" on the index of `pages`, None where the
@@ -87,16 +88,16 @@ def split_pages(protocol, pages, seed, fold=0):
     if used > trained_on:
         raise InputError(
             f"protocol {protocol} leaves no page of class {min(used - trained_on)} to train on: "
-            "expected more pages of it that are not filed under another class as well"
+            "expected more pages of it that are not filed under another class, too"
         )
     return splits
 
 
-def split_hash(splits, pages):
-    """Digest of which page is in which split, to tell whether two runs used the same.
+def split_hash(splits: "pd.Series", pages: "pd.DataFrame") -> str:
+    """Return a digest of which page is in which split: runs with equal digests can be compared.
 
-    It is the same whatever the files are called and whatever lies beside those that are used, so
-    that runs on another copy of the published pages can be told to be on the same folds.
+    It depends neither on file names nor on pages that are not used, so that runs on another copy of
+    the published pages are recognised as being on the same folds.
     """
     used = splits.notna()
     rows = sorted(zip(pages["page_id"][used], splits[used], strict=True))
@@ -172,14 +173,14 @@ def _stratified(pages, key, seed):
 
 
 def _clean(pages, seed, fold):
-    """Distinct pages in grouped, stratified folds: no page and no exam is on two sides.
+    """Split distinct pages into grouped, stratified folds: no page and no exam is on two sides.
 
-    Of the files that show the same page the first counts, in the order of their names. Pages that
-    are filed under different classes are left out, see `conflicts`. Among published pages, others
-    are left out as well, so that the folds are always those of the committed results; where none is
-    published, each page is a group of its own.
+    Of several files that show the same page, the first one by name counts. Pages that are filed
+    under different classes are left out, see `conflicts`. If some pages are published ones, all
+    others are left out, so that the folds are always those of the committed results. If none is,
+    each page is a group of its own.
     """
-    # Imported late, as scikit-learn is: the command line's help lists the protocols.
+    # Imported here, like scikit-learn below: the command line's help must list protocols quickly.
     from ecg_lib.data.catalogue import conflicts
     from ecg_lib.data.khan2021 import is_published
 
@@ -188,11 +189,11 @@ def _clean(pages, seed, fold):
     published = is_published(distinct["page_id"])
     if published.any():
         distinct = distinct[published]
-    # The folds follow from the pages alone, whatever their files are called.
+    # The folds depend on the pages only, not on the names of their files.
     distinct = distinct.sort_values("page_id")
     _check_groups(distinct)
     rest, test = _part_groups(distinct, FOLDS, fold)
-    # More parts than the rarest class has pages would leave it out of some.
+    # With more parts than the rarest class has pages, some parts would lack that class.
     parts = min(VALIDATION_PARTS, rest["class"].value_counts().min())
     train, validation = _part_groups(rest, parts, 0)
     split_of = pages["file"].map(lambda file: None)
@@ -202,7 +203,7 @@ def _clean(pages, seed, fold):
 
 
 def _clean_3x4(pages, seed, fold):
-    """As `_clean`, on the pages of one format, and the classes that have it in number."""
+    """Split as `_clean` does, with one page format and the classes that have many such pages."""
     of_format = (pages[list(FORMAT_3X4)] == list(FORMAT_3X4.values())).all(axis="columns")
     used = pages[of_format & pages["class"].isin(CLASSES_3X4)]
     if used.empty:
@@ -225,11 +226,15 @@ def _check_groups(pages):
 
 
 def _part_groups(pages, parts, chosen):
-    """The pages outside and inside one of so many stratified parts, no group in two of them."""
+    """Divide pages into stratified parts without dividing a group.
+
+    Returns:
+        The pages outside the chosen part, and those inside.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    # Not shuffled: scikit-learn's shuffling (up to 1.6 at least) swaps the groups' class counts,
-    # so that the folds are stratified no longer.
+    # Not shuffled: scikit-learn's shuffling (in 1.6 and before) swaps the groups' class counts, so
+    # that the folds are no longer stratified.
     folds = StratifiedGroupKFold(parts).split(pages, pages["class"], pages["group"])
     outside, inside = list(folds)[chosen]
     return pages.iloc[outside], pages.iloc[inside]
@@ -283,6 +288,6 @@ PROTOCOLS = {
         reshuffle=True,
         keep_best=True,
         description="as clean, with only the 3x4 pages of 2213x1572 pixels and the four classes "
-        "that have them in number, so that the layout tells nothing",
+        "that have many of them, so that the layout says nothing about the class",
     ),
 }

@@ -1,4 +1,4 @@
-"""The registry of networks: one a module, which holds a builder of the module's own name.
+"""The registry of networks. Each is a module that holds a builder of the same name.
 
 Listing the networks imports neither TensorFlow nor Keras; building one does.
 """
@@ -6,8 +6,12 @@ Listing the networks imports neither TensorFlow nor Keras; building one does.
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ecg_lib.errors import InputError, one_of
+
+if TYPE_CHECKING:
+    import keras
 
 DISPLAY_NAMES = {
     "cnn_2d": "CNN 2D",
@@ -19,7 +23,7 @@ DISPLAY_NAMES = {
     "lead_attention": "Lead attention",
     "testing": "Testing",
 }
-"""What every registered network is called in tables and pictures."""
+"""Names of the registered networks in tables and pictures."""
 
 OURS = ("lead_attention",)
 """Networks of this project, compared with the published ones where nothing leaks."""
@@ -59,14 +63,19 @@ MODELS = {name: partial(_build, name) for name in DISPLAY_NAMES}
 """The builder of every registered network."""
 
 
-def build(name, input_shape=(13, 64, 64), num_classes=5, **kwargs):
+def build(
+    name: str,
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
+    **kwargs: object,
+) -> "keras.Model":
     """Build a network by its name.
 
     Args:
         name: a key of `MODELS`.
         input_shape: `(crops, height, width)`.
         num_classes: number of classes.
-        **kwargs: `mean`, `variance` and what else the network's builder takes.
+        **kwargs: `mean`, `variance` and the other arguments of the network's builder.
 
     Returns:
         A `keras.Model` from `(batch, crops, height, width)`, uint8 or float, 0 to 255, to
@@ -81,7 +90,7 @@ def build(name, input_shape=(13, 64, 64), num_classes=5, **kwargs):
     return MODELS[one_of("model", name, MODELS)](input_shape, num_classes, **kwargs)
 
 
-def load(path):
+def load(path: str | Path) -> "keras.Model":
     """Load a network from a `.keras` file, with the custom layers that it may hold.
 
     A file from an unknown source runs no code: Keras' safe mode stays on.

@@ -6,17 +6,17 @@ from ecg_lib.models.layers import logits, lstm_with_attention, standardised_crop
 
 
 def attention_lstm(
-    input_shape=(13, 64, 64),
-    num_classes=5,
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
     *,
-    mean=0.0,
-    variance=1.0,
-    units=128,
-    name="attention_lstm",
-):
-    """An LSTM over the pixel rows of all crops, one below the other, with attention.
+    mean: float = 0.0,
+    variance: float = 1.0,
+    units: int = 128,
+    name: str = "attention_lstm",
+) -> keras.Model:
+    """Build an LSTM with attention over the pixel rows of all crops, one below the other.
 
-    The weights that it gives to the rows are the output of the layer `attention`,
+    The weights of the rows are the output of the layer `attention`,
     `(batch, crops * height)`.
 
     Args:

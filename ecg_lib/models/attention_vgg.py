@@ -12,15 +12,15 @@ from ecg_lib.models.layers import (
 
 
 def attention_vgg(
-    input_shape=(13, 64, 64),
-    num_classes=5,
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
     *,
-    mean=0.0,
-    variance=1.0,
-    filters=(64, 128, 256, 512),
-    name="attention_vgg",
-):
-    """VGG whose classifier sees three attention-weighted sums of local features.
+    mean: float = 0.0,
+    variance: float = 1.0,
+    filters: tuple[int, ...] = (64, 128, 256, 512),
+    name: str = "attention_vgg",
+) -> keras.Model:
+    """Build a VGG whose classifier sees three attention-weighted sums of local features.
 
     Local features are tapped at three depths: after block 3 at the full image size, after block
     4 at half of it and after block 5 at a quarter. The attention maps are the outputs of the
@@ -102,8 +102,8 @@ def _vgg_block(maps, block, filters, convs):
         maps = keras.layers.Conv2D(
             filters, 3, padding="same", use_bias=False, name=f"block{block}_conv{number}"
         )(maps)
-        # PyTorch's defaults, as published: momentum 0.1 there is 0.9 here. Synchronised, since
-        # else the replicas' statistics differ from the saved model's.
+        # PyTorch's defaults, as published: momentum 0.1 there is 0.9 here. Synchronised, because
+        # otherwise the statistics of the replicas differ from those of the saved model.
         maps = keras.layers.BatchNormalization(
             momentum=0.9, epsilon=1e-5, synchronized=True, name=f"block{block}_norm{number}"
         )(maps)

@@ -6,16 +6,16 @@ from ecg_lib.models.layers import check_can_be_halved, conv_blocks, logits, stan
 
 
 def cnn_2d(
-    input_shape=(13, 64, 64),
-    num_classes=5,
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
     *,
-    mean=0.0,
-    variance=1.0,
-    filters=(64, 128),
-    dense_units=64,
-    name="cnn_2d",
-):
-    """Two conv blocks over the crops as channels, then one hidden dense layer.
+    mean: float = 0.0,
+    variance: float = 1.0,
+    filters: tuple[int, ...] = (64, 128),
+    dense_units: int = 64,
+    name: str = "cnn_2d",
+) -> keras.Model:
+    """Build two conv blocks over the crops as channels, then one hidden dense layer.
 
     Args:
         input_shape: `(crops, height, width)`.
@@ -36,7 +36,7 @@ def cnn_2d(
         `(batch, num_classes)`, float32 logits.
 
     Raises:
-        InputError: if the image is too small to be halved once a block.
+        InputError: if the image is too small to be halved by each block.
 
     Example:
         >>> cnn_2d().count_params()

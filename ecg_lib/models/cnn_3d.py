@@ -6,17 +6,17 @@ from ecg_lib.models.layers import check_image_size, logits, standardised_crops
 
 
 def cnn_3d(
-    input_shape=(13, 64, 64),
-    num_classes=5,
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
     *,
-    mean=0.0,
-    variance=1.0,
-    filters=(64, 128, 256, 512, 512),
-    kernel_sizes=(3, 3, 2, 2, 2),
-    dense_units=(128, 64),
-    name="cnn_3d",
-):
-    """Five 3D conv blocks over the volume of crops, then two hidden dense layers.
+    mean: float = 0.0,
+    variance: float = 1.0,
+    filters: tuple[int, ...] = (64, 128, 256, 512, 512),
+    kernel_sizes: tuple[int, ...] = (3, 3, 2, 2, 2),
+    dense_units: tuple[int, ...] = (128, 64),
+    name: str = "cnn_3d",
+) -> keras.Model:
+    """Build five 3D conv blocks over the volume of crops, then two hidden dense layers.
 
     Each block pads every side by one, convolves, and max-pools by 2, rounding down. With a
     kernel of 2 the padding makes each axis longer by one before it is pooled.
@@ -41,7 +41,7 @@ def cnn_3d(
         `(batch, num_classes)`, float32 logits.
 
     Raises:
-        InputError: if an axis of the volume is too short to be pooled once a block.
+        InputError: if an axis of the volume is too short to be pooled by each block.
 
     Example:
         >>> cnn_3d().count_params()
@@ -78,7 +78,7 @@ def cnn_3d(
 
 
 def _smallest_axis(kernel_sizes):
-    """Length of the shortest axis of which one position is left after the last block."""
+    """Return the length of the shortest axis that still has one position after the last block."""
     length = 1
     for size in reversed(kernel_sizes):
         length = max(2 * length + size - 3, 1)

@@ -12,21 +12,21 @@ from ecg_lib.models.layers import (
 
 
 def hybrid(
-    input_shape=(13, 64, 64),
-    num_classes=5,
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
     *,
-    mean=0.0,
-    variance=1.0,
-    filters=(64, 128),
-    units=128,
-    dense_units=64,
-    name="hybrid",
-):
-    """The conv blocks of `cnn_2d`, then a whole `attention_lstm`, then one hidden dense layer.
+    mean: float = 0.0,
+    variance: float = 1.0,
+    filters: tuple[int, ...] = (64, 128),
+    units: int = 128,
+    dense_units: int = 64,
+    name: str = "hybrid",
+) -> keras.Model:
+    """Build the conv blocks of `cnn_2d`, then a whole `attention_lstm`, then a hidden dense layer.
 
     The maps of the last block are read one after the other, each from its top row to its bottom
-    row. The Attention-LSTM keeps its own layer of one value a class, here `attention_logits`,
-    so that a hidden layer sees only as many values as there are classes: odd, and kept.
+    row. As in the original, the Attention-LSTM keeps its own layer of one value per class, here
+    `attention_logits`, so that the hidden layer only sees as many values as there are classes.
 
     Args:
         input_shape: `(crops, height, width)`.
@@ -48,7 +48,7 @@ def hybrid(
         `(batch, num_classes)`, float32 logits.
 
     Raises:
-        InputError: if the image is too small to be halved once a block.
+        InputError: if the image is too small to be halved by each block.
 
     Example:
         >>> hybrid().count_params()  # PyTorch counts 512 more: its LSTM has two biases.

@@ -1,4 +1,4 @@
-"""What several networks share: how they begin and end, conv blocks, and attention."""
+"""Layers and blocks that several networks share."""
 
 import math
 
@@ -10,11 +10,13 @@ from ecg_lib.errors import InputError
 from ecg_lib.models.lstm import LSTM
 
 
-def standardised_crops(input_shape, mean, variance):
-    """Return the input that every network takes, and the same standardised.
+def standardised_crops(
+    input_shape: tuple[int, int, int], mean: float, variance: float
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Make the input that every network takes, and standardise it.
 
-    The statistics are given constants, not weights: they do not count as parameters and go into
-    the saved model with its config.
+    The statistics are constants, not weights: they do not count as parameters and are saved with
+    the model's config.
 
     Args:
         input_shape: `(crops, height, width)`.
@@ -23,8 +25,8 @@ def standardised_crops(input_shape, mean, variance):
 
     Returns:
         Two symbolic tensors of shape `(batch, crops, height, width)`: the input, named `crops`,
-        which takes uint8 as well as float, and the standardised crops, in float32 under mixed
-        precision too.
+        which takes uint8 as well as float, and the standardised crops, in float32 also under mixed
+        precision.
     """
     crops = keras.Input(input_shape, name="crops")
     return crops, keras.layers.Normalization(
@@ -32,19 +34,21 @@ def standardised_crops(input_shape, mean, variance):
     )(crops)
 
 
-def logits(features, num_classes):
-    """End a network: one logit a class, in float32 under mixed precision too."""
+def logits(features: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
+    """End a network with one logit per class, in float32 also under mixed precision."""
     return keras.layers.Dense(num_classes, dtype="float32", name="logits")(features)
 
 
-def check_image_size(network, input_shape, valid, expected):
+def check_image_size(
+    network: str, input_shape: tuple[int, int, int], valid: bool, expected: str
+) -> None:
     """Refuse an image size that a network cannot take.
 
     Args:
         network: the network's name.
         input_shape: `(crops, height, width)`.
         valid: whether the network can take it.
-        expected: what would be valid, in words.
+        expected: a description of what would be valid.
 
     Raises:
         InputError: if not `valid`.
@@ -56,8 +60,8 @@ def check_image_size(network, input_shape, valid, expected):
         )
 
 
-def check_can_be_halved(network, input_shape, times):
-    """Refuse crops that are too small to be max-pooled by 2 so many times.
+def check_can_be_halved(network: str, input_shape: tuple[int, int, int], times: int) -> None:
+    """Refuse crops that are too small to be max-pooled by 2 the given number of times.
 
     Raises:
         InputError: if height or width is less than 2 ** `times`.
@@ -71,22 +75,22 @@ def check_can_be_halved(network, input_shape, times):
     )
 
 
-def conv_blocks(maps, filters):
-    """Apply one block a number of filters: conv 3x3 same, ReLU, max-pool 2.
+def conv_blocks(maps: keras.KerasTensor, filters: tuple[int, ...]) -> keras.KerasTensor:
+    """Apply one block per entry of `filters`: conv 3x3 same, ReLU, max-pool 2.
 
     Args:
         maps: symbolic tensor of shape `(batch, height, width, channels)`.
         filters: number of filters of each block.
 
     Returns:
-        Symbolic tensor with height and width halved, rounding down, once a block.
+        Symbolic tensor with height and width halved by each block, rounding down.
     """
     for number, count in enumerate(filters, start=1):
         maps = ConvPool2D(count, 3, padding="same", name=f"block{number}_conv")(maps)
     return maps
 
 
-def lstm_with_attention(rows, units):
+def lstm_with_attention(rows: keras.KerasTensor, units: int) -> keras.KerasTensor:
     """Read a sequence with an LSTM and summarise it by attending to its states.
 
     The LSTM keeps the arguments that cuDNN's kernel needs.
@@ -152,9 +156,9 @@ class ConvPool2D(keras.layers.Conv2D):
 def _bias_relu_pool(maps, bias):
     """Add the bias, apply ReLU, and max-pool by 2.
 
-    TensorFlow makes bias and ReLU part of the convolution before. On the way back it would apply
-    ReLU's gradient to all values. Here it comes after the pool's: a maximum is positive where the
-    pooled value is, so the gradients are the same, at a quarter of the values.
+    TensorFlow fuses bias and ReLU into the preceding convolution. In the backward pass it would
+    apply ReLU's gradient to all values. Here it is applied after that of the pool: a maximum is
+    positive where the pooled value is, so the gradients are equal, for a quarter of the values.
     """
     activated = tf.nn.relu(tf.nn.bias_add(maps, bias))
     pooled = tf.nn.max_pool2d(activated, 2, 2, "VALID")
@@ -176,7 +180,7 @@ def _bias_relu_pool(maps, bias):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class TemporalAttention(keras.layers.Layer):
-    """How much each state of a sequence matters, judged against its last state.
+    """Weight each state of a sequence by how much it matters, compared with the last state.
 
     The score of state h_i is (W h_i) . h_T, with W square and without bias; the weights are the
     softmax of the scores over the steps.
@@ -197,7 +201,7 @@ class TemporalAttention(keras.layers.Layer):
         self.kernel = self.add_weight(shape=(states_shape[-1], last_state_shape[-1]), name="kernel")
 
     def call(self, states, last_state):
-        # (W h_i) . h_T = h_i . (W^T h_T): one projection instead of one a step.
+        # (W h_i) . h_T = h_i . (W^T h_T): one projection instead of one per step.
         query = ops.matmul(last_state, ops.transpose(self.kernel))
         scores = ops.squeeze(ops.matmul(states, ops.expand_dims(query, -1)), -1)
         return ops.softmax(scores)
@@ -208,7 +212,7 @@ class TemporalAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class SpatialAttention(keras.layers.Layer):
-    """How much each position of a feature map matters: an attention map.
+    """Weight each position of a feature map by how much it matters: an attention map.
 
     The compatibility of the features l at a position with the global features g is u . (l + g),
     "parametrised compatibility" in the paper; the map is its softmax over all positions.
@@ -247,7 +251,7 @@ class SpatialAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class WeightedSum(keras.layers.Layer):
-    """Sum of the features over all positions, weighted by attention.
+    """Sum the features over all positions, weighted by attention.
 
     Input shape:
         Two tensors: the features `(batch, *positions, channels)` and the weights
@@ -273,7 +277,7 @@ class WeightedSum(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class FoldSteps(keras.layers.Layer):
-    """Fold the steps of a sequence into the batch, so that what follows sees them one by one.
+    """Fold the steps of a sequence into the batch, so that later layers see them one by one.
 
     Input shape:
         `(batch, steps, ...)`.
@@ -324,7 +328,7 @@ class UnfoldSteps(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class StepEmbedding(keras.layers.Layer):
-    """Adds to each step of a sequence what was learnt of its place.
+    """Add a learnt embedding of its position to each step of a sequence.
 
     Input shape:
         `(batch, steps, values)`.
@@ -351,10 +355,10 @@ class StepEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class MeanProbability(keras.layers.Layer):
-    """The mean of several networks' probabilities, as logits.
+    """Average the probabilities of several networks, and return the mean as logits.
 
     Input shape:
-        A list of logits `(batch, classes)`, one a network.
+        A list of logits `(batch, classes)`, one per network.
 
     Output shape:
         `(batch, classes)`: the logarithm of the mean over the networks of the softmax, so that

@@ -1,4 +1,4 @@
-"""Lead attention: every lead is read with the same eyes, then the leads look at each other."""
+"""Lead attention: one encoder reads every lead, then the leads attend to each other."""
 
 import keras
 
@@ -13,25 +13,25 @@ from ecg_lib.models.layers import (
 
 
 def lead_attention(
-    input_shape=(13, 64, 64),
-    num_classes=5,
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
     *,
-    mean=0.0,
-    variance=1.0,
-    filters=(16, 32, 48, 96),
-    units=96,
-    heads=4,
-    dense_units=128,
-    dropout=0.4,
-    name="lead_attention",
-):
-    """One convolutional encoder for all leads, self-attention between them, a dense layer.
+    mean: float = 0.0,
+    variance: float = 1.0,
+    filters: tuple[int, ...] = (16, 32, 48, 96),
+    units: int = 96,
+    heads: int = 4,
+    dense_units: int = 128,
+    dropout: float = 0.4,
+    name: str = "lead_attention",
+) -> keras.Model:
+    """Build one convolutional encoder for all leads, self-attention between them, a dense layer.
 
-    Made for this project: the published networks mix the crops as channels or read them as one
-    sequence, so that what was learnt of a wave in one lead serves no other. Here 13 times as many
-    examples teach one small encoder, and only then the leads are compared. A crop's lead is known
-    by an embedding of its place. After the first conv, a quarter of the pixels are left: the trace
-    was dilated before, and the time of a step goes with the first maps.
+    Made for this project. The published networks mix the crops as channels or read them as one
+    sequence, so that what they learn about a wave in one lead does not help in another. Here one
+    small encoder learns from 13 times as many examples before the leads are compared. An embedding
+    of its place identifies a crop's lead. The first conv leaves a quarter of the pixels: the trace
+    is dilated before, and most of a step's time is spent on the first maps.
 
     Args:
         input_shape: `(crops, height, width)`.
@@ -57,7 +57,7 @@ def lead_attention(
         `(batch, num_classes)`, float32 logits.
 
     Raises:
-        InputError: if the image is too small to be halved once a conv.
+        InputError: if the image is too small to be halved by each conv.
 
     Reference:
         Vaswani et al., Attention Is All You Need, NeurIPS 2017, arXiv 1706.03762.
@@ -75,7 +75,9 @@ def lead_attention(
     return keras.Model(crops, classify(features, num_classes, dense_units, dropout), name=name)
 
 
-def describe_leads(standardised, filters, units):
+def describe_leads(
+    standardised: keras.KerasTensor, filters: tuple[int, ...], units: int
+) -> keras.KerasTensor:
     """Describe each lead by one shared encoder and an embedding of its place.
 
     Args:
@@ -93,7 +95,7 @@ def describe_leads(standardised, filters, units):
     return StepEmbedding(name="which_lead")(described)
 
 
-def describe(maps, filters, units):
+def describe(maps: keras.KerasTensor, filters: tuple[int, ...], units: int) -> keras.KerasTensor:
     """Describe each image `(batch, height, width, channels)` by values `(batch, units)`."""
     maps = _encoder(maps, filters)
     pooled = [
@@ -104,7 +106,7 @@ def describe(maps, filters, units):
     return keras.layers.Dense(units, activation="relu", name="lead")(both)
 
 
-def attend(leads, heads):
+def attend(leads: keras.KerasTensor, heads: int) -> keras.KerasTensor:
     """Add to each lead what it attends to in the others, `(batch, leads, units)` as before."""
     attended = keras.layers.MultiHeadAttention(
         heads, leads.shape[-1] // heads, use_bias=False, name="attention"
@@ -113,7 +115,9 @@ def attend(leads, heads):
     return keras.layers.LayerNormalization(name="attention_norm")(both)
 
 
-def classify(features, num_classes, dense_units, dropout):
+def classify(
+    features: keras.KerasTensor, num_classes: int, dense_units: int, dropout: float
+) -> keras.KerasTensor:
     """End the network: a hidden dense layer between two dropouts, then one logit per class."""
     features = keras.layers.Dropout(dropout, name="dropout1")(features)
     features = keras.layers.Dense(dense_units, activation="relu", name="dense")(features)
@@ -122,7 +126,7 @@ def classify(features, num_classes, dense_units, dropout):
 
 
 def _encoder(maps, filters):
-    """Convs with ReLU, from `(batch, height, width, channels)` to small maps."""
+    """Apply convs with ReLU, from `(batch, height, width, channels)` to small maps."""
     for number, count in enumerate(filters, start=1):
         first, last = number == 1, number == len(filters)
         maps = keras.layers.Conv2D(
@@ -134,8 +138,8 @@ def _encoder(maps, filters):
             name=f"block{number}_conv",
         )(maps)
         if not first:
-            # The first maps are the largest, and normalising them takes a fourth of a step. Keras'
-            # momentum of 0.99 would lag behind by several epochs of so few pages.
+            # The first maps are the largest; normalising them would take a quarter of a step. With
+            # so few pages, Keras' momentum of 0.99 would lag behind by several epochs.
             maps = keras.layers.BatchNormalization(
                 momentum=0.9, synchronized=True, name=f"block{number}_norm"
             )(maps)

@@ -1,24 +1,24 @@
-"""Keras' LSTM, trained faster on CPUs."""
+"""An LSTM that trains faster on CPUs than that of Keras."""
 
 import keras
 import tensorflow as tf
 
 PARTS = 2
-"""Into how many parts a batch is divided; they are gone through at the same time."""
+"""Number of parts into which a batch is divided; they are computed at the same time."""
 
 
 @keras.saving.register_keras_serializable(package="ecg_lib")
 class LSTM(keras.layers.LSTM):
     """`keras.layers.LSTM` with the same weights, outputs and gradients.
 
-    Where it is trained in float32 without a GPU, its steps are taken by a compiled loop instead of
-    TensorFlow's, and what does not wait for the step before is one product for all steps: the
-    inputs' part, and the kernels' gradients. On a GPU, cuDNN's kernel does all of it; predictions
-    are made by Keras' own loop, which converters to other formats know.
+    In training in float32 without a GPU, a compiled loop replaces TensorFlow's, and all that does
+    not depend on the preceding step is one product for all steps: the part of the inputs, and the
+    gradients of the kernels. On a GPU, cuDNN's kernel computes everything. Predictions use Keras'
+    own loop, which converters to other formats support.
 
     Args:
-        **kwargs: those of `keras.layers.LSTM`. The activations, masks and directions that cuDNN's
-            kernel cannot take are left to Keras.
+        **kwargs: those of `keras.layers.LSTM`. Keras' own loop computes all activations, masks and
+            directions that cuDNN's kernel does not support.
 
     Example:
         >>> LSTM(4, return_sequences=True)(np.ones((2, 7, 3))).shape
@@ -60,13 +60,13 @@ class LSTM(keras.layers.LSTM):
 @tf.function(autograph=False)  # Eagerly, a tape would look into the compiled loops and fail.
 @tf.custom_gradient
 def _recurrence(projected, state, carry, recurrent_kernel):
-    """All states of an LSTM, `(steps, batch, units)`, and its last carry.
+    """Compute all states of an LSTM, `(steps, batch, units)`, and its last carry.
 
     Args:
         projected: inputs times kernel, plus bias, `(steps, batch, 4 * units)`: the input gate, the
             forget gate, the candidate and the output gate, as Keras orders them.
-        state: before the first step, `(batch, units)`.
-        carry: the same.
+        state: the state before the first step, `(batch, units)`.
+        carry: the carry before the first step, `(batch, units)`.
         recurrent_kernel: `(units, 4 * units)`.
     """
     states, carries, gates = _forward(projected, state, carry, recurrent_kernel)

@@ -1,12 +1,19 @@
-"""A network of a few hundred parameters, for fast tests of what surrounds the networks."""
+"""A network of a few hundred parameters, for fast tests of the code around the networks."""
 
 import keras
 
 from ecg_lib.models.layers import check_can_be_halved, conv_blocks, logits, standardised_crops
 
 
-def testing(input_shape=(13, 64, 64), num_classes=5, *, mean=0.0, variance=1.0, name="testing"):
-    """One small conv block over the crops as channels, averaged over all positions.
+def testing(
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
+    *,
+    mean: float = 0.0,
+    variance: float = 1.0,
+    name: str = "testing",
+) -> keras.Model:
+    """Build one small conv block over the crops as channels, averaged over all positions.
 
     Args:
         input_shape: `(crops, height, width)`.

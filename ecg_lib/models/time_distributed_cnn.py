@@ -13,17 +13,17 @@ from ecg_lib.models.layers import (
 
 
 def time_distributed_cnn(
-    input_shape=(13, 64, 64),
-    num_classes=5,
+    input_shape: tuple[int, int, int] = (13, 64, 64),
+    num_classes: int = 5,
     *,
-    mean=0.0,
-    variance=1.0,
-    steps=8,
-    filters=(64, 128),
-    dense_units=64,
-    name="time_distributed_cnn",
-):
-    """Conv blocks shared by the steps, then one hidden dense layer over all steps.
+    mean: float = 0.0,
+    variance: float = 1.0,
+    steps: int = 8,
+    filters: tuple[int, ...] = (64, 128),
+    dense_units: int = 64,
+    name: str = "time_distributed_cnn",
+) -> keras.Model:
+    """Build conv blocks shared by the steps, then one hidden dense layer over all steps.
 
     The pixel rows of all crops, one below the other, are cut into `steps` strips of equal
     height. The steps are folded into the batch, which gives what `keras.layers.TimeDistributed`
@@ -50,7 +50,7 @@ def time_distributed_cnn(
 
     Raises:
         InputError: if the rows cannot be cut into strips of equal height, or the strips are too
-            small to be halved once a block.
+            small to be halved by each block.
 
     Example:
         >>> time_distributed_cnn().count_params()

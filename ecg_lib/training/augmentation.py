@@ -1,36 +1,39 @@
-"""Pages as they might have been: what is changed at random in the crops of the training pages.
+"""Change the crops of the training pages at random.
 
-Each change is one that another scan or export of the same recording may bring, or a lead that fell
-off; none tells another heart. Sizes are in pixels of the 64x64 crops and grey levels (0 to 255).
+Each change is one that another scan or export of the same recording may show, or a lead that fell
+off; none changes what the heart does. Sizes are in pixels of 64x64 crops and in grey levels.
 """
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-MOST_ROWS, MOST_COLUMNS = 4, 6
-"""By how far a crop is shifted at most, as shares of 64 rows and columns."""
+MAX_ROWS, MAX_COLUMNS = 4, 6
+"""Largest shift of a crop, in 64ths of its height and width."""
 
 
 CONTRAST = (0.7, 1.3)
-"""By what a crop's grey levels are multiplied."""
+"""Range of the factor by which a crop's grey levels are multiplied."""
 
 
 OFFSET = 12.0
-"""What is added to, or taken from, the grey levels of a page at most."""
+"""Largest number that is added to, or subtracted from, the grey levels of a page."""
 
 
 NOISE = 5.0
-"""Standard deviation of what is added to each pixel."""
+"""Standard deviation of the noise that is added to each pixel, in grey levels."""
 
 
 BLANK = 0.08
-"""Probability that a crop is black: a lead that is missing."""
+"""Probability that a crop becomes black, like a missing lead."""
 
 
-def augment(crops, seed):
-    """Change the crops of a batch at random, the same seed in the same way.
+def augment(crops: tf.Tensor, seed: Sequence[int]) -> tf.Tensor:
+    """Change the crops of a batch at random; the same seed changes them in the same way.
 
-    Where and how far is drawn for each crop by itself, but for the offset, a page's own. Drawn
-    without a state, so that a training that goes on after an interruption goes on as it would have.
+    All changes are drawn for each crop separately, except the offset, which is drawn for each page.
+    No random state is kept, so that a resumed training continues as it would have without the
+    interruption.
 
     Args:
         crops: tensor `(pages, 13, height, width)`, 0 to 255, ink bright on black.
@@ -53,10 +56,10 @@ def augment(crops, seed):
 
 
 def _shifted(crops, seed):
-    """Each crop shifted by a whole number of pixels; its edge fills what becomes free."""
+    """Shift each crop by a whole number of pixels; its edge pixels fill the gap."""
     _, leads, height, width = crops.shape
     images = tf.reshape(crops, (-1, height, width, 1))
-    most = tf.constant([MOST_COLUMNS * width, MOST_ROWS * height], tf.float32) / 64
+    most = tf.constant([MAX_COLUMNS * width, MAX_ROWS * height], tf.float32) / 64
     share = tf.random.stateless_uniform((tf.shape(images)[0], 2), seed, -1.0, 1.0)
     columns, rows = tf.unstack(tf.round(share * most), axis=1)
     zeros, ones = tf.zeros_like(rows), tf.ones_like(rows)

@@ -1,6 +1,9 @@
-"""Training and scoring batches, and the order in which pages are seen."""
+"""Make training and scoring batches, in a known order of the pages."""
+
+from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 PREDICT_BATCH = 64
@@ -9,12 +12,12 @@ PREDICT_BATCH = 64
 _SHARE_BATCHES = tf.data.Options()
 
 
-# Of several workers, each takes its part of every batch.
+# With several workers, each takes its part of every batch.
 _SHARE_BATCHES.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
 
 
-def moments(crops, rows):
-    """Mean and variance of all pixels of the given rows, for the model's Normalization layer.
+def moments(crops: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+    """Compute mean and variance of all pixels of the given rows, for the Normalization layer.
 
     Args:
         crops: uint8 array `(pages, 13, height, width)`.
@@ -31,18 +34,19 @@ def moments(crops, rows):
     return float(mean), float(np.average((levels - mean) ** 2, weights=counts))
 
 
-def page_order(pages, length, seed, reshuffle):
-    """In which order the training pages are gone through, round after round.
+def page_order(pages: int, length: int, seed: int, reshuffle: bool) -> np.ndarray:
+    """Return the order in which the training pages are seen, round after round.
 
-    The rounds follow each other without a gap and batches are cut from the whole, so that every
-    batch is full, no page is left out more often than another, and the order at any step is known
-    without going through the steps before it.
+    The rounds follow each other without a gap and batches are cut from the whole. So every batch is
+    full, no page is left out more often than another, and the order at any step is known without
+    computing the steps before it.
 
     Args:
         pages: number of training pages.
         length: number of places to fill.
         seed: random seed of the order.
-        reshuffle: whether each round has an order of its own; otherwise they are taken as they are.
+        reshuffle: whether each round has its own random order; otherwise the order is always 0, 1,
+            2 and so on.
 
     Returns:
         int64 array `(length,)` of numbers from 0 to `pages - 1`.
@@ -55,18 +59,28 @@ def page_order(pages, length, seed, reshuffle):
     return np.concatenate(orders)[:length]
 
 
-def batches(crops, labels, rows, order, batch_size, *, augment=None, seed=0, skip=0):
-    """A `tf.data.Dataset` of full batches of `(crops, labels)` of `rows`, taken in `order`.
+def batches(
+    crops: np.ndarray,
+    labels: pd.Series,
+    rows: np.ndarray,
+    order: np.ndarray,
+    batch_size: int,
+    *,
+    augment: Callable | None = None,
+    seed: int = 0,
+    skip: int = 0,
+) -> tf.data.Dataset:
+    """Make a `tf.data.Dataset` of full batches of `(crops, labels)` of `rows`, taken in `order`.
 
     Args:
         crops: uint8 array `(pages, 13, height, width)`.
-        labels: Series of class numbers, its index the rows of `crops`.
+        labels: class numbers; the index holds the rows of `crops`.
         rows: rows to take.
         order: places in `rows`, one after the other.
-        batch_size: pages a batch.
-        augment: what is done to each batch's crops, see `ecg_lib.training.recipes.Recipe`.
-        seed: random seed of what `augment` does; a batch's number counts as well.
-        skip: number of batches to leave out, those that were trained on before.
+        batch_size: pages per batch.
+        augment: changes the crops of each batch, see `ecg_lib.training.recipes.Recipe`.
+        seed: random seed of `augment`, together with the number of the batch.
+        skip: number of batches to leave out, which were trained on before.
     """
     with tf.device("CPU"):
         all_crops = tf.constant(crops[rows])
@@ -89,11 +103,13 @@ def batches(crops, labels, rows, order, batch_size, *, augment=None, seed=0, ski
     )
 
 
-def all_pages(crops, labels, rows, replicas=1):
-    """A `tf.data.Dataset` of `(crops, labels, weights)` of all `rows`, in their order.
+def all_pages(
+    crops: np.ndarray, labels: pd.Series, rows: np.ndarray, replicas: int = 1
+) -> tf.data.Dataset:
+    """Make a `tf.data.Dataset` of `(crops, labels, weights)` of all `rows`, in their order.
 
-    Replicas fail on a batch that does not divide among them, so in front of them the first rows
-    come once more where it takes that, with a weight of 0. The weights add up to their number, by
+    Replicas fail on a batch that does not divide among them. Where that would happen, the first
+    rows are repeated at the end with a weight of 0. The sum of all weights equals their number, by
     which Keras divides.
     """
     filled = np.resize(rows, -(-len(rows) // replicas) * replicas)

@@ -1,4 +1,7 @@
-"""One network of several: it answers with the mean probability of those that it is made of."""
+"""Make one network of several, which answers with the mean of their probabilities."""
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -26,22 +29,22 @@ from ecg_lib.runs.predictions import (
 from ecg_lib.runs.record import Member, read_record
 
 
-def make_ensemble(members, folder):
+def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
     """Write a run folder whose network answers with the mean probability of several runs.
 
-    Nothing is trained: the weights are the members', and the predictions are made of theirs. The
-    record is that of the first one, but for what comes of their number, on which devices they were
-    trained, and whether one of them was gone on with.
+    Nothing is trained: the weights are those of the members, and the predictions are computed from
+    theirs. The record is that of the first member, except for the numbers that add up, the devices,
+    and whether a member was resumed.
 
     Args:
-        members: run folders with their weights, two or more, that differ by their seed alone.
-        folder: the run folder to write, a `pathlib.Path` where no finished run is yet.
+        members: two or more run folders with their weights that differ only in their seed.
+        folder: the run folder to write, which must not hold a finished run.
 
     Returns:
         `folder`.
 
     Raises:
-        InputError: if a member cannot be used, if two of them differ by more than their seed, or if
+        InputError: if a member cannot be used, if two of them differ in more than their seed, or if
             `folder` holds a finished run already or cannot be written to.
     """
     if holds_finished_run(folder):
@@ -88,7 +91,7 @@ def _read_member(run):
 
 
 def _check_they_go_together(members, records):
-    """Refuse members that are fewer than two, or that differ by more than their seed."""
+    """Refuse fewer than two members, and members that differ in more than their seed."""
     first = records[0]
     for member, record in zip(members, records, strict=True):
         for name, value in record.config.result_options().items():
@@ -113,12 +116,11 @@ def _check_they_go_together(members, records):
         )
 
 
-def mean_network(networks):
-    """One network of several, in the form of every network.
+def mean_network(networks: Sequence[keras.Model]) -> keras.Model:
+    """Make one network of several, with the inputs and outputs of every network.
 
     Args:
-        networks: `keras.Model`s from crops to logits, which are renamed, so that no two are called
-            the same.
+        networks: models from crops to logits. They are renamed, so that all names differ.
 
     Returns:
         A functional `keras.Model` from crops to logits, whose softmax is the mean probability.
@@ -131,7 +133,7 @@ def mean_network(networks):
 
 
 def _mean_predictions(tables):
-    """The predictions of that network, from those of its members."""
+    """Compute the predictions of the mean network from those of its members."""
     first = tables[0].set_index("file")
     members = [logits_of(table.set_index("file").loc[first.index]) for table in tables]
     mean = logsumexp(log_softmax(members, axis=2), axis=0) - np.log(len(members))
