@@ -85,3 +85,10 @@ def test_our_run_and_the_original_frame_the_table(tmp_path):
     ours = accuracies.loc["Attention-LSTM", list(lstm_deviations.PARTS)].astype(float)
     np.testing.assert_allclose(table.iloc[0].astype(float), ours, atol=5e-5)
     assert table.loc["the original", "both"] == 0.8873
+
+
+def test_the_committed_table_follows_from_the_committed_predictions():
+    results = ROOT / "results" / "lstm"
+    table = deviations_table(results, ROOT / "results")
+    text = (results / "lstm.md").read_text(encoding="utf-8")
+    assert text == lstm_deviations.table_markdown(table)
