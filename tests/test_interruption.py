@@ -1,4 +1,4 @@
-"""Trainings that are killed, at chosen and at random moments, and gone on with.
+"""Trainings that are killed, at chosen and at random moments, and resumed.
 
 Every training runs in a process of its own, forked from a server that has imported TensorFlow.
 """
@@ -54,7 +54,7 @@ def train_in_process(config, keep_best, set_trap):
 
 
 def with_dropout(*args, **kwargs):
-    """The testing network with dropout, whose random state must be gone on with as well."""
+    """The testing network with dropout, whose random state must be resumed, too."""
     import keras
 
     from ecg_lib.models.testing import testing
@@ -208,7 +208,7 @@ def test_killed_again_and_again_it_ends_like_uninterrupted(
         np.testing.assert_array_equal(weight, other)
 
 
-def test_a_copied_run_folder_goes_on(configure, tmp_path):
+def test_a_copied_run_folder_is_resumed(configure, tmp_path):
     config = configure(epochs=4)
     train_killed_at(config, False, die_writing("after_epoch_3.npz", "half"))
     elsewhere = replace(config, results=str(tmp_path / "elsewhere"))
@@ -225,7 +225,7 @@ def test_a_copied_run_folder_goes_on(configure, tmp_path):
 def start_batch(configure, tmp_path):
     """A function that starts `ecg_lib run`; returns the process, and the file of its output."""
     options = asdict(configure(epochs=15))
-    options = [f"--{name.replace('_', '-')}={options[name]}" for name in BATCH_KNOBS]
+    options = [f"--{name.replace('_', '-')}={options[name]}" for name in BATCH_OPTIONS]
     output = tmp_path / "output"
 
     def start_process():
@@ -244,7 +244,7 @@ def start_batch(configure, tmp_path):
     return start_process
 
 
-BATCH_KNOBS = ("data", "prepared", "results", "height", "width", "epochs", "batch_size")
+BATCH_OPTIONS = ("data", "prepared", "results", "height", "width", "epochs", "batch_size")
 
 
 def stop_batch(process, folder, epochs, sent):
@@ -262,7 +262,7 @@ def stop_batch(process, folder, epochs, sent):
         child.wait()
 
 
-def test_a_killed_batch_goes_on_and_its_table_says_so(start_batch, configure):
+def test_a_killed_batch_is_resumed_and_its_table_says_so(start_batch, configure):
     first, second = (configure(model=name).run_path for name in ("testing", "cnn_2d"))
     process, output = start_batch()
     stop_batch(process, first, 1, signal.SIGINT)

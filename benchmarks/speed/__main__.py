@@ -1,12 +1,12 @@
-"""How fast preparing, training, answering and the pipeline are, next to plain ways.
+"""Measure the speed of preparing, training, answering and the pipeline, beside plain ways.
 
     python -m benchmarks.speed --data PAGES [--parts prepare train answer pipeline cost]
 
-PAGES is a folder of real pages with one folder a class, such as version 1 of the published ones.
-For each part a table is printed and written as CSV; speed.md tells all of them, and on what they
-were measured; speed.png shows them against their targets. benchmarks/README.md says how to read
-them. Run it on a machine that does nothing else: it takes about twenty minutes on two cores, and,
-for a while, 12 GB of disk for copies of pages.
+PAGES is a folder of real pages with one folder per class, such as version 1 of the published data.
+For each part a table is printed and written as CSV. speed.md holds all tables and describes the
+machine; speed.png shows the figures against their targets. benchmarks/README.md explains how to
+read them. Run it on a machine that does nothing else: it takes about twenty minutes on two cores
+and, temporarily, 12 GB of disk for copies of pages.
 """
 
 import argparse
@@ -27,7 +27,7 @@ LIBRARIES = ("tensorflow", "keras", "numpy", "PIL", "cv2", "torch", "onnxruntime
 
 
 def main(arguments=None):
-    """Measure the chosen parts; write what came out."""
+    """Measure the chosen parts and write the results."""
     options = _options(arguments)
     options.results.mkdir(parents=True, exist_ok=True)
     tables = {}
@@ -98,15 +98,15 @@ PARTS = {
 
 
 def readable(table):
-    """A part's table with rounded figures, the target in words, and whether it was met."""
-    told = table[["what", "median"]].copy()
-    told["median"] = table["median"].map("{:.3g}".format)
-    told["quartiles"] = [f"{row.low:.3g} to {row.high:.3g}" for row in table.itertuples()]
-    told["unit"] = table["unit"]
-    told["target"] = [_target(row) for row in table.itertuples()]
+    """Return a part's table with rounded figures, the target in words, and whether it is met."""
+    shown = table[["what", "median"]].copy()
+    shown["median"] = table["median"].map("{:.3g}".format)
+    shown["quartiles"] = [f"{row.low:.3g} to {row.high:.3g}" for row in table.itertuples()]
+    shown["unit"] = table["unit"]
+    shown["target"] = [_target(row) for row in table.itertuples()]
     met = (table["median"] <= table["at_most"]) | (table["median"] >= table["at_least"])
-    told["met"] = np.where(told["target"] == "", "", np.where(met, "yes", "no"))
-    return told
+    shown["met"] = np.where(shown["target"] == "", "", np.where(met, "yes", "no"))
+    return shown
 
 
 def _target(row):
@@ -116,25 +116,25 @@ def _target(row):
 
 
 def report(tables, options):
-    """The tables with what they were measured on, as Markdown."""
+    """Return the tables as Markdown, with a description of the machine."""
     pages = len(prepare.readable_files(options.data))
     installed = [import_module(name) for name in LIBRARIES if find_spec(name)]
     libraries = ", ".join(f"{library.__name__} {library.__version__}" for library in installed)
-    told = [
+    lines = [
         "# Speed\n",
         f"Measured by `python -m benchmarks.speed` with {pages:,} pages of {options.data.name} at "
         f"hand, on {processor()}, {os.cpu_count()} cores and as many threads, Python "
         f"{platform.python_version()}, {libraries}. Median and quartiles of "
         f"{options.repetitions} repetitions; benchmarks/README.md says how to read them.\n",
     ]
-    told += [
+    lines += [
         f"## {part.capitalize()}\n\n{markdown(readable(table))}" for part, table in tables.items()
     ]
-    return "\n".join(told)
+    return "\n".join(lines)
 
 
 def processor():
-    """The processor's name, where the system tells it."""
+    """Return the name of the processor, or of its architecture where the system hides it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

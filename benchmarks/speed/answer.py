@@ -1,4 +1,4 @@
-"""Answering for pages: from the start of the program, for one page more, and for a folder."""
+"""Measure answers: program start included, for one more page, and for a folder."""
 
 import shutil
 import subprocess
@@ -18,13 +18,13 @@ MOST_MILLISECONDS = 60
 
 
 def measure(pages_folder, work, repetitions, run):
-    """Times of answers.
+    """Measure times of answers.
 
     Args:
-        pages_folder: real pages, a folder a class.
-        work: a `Path` where the network may be exported to.
+        pages_folder: real pages, one folder per class.
+        work: folder to which the network may be exported.
         repetitions: how often each is timed.
-        run: folder of the run whose network answers; a `Path`.
+        run: folder of the run whose network answers.
 
     Returns:
         The part's table, see `benchmarks.speed.timing.COLUMNS`.
@@ -45,7 +45,7 @@ def measure(pages_folder, work, repetitions, run):
 
 
 def exported(run, folder):
-    """A copy of the run with its exported network; nothing where it cannot be exported."""
+    """Copy the run and export its network; return an empty dict if it cannot be exported."""
     shutil.copytree(run, folder, dirs_exist_ok=True)
     try:
         export(folder, "onnx")

@@ -1,4 +1,4 @@
-"""What Lead attention costs: a training step, an answer on one core, and its weights."""
+"""Measure what Lead attention costs: a training step, an answer on one core, its weights."""
 
 import os
 from itertools import cycle
@@ -19,14 +19,14 @@ MOST_MEGABYTES = 4
 
 
 def measure(pages_folder, work, repetitions, run):
-    """Times of training steps and of answers, and the size of the weights.
+    """Measure times of training steps and of answers, and the size of the weights.
 
     Args:
-        pages_folder: real pages, a folder a class.
-        work: a `Path` where the network may be exported to.
+        pages_folder: real pages, one folder per class.
+        work: folder to which the network may be exported.
         repetitions: how often each is timed.
-        run: folder of a run of Lead attention, or of an ensemble of such, each of whose networks
-            is trained by itself; a `Path`.
+        run: folder of a run of Lead attention, or of an ensemble of such runs, each of whose
+            networks is trained separately.
 
     Returns:
         The part's table, see `benchmarks.speed.timing.COLUMNS`.
@@ -73,7 +73,7 @@ def _answers(files, run, work, repetitions):
 
 
 def _answer_on_one_core(arguments):
-    """A function that answers for the next page; the libraries see one core alone."""
+    """Return a function that answers for the next page; the libraries see only one core."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     from ecg_lib.serving.predictor import Predictor
 

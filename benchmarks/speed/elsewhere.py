@@ -1,4 +1,4 @@
-"""A process for each of the ways that are compared, which keeps threads and memory apart."""
+"""Run each of the compared ways in its own process, with its own threads and memory."""
 
 import multiprocessing
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def elsewhere(new_function, argument):
-    """A function that calls another one in a process of its own, and waits until it is done.
+    """Yield a function that calls another one in a separate process and waits for it.
 
     Args:
         new_function: called there once with `argument`; returns the function to call.

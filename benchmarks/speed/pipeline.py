@@ -1,10 +1,12 @@
-"""What is not computing: waiting for input in training, and starting."""
+"""Measure what is not computing: waiting for input in training, and starting."""
 
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.speed.timing import (
     milliseconds,
@@ -43,11 +45,11 @@ STARTS = {
 DRAWN_PER_CLASS = 6
 
 
-def measure(pages_folder, work, repetitions):
-    """Times of waiting and of starting.
+def measure(pages_folder: Path, work: Path, repetitions: int) -> pd.DataFrame:
+    """Measure times of waiting and of starting.
 
     Args:
-        pages_folder: real pages, a folder a class.
+        pages_folder: real pages, one folder per class.
         work: a `Path` where prepared sets and runs may be put.
         repetitions: how often each is timed.
 
@@ -64,7 +66,7 @@ def measure(pages_folder, work, repetitions):
 
 
 def _waiting(prepared, repetitions):
-    """Rows of the share of an epoch that input takes: the most that training can wait for it."""
+    """Make the rows of the share of an epoch that input takes: training waits no longer for it."""
     rows = prepared.pages.index.to_numpy()
     steps = max(min(len(rows) // BATCH, MOST_STEPS), 1)
     order = np.resize(np.random.default_rng(0).permutation(len(rows)), steps * BATCH)
@@ -103,7 +105,7 @@ def _starts(repetitions):
 
 
 def _beyond_epochs(work, repetitions):
-    """Rows of what the smallest training takes beyond its epochs, by papermill and without."""
+    """Make the rows of what a small training takes beyond its epochs, with papermill or not."""
     draw_set(work / "drawn", DRAWN_PER_CLASS, jobs=-1)
     notebook = find_notebook("02_train_model")
 

@@ -1,4 +1,4 @@
-"""The picture of what was measured: every figure that has a target, as a share of it."""
+"""Draw every measured figure that has a target, as a share of it."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,7 +7,7 @@ MET, MISSED = "tab:green", "tab:red"
 
 
 def figure(tables):
-    """Every figure with a target, with its quartiles, on one scale: at 1 the target is met.
+    """Draw every figure with a target, with its quartiles, on one scale: at 1 the target is met.
 
     Args:
         tables: dict of the parts' tables by their names, see `benchmarks.speed.timing.COLUMNS`.
@@ -39,7 +39,7 @@ def figure(tables):
 
 
 def used_of_target(row):
-    """Low, median and high as shares of the target; what should be large, the other way round."""
+    """Return low, median and high as shares of the target, inverted if they should be large."""
     values = np.array([row.low, row.median, row.high], float)
     if np.isnan(row.at_least):
         return tuple(values / row.at_most)

@@ -1,15 +1,17 @@
-"""Preparing pages: next to a plain pipeline, next to decoding alone, and in large numbers."""
+"""Measure preparing pages: beside a plain pipeline, beside decoding alone, and in large sets."""
 
 import json
 import random
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from PIL import Image, ImageFilter, ImageOps
 from threadpoolctl import threadpool_limits
@@ -35,22 +37,22 @@ PAGES_A_TIMING = 48
 CORES = (1, 2)
 
 NOT_MORE = 1.2
-"""Largest growth of the time a page, from one number of pages to the next."""
+"""Largest growth of the time per page, from one number of pages to the next."""
 
 MOST_KILOBYTES = 5.3
-"""Memory that one page more may take: a tenth of its crops, for its rows in tables."""
+"""Memory that each additional page may take: a tenth of its crops, for its rows in tables."""
 
 OURS, PLAIN, LUMA = "ecg_lib", "plain Pillow", "luma alone"
 
 
-def measure(pages_folder, work, repetitions, sizes):
-    """Times and memory of preparing.
+def measure(pages_folder: Path, work: Path, repetitions: int, sizes: Sequence[int]) -> pd.DataFrame:
+    """Measure times and memory of preparing.
 
     Args:
-        pages_folder: real pages, a folder a class.
+        pages_folder: real pages, one folder per class.
         work: a `Path` where copies of pages and prepared sets may be put.
         repetitions: how often each is timed.
-        sizes: numbers of pages to prepare; where there are not so many, each is copied in turn.
+        sizes: numbers of pages to prepare; if there are fewer, they are copied.
 
     Returns:
         The part's table, see `benchmarks.speed.timing.COLUMNS`.
@@ -64,7 +66,7 @@ def measure(pages_folder, work, repetitions, sizes):
 
 
 def readable_files(pages_folder):
-    """The distinct pages of a folder that have thirteen leads, in the order of their names."""
+    """List the distinct pages of a folder that have thirteen leads, sorted by name."""
     pages, _ = find_pages(pages_folder)
     pages = pages.drop_duplicates("sha256")
     pages = pages[pages["layout"] != "three_lead_strip"]
@@ -72,20 +74,20 @@ def readable_files(pages_folder):
 
 
 def some_files(pages_folder):
-    """`PAGES_A_TIMING` of them at most, from all over the folder, in an order of their own."""
+    """Choose at most `PAGES_A_TIMING` of them at random, in random order."""
     files = readable_files(pages_folder)
     return random.Random(0).sample(files, min(len(files), PAGES_A_TIMING))
 
 
 def ours(file, boxes=None):
-    """What `ecg_lib.data.prepared` does with a page."""
+    """Do what `ecg_lib.data.prepared` does with a page."""
     luma = read_luma(file)
     found = detect(luma)
     return crop_leads(rectify(luma, found), found.boxes, SIDE, SIDE)
 
 
 def plain(file, boxes):
-    """The published experiment's steps, one after the other, in Pillow; the boxes are given."""
+    """Do the published experiment's steps, one after the other, in Pillow, with known boxes."""
     with Image.open(file) as page:
         crops = [ImageOps.invert(page.crop(box).convert("L")) for box in boxes]
     grown = [crop.filter(ImageFilter.MaxFilter(3)) for crop in crops]
@@ -93,7 +95,7 @@ def plain(file, boxes):
 
 
 def luma_alone(file, boxes=None):
-    """The least that any way to read a page has to do."""
+    """Decode the luma of a page, the minimum that any way to read a page has to do."""
     with Image.open(file) as page:
         page.draft("L", page.size)
         return np.asarray(page.convert("L") if page.mode != "L" else page)
@@ -103,7 +105,7 @@ WAYS = {OURS: ours, PLAIN: plain, LUMA: luma_alone}
 
 
 def _compared(files, cores, repetitions):
-    """Rows of the three ways on so many cores; workers are started before, as once a set."""
+    """Make the rows of the three ways on some cores; workers are started before the timing."""
     boxes = [detect(read_luma(file)).boxes for file in files]
     parallel = Parallel(n_jobs=cores)
 
@@ -164,17 +166,17 @@ def _on_one_core(way, file, boxes):
 
 
 def _growth(files, work, sizes):
-    """Rows of whole preparations, catalogue and start of the workers included."""
+    """Make the rows of whole preparations, catalogue and start of the workers included."""
     rows, before = [], None
     for size in sizes:
         folder = work / f"{size} pages"
         _fill(folder, files, size)
-        told = subprocess.run(
+        printed = subprocess.run(
             [sys.executable, "-m", __name__, folder, work / "prepared"],
             stdout=subprocess.PIPE,
             check=True,
         ).stdout
-        used = json.loads(told) | {"pages": size}
+        used = json.loads(printed) | {"pages": size}
         used["milliseconds"] = 1000 * used["seconds"] / size
         named = f"{size:,} pages prepared"
         rows += [
@@ -195,10 +197,10 @@ def _growth(files, work, sizes):
 
 
 def _fill(folder, files, size):
-    """So many pages in a folder, no two alike in their bytes: a JPEG may be followed by anything.
+    """Fill a folder with copies that differ in their bytes: a JPEG may be followed by anything.
 
-    Pages with the same bytes would be read only once. These are recognised by their pixels, which
-    takes some milliseconds more than for the published files.
+    Pages with the same bytes would be read only once. The copies are recognised by their pixels,
+    which takes some milliseconds more than for the published files.
     """
     for number, file in enumerate(islice(cycle(files), size)):
         copy = folder / file.parent.name / f"{number}{file.suffix}"
@@ -207,19 +209,19 @@ def _fill(folder, files, size):
 
 
 def _prepare_once(folder, prepared_folder):
-    """Print what it takes to prepare a folder; memory is that of this process, so let it be new."""
+    """Print time and memory of preparing a folder; the memory is right only in a new process."""
     jobs = CORES[-1]
     seconds = seconds_of(lambda: prepare(folder, prepared_folder, jobs=jobs))
     # The workers that prepared still wait for more to do.
     of_workers = Parallel(n_jobs=jobs)(delayed(_peak_memory)() for _ in range(4 * jobs))
-    told = {"seconds": seconds, "memory": _peak_memory(), "worker_memory": max(of_workers)}
-    print(json.dumps(told))
+    measured = {"seconds": seconds, "memory": _peak_memory(), "worker_memory": max(of_workers)}
+    print(json.dumps(measured))
 
 
 def _peak_memory():
-    """Most memory that this process has had, in MB, as Linux tells it.
+    """Return the peak memory of this process in MB, as Linux reports it.
 
-    `resource.getrusage` counts that of the process that started this one as well.
+    `resource.getrusage` also counts that of the process that started this one.
     """
     (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(line) / 1024

@@ -1,4 +1,4 @@
-"""Training steps of our networks, ready to be timed."""
+"""Make training steps of our networks, ready to be timed."""
 
 import os
 
@@ -11,8 +11,11 @@ MEAN, VARIANCE = 127.5, 5400.0
 
 
 def our_step(model, recipe="published"):
-    """A network, and one step of what `fit` runs: the compiled function, fed by the same kind of
-    pipeline, which changes the pages at random where the recipe does."""
+    """Return a network and one step of what `fit` runs.
+
+    The step is the compiled function, fed by the same kind of pipeline, which changes the pages at
+    random if the recipe does.
+    """
     import pandas as pd
     import tensorflow as tf
 
@@ -37,7 +40,7 @@ def our_step(model, recipe="published"):
 
 
 def batch():
-    """A batch of noise: crops as they are prepared, and labels."""
+    """Return a batch of noise: crops as they are prepared, and labels."""
     random = np.random.default_rng(0)
     crops = random.integers(0, 256, (BATCH, 13, 64, 64), dtype=np.uint8)
     return crops, random.integers(0, 5, BATCH)

@@ -1,7 +1,7 @@
-"""Training steps of the six networks, next to the same networks in PyTorch.
+"""Measure training steps of the six networks, beside the same networks in PyTorch.
 
-A step takes a batch from memory to updated weights. Each side runs in a process of its own, so that
-the two keep their threads and their memory apart; they take turns, so one of them runs at a time.
+A step takes a batch from memory to updated weights. Each side runs in its own process, with its own
+threads and memory. They take turns, so that only one of them runs at a time.
 """
 
 import os
@@ -24,14 +24,14 @@ MOST_OF_PYTORCH = {
     "attention_vgg": 0.9,
     "time_distributed_cnn": 0.35,
 }
-"""Targets: the time of a step, in times of PyTorch's."""
+"""Targets: the time of a step, divided by that of PyTorch."""
 
 SECOND_BIASES = {"attention_lstm": 512, "hybrid": 512}
-"""By how many parameters PyTorch's networks are larger: its LSTM has two biases."""
+"""Number of additional parameters of PyTorch's networks: its LSTM has two biases."""
 
 
 def measure(repetitions, models=PUBLISHED):
-    """Times of training steps, with as many threads as cores on both sides.
+    """Measure times of training steps, with as many threads as cores on both sides.
 
     Args:
         repetitions: how often a step of each network is timed.
