@@ -3,6 +3,7 @@
 No model is trained here: an epoch adds 1 to all that a state consists of.
 """
 
+import errno
 import shutil
 
 import keras
@@ -233,6 +234,21 @@ def test_what_lies_in_the_place_of_another_kind_is_refused(tmp_path, model, name
     (tmp_path / name).mkdir() if name == HISTORY else (tmp_path / name).touch()
     with pytest.raises(InputError, match=f"{name} is {came}: expected a"):
         restored(tmp_path, model)
+
+
+@pytest.mark.parametrize("function", ["numpy.savez", "pandas.DataFrame.to_csv"])
+def test_a_full_disk_is_named_and_leaves_what_was_done(tmp_path, model, monkeypatch, function):
+    train(tmp_path, model, [3, 2])
+
+    def fail(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(function, fail)
+        with pytest.raises(InputError, match=f"{tmp_path} cannot be written: No space left"):
+            train(tmp_path, model, [3, 2, 1])
+    assert restored(tmp_path, model) == 2
+    assert list(train(tmp_path, model, [3, 2, 1]).history["val_loss"]) == [3, 2, 1]
 
 
 def test_half_written_files_do_not_count(tmp_path, model):

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ecg_lib.errors import InputError
-from ecg_lib.files import replacing
+from ecg_lib.files import replacing, writing
 from ecg_lib.runs.folder import BACKUP, HISTORY
 
 logger = logging.getLogger(__name__)
@@ -85,11 +85,18 @@ class Checkpoints(keras.callbacks.Callback):
         _assign(model, self._read(model, self.epoch_kept))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the state, then the history."""
+        """Write the state, then the history.
+
+        Raises:
+            InputError: if the folder cannot be written to; what was written before stays.
+        """
         done = epoch + 1
         self._history.append({"epoch": epoch} | dict(sorted((logs or {}).items())))
-        if self._read_only:
-            return
+        if not self._read_only:
+            with writing(self._folder):
+                self._write(done)
+
+    def _write(self, done):
         self._path(done).parent.mkdir(exist_ok=True)
         _remove_folder(self._path(done))
         with replacing(self._path(done)) as part, part.open("wb") as file:

@@ -74,7 +74,7 @@ def _addresses():
         for job in cluster.keys() & {"chief", "worker"}
         for number, address in enumerate(cluster[job])
     }
-    own = addresses.pop(f"{resolver.task_type}{resolver.task_id}")
+    own = addresses.pop(f"{resolver.task_type}{resolver.task_id or 0}")
     return own, addresses
 
 

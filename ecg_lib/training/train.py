@@ -15,6 +15,7 @@ import tensorflow as tf
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import fit_answering
+from ecg_lib.files import writing
 from ecg_lib.models import MODELS, load
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import (
@@ -188,7 +189,8 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
         # which every device computes.
         to_save = new_model()
         to_save.set_weights(model.get_weights())
-        to_save.save(folder / MODEL)
+        with writing(folder / MODEL) as path:
+            to_save.save(path)
     return {
         "recipe": recipe.choice,
         "epochs_done": len(history),
