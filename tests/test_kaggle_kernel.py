@@ -37,8 +37,18 @@ OWNER = "jo-doe"
 PAGES = "some-body/ecg-pages"
 
 KAGGLE_HAS = {
-    *("PIL", "cv2", "imagehash", "joblib", "jupyter_client", "keras", "matplotlib", "nbformat"),
-    *("numpy", "pandas", "papermill", "scipy", "sklearn", "statsmodels", "tensorflow", "tqdm"),
+    *("PIL", "cv2", "filelock", "imagehash", "joblib", "jupyter_client", "keras", "matplotlib"),
+    *(
+        "nbformat",
+        "numpy",
+        "pandas",
+        "papermill",
+        "scipy",
+        "sklearn",
+        "statsmodels",
+        "tensorflow",
+        "tqdm",
+    ),
 }
 """Import names of what Kaggle's image has, of all that ecg_lib uses: Kaggle/docker-python's
 kaggle_requirements.txt names ImageHash and papermill, the others are in Colab's image below it."""
@@ -228,7 +238,12 @@ def test_the_parameters_of_the_driver_are_run_config_s_and_all_are_passed_on(tmp
     options = {name: value for name, value in parameters_of(DRIVER).items() if name not in own}
     RunConfig(**options)
     monkeypatch.chdir(tmp_path)
-    given = parameters_of(DRIVER) | {"hours": 0.0, "mixed_precision": True, "pages": [tmp_path]}
+    given = parameters_of(DRIVER) | {
+        "hours": 0.0,
+        "mixed_precision": True,
+        "pages": [tmp_path],
+        "packages": [tmp_path],
+    }
     passed_on = run_cell("The trainings", **given)["options"]
     assert {f"--{name.replace('_', '-')}" for name in options} <= set(passed_on)
 
@@ -453,7 +468,10 @@ def test_without_two_gpus_the_driver_fails_before_it_trains(monkeypatch):
 
 def test_when_time_is_up_the_driver_stops_without_failing(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    run_cell("The trainings", **parameters_of(DRIVER) | {"hours": 0.0, "pages": [tmp_path]})
+    run_cell(
+        "The trainings",
+        **parameters_of(DRIVER) | {"hours": 0.0, "pages": [tmp_path], "packages": [tmp_path]},
+    )
     assert "a new version with this output attached resumes" in capsys.readouterr().out
 
 
@@ -603,7 +621,7 @@ def test_the_kernel_trains_and_ends_with_the_table(run_kernel, inputs, built):
         assert record.code_version == code_version
         assert vars(record.config).items() >= options.items()
         assert (folder / f"{name}.ipynb").exists()
-    assert {path.name for path in working.iterdir()} == {"notebooks", "runs"}
+    assert {path.name for path in working.iterdir()} == {"runs"}
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ derived from another one as it was, and counts `sys.exit(0)` in the middle as su
 
 import ast
 import logging
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +34,8 @@ NOTEBOOK = "02_train_model"
 def find_notebook(name: str) -> Path:
     """Find one of the project's notebooks.
 
+    They lie in the clone beside the package, or where `ECG_LIB_NOTEBOOKS` says, as on Kaggle.
+
     Args:
         name: such as `"02_train_model"`.
 
@@ -40,9 +43,13 @@ def find_notebook(name: str) -> Path:
         InputError: if it is not there: the notebooks are part of a clone, not of the package.
     """
     # Never one of the current folder or those above it, which may be a stranger's.
-    path = Path(ecg_lib.__file__).parents[1] / "notebooks" / f"{name}.ipynb"
+    beside = Path(ecg_lib.__file__).parents[1] / "notebooks"
+    path = Path(os.environ.get("ECG_LIB_NOTEBOOKS", beside)) / f"{name}.ipynb"
     if not path.exists():
-        raise InputError(f"no notebook at {path}: expected ecg_lib to be run from its own clone")
+        raise InputError(
+            f"no notebook at {path}: expected ecg_lib to be run from its own clone, or "
+            "ECG_LIB_NOTEBOOKS to name the folder of its notebooks"
+        )
     return path
 
 
