@@ -63,3 +63,10 @@ def test_ink_is_bright_and_a_single_pixel_grows_to_three():
     (crop,) = crop_leads(page, [Box(0, 0, 64, 64)])
     assert crop.sum() == 9 * 255
     assert (crop[29:32, 39:42] == 255).all()
+
+
+def test_a_lead_that_is_printed_upside_down_is_turned_over(luma):
+    crops = crop_leads(luma, BOXES)
+    turned = crop_leads(luma, BOXES, inverted=(1,))
+    np.testing.assert_array_equal(turned[1], crops[1, ::-1])
+    np.testing.assert_array_equal(turned[[0, 2]], crops[[0, 2]])

@@ -236,6 +236,7 @@ def _prepare_page(folder, source, box_sets, options, known=True):
             if not known:
                 entry |= identify(luma, rectified, found.boxes)
             luma, box_sets = rectified, [found.boxes]
+            options = options | {"inverted": found.inverted}
             entry |= {"layout": found.layout, "rhythm_lead": found.rhythm_lead}
             # As text, which takes a tenth of the memory.
             entry["boxes"] = json.dumps(found.boxes)

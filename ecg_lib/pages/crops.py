@@ -23,6 +23,7 @@ def crop_leads(
     height: int = 64,
     width: int = 64,
     ink_only: bool = False,
+    inverted: Sequence[int] = (),
 ) -> np.ndarray:
     """Cut the leads out of a page and make them the models' input.
 
@@ -36,6 +37,8 @@ def crop_leads(
         height: height of a crop, in pixels.
         width: width of a crop, in pixels.
         ink_only: whether paper and grid are removed first, see `keep_ink`.
+        inverted: places of the boxes whose leads are printed upside down, as `Detection.inverted`
+            lists them; their crops are turned over.
 
     Returns:
         uint8 array `(len(boxes), height, width)`, ink bright on black.
@@ -48,7 +51,10 @@ def crop_leads(
         luma = keep_ink(luma)
     # Eroding and then inverting is inverting and then dilating, with one copy less.
     crops = [255 - cv2.erode(_cut(luma, box), _NEIGHBOURS) for box in boxes]
-    return resize(crops, height, width)
+    resized = resize(crops, height, width)
+    for place in inverted:
+        resized[place] = resized[place, ::-1].copy()
+    return resized
 
 
 def keep_ink(luma: np.ndarray) -> np.ndarray:

@@ -109,14 +109,14 @@ def open_question(run: str | Path, page: str | Path, model: keras.Model | None =
     _draw_if_missing(page)
     source = PROTOCOLS[config.protocol].boxes
     if source == "published":
-        luma, boxes = read_exchanged_grey(page), _published_boxes(page)
+        luma, boxes, inverted = read_exchanged_grey(page), _published_boxes(page), ()
     else:
         luma = read_luma(page)
         try:
             found = detect(luma)
         except InputError as error:
             raise InputError(f"{page}: {error}") from None
-        luma, boxes = rectify(luma, found), found.boxes
+        luma, boxes, inverted = rectify(luma, found), found.boxes, found.inverted
     return Question(
         model=load(run / MODEL) if model is None else model,
         model_name=config.model,
@@ -126,7 +126,7 @@ def open_question(run: str | Path, page: str | Path, model: keras.Model | None =
         page=luma,
         boxes=boxes,
         names=crop_names(source),
-        crops=crop_leads(luma, boxes, **config.crop_options),
+        crops=crop_leads(luma, boxes, inverted=inverted, **config.crop_options),
     )
 
 

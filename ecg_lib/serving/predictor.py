@@ -231,4 +231,5 @@ def _read(page, options):
         found = detect(luma)
     except PageRefused as refused:
         raise InputError(f"{page}: {refused}") from None
-    return found, crop_leads(rectify(luma, found), found.boxes, **options)
+    rectified = rectify(luma, found)
+    return found, crop_leads(rectified, found.boxes, inverted=found.inverted, **options)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ecg_lib.pages.leads import Box
+from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.leads import CROPS, Box
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Detection:
     mm_per_pixel: float | None = None
     mm_per_second: float | None = None
     mm_per_mv: float | None = None
+
+    @property
+    def inverted(self) -> tuple[int, ...]:
+        """Places of the crops whose leads are printed upside down, as -aVR in Cabrera order."""
+        return tuple(CROPS.index(lead) for lead in LAYOUTS[self.layout].inverted)
 
     @property
     def flat(self) -> bool:
