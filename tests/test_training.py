@@ -242,9 +242,7 @@ def test_a_training_no_better_than_a_guess_says_so(configure, caplog, loss, warn
     _check_learning(configure(learning_rate=5.0), history, num_classes=5)
     said = "nothing was learnt: the training loss is" in caplog.text
     assert said == warned
-    assert (
-        "that of a guess 1.61; expected another learning_rate than 5" in caplog.text
-    ) == warned
+    assert ("that of a guess 1.61; expected another learning_rate than 5" in caplog.text) == warned
 
 
 def interrupt_in_epoch(number, monkeypatch):
