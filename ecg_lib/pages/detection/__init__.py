@@ -19,10 +19,10 @@ from ecg_lib.pages.layouts import LAYOUTS
 
 __all__ = ["Detection", "detect", "rectify"]
 
-TURNS = (180, 90, 270)
-"""Degrees clockwise by which a page is turned that cannot be read as it is."""
+LAG = 4
+"""Traces are thinner than this many pixels of a look, and mostly longer along the lines."""
 
-TURNED_PIXELS = 500_000
+TURNED_PIXELS = 700_000
 """Maximum size at which a turned page is looked at; this bounds the time that a refusal takes."""
 
 UNREAD = ("no_traces", "no_names")
@@ -55,13 +55,13 @@ def detect(luma: np.ndarray) -> Detection:
     if by_pulses is not None and agreed:
         return by_pulses
     try:
-        by_names = read_by_names(luma)
+        by_names = read_by_names(luma, look.part)
     except PageRefused as refused:
         if refused.reason not in UNREAD:
             raise
         if by_pulses is not None and agreed is None:
             return by_pulses
-        return _read_turned(luma, refused)
+        return _read_turned(luma, look, refused)
     if by_pulses is not None and _same_rows(by_pulses, by_names):
         return by_pulses
     return by_names
@@ -72,29 +72,45 @@ def _same_rows(one, other):
     return one.rows == other.rows and one.lines == other.lines
 
 
-def _read_turned(luma, refused):
+def _read_turned(luma, look, refused):
     """Read a page that lies on a side or upside down.
 
     Raises:
         PageRefused: where it cannot be read in any way.
     """
-    for degrees in TURNS:
-        turned = np.ascontiguousarray(np.rot90(luma, -degrees // 90))
+    lying = _lies_on_its_side(look.ink)
+    luma = np.ascontiguousarray(luma[look.part])
+    for degrees in (90, 270) if lying else (180,):
         try:
-            found = read_by_names(turned, TURNED_PIXELS)
+            found = read_by_names(np.rot90(luma, -degrees // 90), most_pixels=TURNED_PIXELS)
         except PageRefused:
             continue
         homography = _turning_back(degrees, luma.shape) @ found.homography
+        homography = look.offset @ homography
         return replace(found, homography=homography, turned=degrees)
+    if not lying and _can_be_read(luma[:, ::-1]):
+        raise PageRefused("mirrored", "the page is mirrored: flip it and read it again")
+    raise PageRefused(
+        refused.reason,
+        f"no page of twelve leads found: {refused}. Layouts that are read: {READ}. It helps to "
+        "scan or photograph the whole sheet flat, in even light, with the lead names visible",
+    )
+
+
+def _lies_on_its_side(ink):
+    """Whether more ink goes on downwards than to the right."""
+    inked = ink > 127
+    return np.count_nonzero(inked[LAG:] & inked[:-LAG]) > np.count_nonzero(
+        inked[:, LAG:] & inked[:, :-LAG]
+    )
+
+
+def _can_be_read(luma):
     try:
-        read_by_names(np.ascontiguousarray(luma[:, ::-1]), TURNED_PIXELS)
+        read_by_names(luma, most_pixels=TURNED_PIXELS)
     except PageRefused:
-        raise PageRefused(
-            refused.reason,
-            f"no page of twelve leads found: {refused}. Layouts that are read: {READ}. It helps to "
-            "scan or photograph the whole sheet flat, in even light, with the lead names visible",
-        ) from None
-    raise PageRefused("mirrored", "the page is mirrored: flip it and read it again")
+        return False
+    return True
 
 
 def _turning_back(degrees, shape):

@@ -62,10 +62,17 @@ class Look:
     to_page: np.ndarray
 
     @property
-    def straight(self):
-        """Whether the look is only a part of the page at another scale."""
-        rest = self.to_page[[0, 1, 2, 2], [1, 0, 0, 1]]
-        return not rest.any() and self.to_page[0, 0] == self.to_page[1, 1]
+    def offset(self) -> np.ndarray:
+        """The homography (3, 3) from pixels of the look's part of the page to those of the page."""
+        return np.array([[1, 0, self.to_page[0, 2]], [0, 1, self.to_page[1, 2]], [0, 0, 1]])
+
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Rows and columns of the page that a look at the flat page shows."""
+        height, width = self.ink.shape
+        corners = self.to_page @ [[0, width], [0, height], [1, 1]]
+        (left, right), (top, bottom) = np.round(corners[:2]).astype(int)
+        return slice(int(top), int(bottom)), slice(int(left), int(right))
 
 
 def look_at(luma):

@@ -4,8 +4,8 @@ The network is trained on drawn pages alone. It looks at how dark each pixel is 
 around it, and answers for cells of 4x4 pixels.
 """
 
+import threading
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -54,7 +54,7 @@ class Marks:
     names: list[Name]
 
 
-def darkness(luma):
+def darkness(luma: np.ndarray) -> np.ndarray:
     """How dark each pixel is against the paper around it, 0 to 1.5.
 
     Full darkness, 1, is that of the darkest hundredth of the pixels.
@@ -69,23 +69,27 @@ def darkness(luma):
     return np.clip(dark / max(full, 0.1), 0, 1.5).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def _network(path=WEIGHTS):
-    return cv2.dnn.readNetFromONNX(str(path))
+_of_thread = threading.local()
+"""A network holds its input, so each thread has its own."""
 
 
-def find_marks(look):
+def _network():
+    if not hasattr(_of_thread, "network"):
+        _of_thread.network = cv2.dnn.readNetFromONNX(str(WEIGHTS))
+    return _of_thread.network
+
+
+def find_marks(look: np.ndarray) -> Marks:
     """Find the marks on a look.
 
     Args:
         look: uint8 array (height, width), grey levels.
     """
-    height, width = (side // 16 * 16 for side in look.shape)
+    height, width = (side // CELL * CELL for side in look.shape)
     dark = darkness(look)[:height, :width]
     network = _network()
     network.setInput(dark[None, None])
     answer = network.forward()[0]
-    answer = np.moveaxis(answer, -1, 0) if answer.shape[-1] == 18 else answer
     trace, pulse, boundary, name = 1 / (1 + np.exp(-answer[:4]))
     return Marks(trace, pulse, boundary, _names(name, answer[4], answer[5:]))
 

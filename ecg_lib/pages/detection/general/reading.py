@@ -9,7 +9,7 @@ from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.columns import find_columns
 from ecg_lib.pages.detection.general.lattice import match
 from ecg_lib.pages.detection.general.level import level, moved
-from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_marks
+from ecg_lib.pages.detection.general.marks import CELL, KINDS, find_marks
 from ecg_lib.pages.detection.general.rows import TRACED, find_rows
 from ecg_lib.pages.detection.result import Detection
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
@@ -48,16 +48,19 @@ READ = (
 """The layouts that are read, in words."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """A page at the size at which it is read, and how much larger the page is, (x, y)."""
-
-    luma: np.ndarray
-    scale: np.ndarray
+WHOLE = (slice(None), slice(None))
 
 
-def look_at(luma: np.ndarray, most_pixels: int = MOST_PIXELS) -> Look:
-    """Bring a page to the size at which it is read."""
+def look_at(
+    luma: np.ndarray, part: tuple[slice, slice] = WHOLE, most_pixels: int = MOST_PIXELS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring the part of a page that has ink to the size at which it is read.
+
+    Returns:
+        The look, uint8, and the homography (3, 3) from its pixels to those of the page.
+    """
+    top, left = (side.start or 0 for side in part)
+    luma = luma[part]
     height, width = luma.shape
     scale = min(LOOK_WIDTH / width, np.sqrt(most_pixels / (width * height)))
     size = (max(round(width * scale), 4 * CELL), max(round(height * scale), 4 * CELL))
@@ -65,14 +68,18 @@ def look_at(luma: np.ndarray, most_pixels: int = MOST_PIXELS) -> Look:
         luma = cv2.resize(luma, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     look = cv2.resize(luma, size, interpolation=how)
-    return Look(look, np.array([width, height]) / size)
+    across, down = width / size[0], height / size[1]
+    return look, np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
 
 
-def read_by_names(luma: np.ndarray, most_pixels: int = MOST_PIXELS) -> Detection:
+def read_by_names(
+    luma: np.ndarray, part: tuple[slice, slice] = WHOLE, most_pixels: int = MOST_PIXELS
+) -> Detection:
     """Read a page that stands upright.
 
     Args:
         luma: uint8 array (height, width), dark ink on light paper.
+        part: rows and columns of the page that have ink.
         most_pixels: maximum size at which it is looked at.
 
     Returns:
@@ -81,12 +88,12 @@ def read_by_names(luma: np.ndarray, most_pixels: int = MOST_PIXELS) -> Detection
     Raises:
         PageRefused: where not all twelve leads are found; the message says what was found.
     """
-    look = look_at(luma, most_pixels)
-    return read_marks(find_marks(look.luma), look.scale, luma.shape)
+    look, to_page = look_at(luma, part, most_pixels)
+    return _read_marks(find_marks(look), to_page, luma.shape)
 
 
-def read_marks(marks: Marks, scale: np.ndarray, shape: tuple[int, ...]) -> Detection:
-    """Read a page from its marks; arguments as in `Look`, and the page's height and width."""
+def _read_marks(marks, to_page, shape):
+    """Read a page of a height and width from the marks on a look."""
     if (marks.trace > 0.5).mean() < 1e-3:
         raise PageRefused("no_traces", "found no traces of an ECG")
     frame = level(marks)
@@ -95,18 +102,18 @@ def read_marks(marks: Marks, scale: np.ndarray, shape: tuple[int, ...]) -> Detec
     if not lattices or lattices[0].support < SUPPORT or len(lattices[0].read) < NAMES:
         raise PageRefused("no_names", _names_missing(lattices[0].read if lattices else {}))
     best, *others = lattices
-    _check_order(best, others)
     rows, shift, strips = find_rows(frame, best)
     columns = find_columns(frame, best, rows)
     missing = _missing(frame, marks, columns, best, rows)
     if missing:
         raise PageRefused("partial", f"only part of the page is visible: {listed(missing)} missing")
+    _check_order(best, others)
     strip_leads = [_strip_lead(marks.names, lefts, columns, y - shift, best) for y in strips]
     layout, rhythm_lead = _layout(best, strip_leads)
     baselines = np.concatenate([rows, strips])[: layout.lines]
     edges = np.arange(columns.number + 1.0)
     edges[0], edges[-1] = columns.first, columns.last
-    geometry = _on_page(frame, columns, edges, baselines, scale, shape)
+    geometry = _on_page(frame, columns, edges, baselines, to_page, shape)
     boxes = lead_boxes(layout, geometry.edges, geometry.baselines, geometry.size[1])
     return Detection(
         layout.name,
@@ -214,12 +221,11 @@ class _Geometry:
     size: tuple[int, int]
 
 
-def _on_page(frame, columns, edges, baselines, scale, shape):
+def _on_page(frame, columns, edges, baselines, look_to_page, shape):
     """Bring edges and baselines from the level frame to the page, or a rectified page."""
     height, width = shape
-    cells = np.diag([CELL * scale[0], CELL * scale[1], 1])
-    middles = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    to_page = cells @ middles @ np.linalg.inv(frame.homography)
+    middles = np.array([[CELL, 0, CELL / 2], [0, CELL, CELL / 2], [0, 0, 1]])
+    to_page = look_to_page @ middles @ np.linalg.inv(frame.homography)
     number, top, bottom = columns.number, baselines[0], baselines[-1]
     corners = [(0, top), (number, top), (number, bottom), (0, bottom)]
     seen = moved([(columns.x(c, y), y) for c, y in corners], to_page)
