@@ -30,6 +30,7 @@ class PageRefused(InputError):  # noqa: N818 - what happened to the page, not to
 
     Attributes:
         reason: short key of the reason: `"blank"`, `"no_traces"`, `"no_names"`, `"other_order"`,
+            `"order_unclear"`,
             `"partial"` or `"mirrored"`.
     """
 

@@ -9,7 +9,7 @@ from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.columns import find_columns
 from ecg_lib.pages.detection.general.lattice import match
 from ecg_lib.pages.detection.general.level import level, moved
-from ecg_lib.pages.detection.general.marks import CELL, KINDS, find_marks
+from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_marks
 from ecg_lib.pages.detection.general.rows import TRACED, find_rows
 from ecg_lib.pages.detection.result import Detection
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
@@ -31,8 +31,11 @@ NAMES = 5
 CLEARLY = 1.0
 """The support of the arrangement must exceed that of any other by this much, one name."""
 
-AGAINST = 0.9
+AGAINST = 0.8
 """From this probability on, a name in the place of another lead is a contradiction."""
+
+ELSEWHERE = 3
+"""As many leads are named elsewhere on a page in another order; strips repeat fewer."""
 
 VISIBLE = 0.6
 """Minimum share of a lead's column that is on the picture. Exports that are cut at their right edge
@@ -72,28 +75,42 @@ def look_at(
     return look, np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
 
 
-def read_by_names(
+@dataclass(frozen=True)
+class Seen:
+    """The marks on a look at a page.
+
+    Attributes:
+        marks: the `Marks`.
+        to_page: float array (3, 3), the homography from pixels of the look to those of the page.
+        shape: height and width of the page.
+    """
+
+    marks: Marks
+    to_page: np.ndarray
+    shape: tuple[int, int]
+
+
+def see(
     luma: np.ndarray, part: tuple[slice, slice] = WHOLE, most_pixels: int = MOST_PIXELS
-) -> Detection:
-    """Read a page that stands upright.
+) -> Seen:
+    """Look at a page and mark it.
 
     Args:
         luma: uint8 array (height, width), dark ink on light paper.
         part: rows and columns of the page that have ink.
         most_pixels: maximum size at which it is looked at.
+    """
+    look, to_page = look_at(luma, part, most_pixels)
+    return Seen(find_marks(look), to_page, luma.shape)
 
-    Returns:
-        A `Detection`.
+
+def read_by_names(seen: Seen) -> Detection:
+    """Read a page that stands upright.
 
     Raises:
         PageRefused: where not all twelve leads are found; the message says what was found.
     """
-    look, to_page = look_at(luma, part, most_pixels)
-    return _read_marks(find_marks(look), to_page, luma.shape)
-
-
-def _read_marks(marks, to_page, shape):
-    """Read a page of a height and width from the marks on a look."""
+    marks = seen.marks
     if (marks.trace > 0.5).mean() < 1e-3:
         raise PageRefused("no_traces", "found no traces of an ECG")
     frame = level(marks)
@@ -106,6 +123,7 @@ def _read_marks(marks, to_page, shape):
     columns = find_columns(frame, best, rows)
     missing = _missing(frame, marks, columns, best, rows)
     if missing:
+        _check_elsewhere(missing, marks.names, best)
         raise PageRefused("partial", f"only part of the page is visible: {listed(missing)} missing")
     _check_order(best, others)
     strip_leads = [_strip_lead(marks.names, lefts, columns, y - shift, best) for y in strips]
@@ -113,7 +131,7 @@ def _read_marks(marks, to_page, shape):
     baselines = np.concatenate([rows, strips])[: layout.lines]
     edges = np.arange(columns.number + 1.0)
     edges[0], edges[-1] = columns.first, columns.last
-    geometry = _on_page(frame, columns, edges, baselines, to_page, shape)
+    geometry = _on_page(frame, columns, edges, baselines, seen)
     boxes = lead_boxes(layout, geometry.edges, geometry.baselines, geometry.size[1])
     return Detection(
         layout.name,
@@ -137,10 +155,14 @@ def _names_missing(read):
 
 
 def _check_order(best, others):
-    for lead, name in best.contradictions:
-        if name.certainty * name.probabilities.max() < AGAINST:
-            continue
-        kind = KINDS[int(np.argmax(name.probabilities))]
+    against = [
+        (lead, KINDS[int(np.argmax(name.probabilities))])
+        for lead, name in best.contradictions
+        if name.certainty * name.probabilities.max() > AGAINST
+    ]
+    # Another order of the twelve leads differs in two places at least; one may be misread.
+    if len(against) > 1 or any(kind is None for _, kind in against):
+        lead, kind = against[0]
         raise PageRefused(
             "other_order",
             f"the leads stand in an order that is not known: {kind or 'another lead'} is printed "
@@ -149,7 +171,24 @@ def _check_order(best, others):
     rival = next((one for one in others if one.rows != best.rows), None)
     if rival is not None and rival.support > best.support - CLEARLY:
         raise PageRefused(
-            "other_order", "the printed lead names do not tell in which order the leads stand"
+            "order_unclear", "the printed lead names do not tell in which order the leads stand"
+        )
+
+
+def _check_elsewhere(missing, names, lattice):
+    """Refuse a page on which the leads that seem to be missing are printed in other places."""
+    placed = {id(name) for name in lattice.read.values()}
+    read = {
+        KINDS[int(np.argmax(name.probabilities))]
+        for name in names
+        if id(name) not in placed and name.certainty * name.probabilities.max() > AGAINST
+    }
+    elsewhere = [lead for lead in missing if lead in read]
+    if len(elsewhere) >= ELSEWHERE:
+        raise PageRefused(
+            "other_order",
+            f"the leads stand in an order that is not known: {listed(elsewhere)} not where they "
+            "were expected",
         )
 
 
@@ -221,11 +260,11 @@ class _Geometry:
     size: tuple[int, int]
 
 
-def _on_page(frame, columns, edges, baselines, look_to_page, shape):
+def _on_page(frame, columns, edges, baselines, page):
     """Bring edges and baselines from the level frame to the page, or a rectified page."""
-    height, width = shape
+    height, width = page.shape
     middles = np.array([[CELL, 0, CELL / 2], [0, CELL, CELL / 2], [0, 0, 1]])
-    to_page = look_to_page @ middles @ np.linalg.inv(frame.homography)
+    to_page = page.to_page @ middles @ np.linalg.inv(frame.homography)
     number, top, bottom = columns.number, baselines[0], baselines[-1]
     corners = [(0, top), (number, top), (number, bottom), (0, bottom)]
     seen = moved([(columns.x(c, y), y) for c, y in corners], to_page)
