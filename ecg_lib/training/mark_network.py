@@ -134,7 +134,8 @@ def write_onnx(network: keras.Model, path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    nodes, weights, outputs = [], [], {}
+    nodes, weights = [], []
+    outputs: dict[str, str] = {}
 
     def constant(name, values):
         weights.append(numpy_helper.from_array(np.ascontiguousarray(values, np.float32), name))

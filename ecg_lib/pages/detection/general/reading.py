@@ -87,7 +87,7 @@ class Seen:
 
     marks: Marks
     to_page: np.ndarray
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
 
 
 def see(
