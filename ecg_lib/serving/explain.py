@@ -108,8 +108,9 @@ def open_question(run: str | Path, page: str | Path, model: keras.Model | None =
     config = record.config
     _draw_if_missing(page)
     source = PROTOCOLS[config.protocol].boxes
+    inverted: tuple[int, ...] = ()
     if source == "published":
-        luma, boxes, inverted = read_exchanged_grey(page), _published_boxes(page), ()
+        luma, boxes = read_exchanged_grey(page), _published_boxes(page)
     else:
         luma = read_luma(page)
         try:
