@@ -78,7 +78,8 @@ class PracticePage:
     @classmethod
     def blank(cls, height: int, width: int) -> "PracticePage":
         masks = [np.zeros((height, width), np.uint8) for _ in range(4)]
-        return cls(np.zeros((height, width), np.float32), *masks, names=[], boundaries=[])
+        grid = np.zeros((height, width), np.float32)
+        return cls(grid, masks[0], masks[1], masks[2], masks[3])
 
     def stroke(self, points, thickness: int = 1, kind: np.ndarray | None = None) -> None:
         """Draw a line: a printed one, or one of the kind `trace` or `pulse`."""
