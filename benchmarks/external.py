@@ -123,7 +123,7 @@ def infarction_scores(predictions):
         predictions: DataFrame with one logit per class.
 
     Returns:
-        A float array, one value a row.
+        A float array, one value per row.
     """
     logits = predictions.filter(like=LOGIT)
     is_infarction = np.isin(classes_of(predictions), INFARCTIONS)

@@ -1,4 +1,4 @@
-"""The one error that is the user's to mend."""
+"""Errors that the user can correct."""
 
 
 class InputError(ValueError):

@@ -54,7 +54,7 @@ def ecg_lib_commands():
 
 
 def write_recording(path):
-    """Ten seconds of an ECG, with a column a lead and one that says the time."""
+    """Ten seconds of an ECG, with one column per lead and one with the time."""
     signals = simulate("normal", np.random.default_rng(1)).T
     recording = pd.DataFrame(signals, columns=LEADS).add_suffix(" (mV)")
     recording.index /= RATE

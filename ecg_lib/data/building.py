@@ -58,7 +58,7 @@ def build_set(
         pages_folder: absolute path of the folder of pages: worker processes may have been started
             in another current folder.
         pages: the catalogue's pages, with columns source and boxes.
-        bad: the catalogue's files that are no pages.
+        bad: the catalogue's files that are not pages.
         options: keyword arguments of `crop_leads`.
         jobs: number of processes.
 

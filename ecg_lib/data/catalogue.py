@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # What lies beside pages and is none: a page's truth, notes, files of the operating system.
 _BESIDE_PAGES = (".json", ".csv", ".txt", ".md", ".db", ".ini")
 
-
 UNKNOWN = "sha256:"
 """Beginning of the page_id of a page whose file is not a published one. Such a page is compared
 with the published ones when it is prepared: it may be a copy, see `ecg_lib.data.identity`."""

@@ -222,7 +222,7 @@ def _only_process_in(folder: Path) -> Iterator[None]:
 
 
 def _update_bad(opened, pages, bad):
-    """List files that are no pages as they are now: they come and go without another set.
+    """List the files that are not pages as they are now: they do not change the set.
 
     Returns:
         The list, whether or not it can be written: the set may be read-only.

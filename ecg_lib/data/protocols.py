@@ -18,14 +18,11 @@ logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 
-
 PLAIN_SHARE = 0.1
 """Share of each class that `plain` gives to validation, and again to test."""
 
-
 FOLDS = 5
 """Number of folds of the clean protocols."""
-
 
 SPLIT_OF_FOLDER = {
     **dict.fromkeys(("train", "training", "train_set", "training_set", "trainset"), "train"),

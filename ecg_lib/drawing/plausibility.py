@@ -57,7 +57,7 @@ def _mean_deviation(signal):
 
 
 def refuse_signals(signals: np.ndarray, leads: tuple[str, ...], rate: float, unit: str) -> None:
-    """Raise an `InputError`, without a file's name, for signals that are no ECG in this unit.
+    """Raise an `InputError`, without a file's name, for signals that cannot be an ECG in this unit.
 
     Args:
         signals: array `(leads, samples)` in mV; a lead may begin late or end early, where it is

@@ -24,7 +24,6 @@ from ecg_lib.pages.leads import LEADS
 USUAL_ORDERS = {len(order): order for order in (LEADS, INDEPENDENT_LEADS)}
 """The leads of a recording that does not name them, by their number."""
 
-
 MAX_NUMBER = 1e12
 """The largest number in a recording: counts have at most 32 bits, and a volt is 10^9 nV."""
 

@@ -91,7 +91,6 @@ NAMES = ("above", "inside", "below", "margin", "none")
 PULSES = ("left", "right", "columns", "none")
 SEPARATORS = ("none", "ticks", "bars", "lines")
 
-
 GRID_TINTS: tuple[Colour, ...] = (
     (225, 60, 70),
     (235, 110, 120),

@@ -28,8 +28,6 @@ from ecg_lib.runs.predictions import SCORED_SPLITS, make_predictions, write_pred
 from ecg_lib.runs.record import RecordedConfig
 
 AUDIT = "audit.md"
-
-
 AUDIT_INK = "audit-ink.md"
 
 

@@ -15,7 +15,6 @@ from ecg_lib.data.prepared import PreparedSet
 
 GREY_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
-
 LOWEST = np.log(1e-12)
 """Lowest log-probability: no class is impossible, and every figure stays finite."""
 
@@ -85,7 +84,6 @@ def _class_shares(labels, classes):
 
 
 BASELINES = {"majority": majority, "layout_only": layout_only, "grey_statistics": grey_statistics}
-
 
 SEE_CROPS = ("grey_statistics",)
 """The baselines whose result depends on how pages are preprocessed."""

@@ -12,10 +12,8 @@ from ecg_lib.runs.predictions import PROBABILITY, classes_of, logits_of
 CALIBRATED = "calibrated_"
 """Prefix of the same after temperature scaling."""
 
-
 BINS = 15
 """Number of confidence bins of the expected calibration error, as in Guo et al. (2017)."""
-
 
 TEMPERATURES = (0.05, 20.0)
 """The range in which the temperature is searched."""

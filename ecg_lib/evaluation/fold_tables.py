@@ -37,10 +37,7 @@ from ecg_lib.runs.names import MODEL_NAMES, words_for_mean
 from ecg_lib.runs.predictions import PREDICTIONS
 
 ENSEMBLE = "ensemble"
-
-
 _PERCENT = round(100 * CONFIDENCE)
-
 
 _SHOWN = {
     "accuracy": "accuracy",

@@ -10,8 +10,6 @@ import pandas as pd
 from ecg_lib.evaluation.calibration import label_places, probabilities_of, scored_classes
 
 RESAMPLES = 2000
-
-
 CONFIDENCE = 0.95
 
 

@@ -162,7 +162,6 @@ EXPLANATION_COLOURS = ListedColormap(plt.get_cmap("PuOr_r")(np.linspace(0.15, 0.
 """Orange supports the class, purple opposes it, also for people who cannot distinguish red from
 green. The map's dark ends are left out, since no trace is visible on them."""
 
-
 INK_SHARE = 0.7
 """How dark the page's ink is over an explanation: 0 invisible, 1 black."""
 

@@ -22,7 +22,6 @@ from ecg_lib.runs.record import RECORD
 TABLE = "accuracy"
 """Stem of the table's files: `accuracy.md` and `accuracy.csv`."""
 
-
 COMPARISONS = "comparisons"
 """Stem of the file with the paired tests."""
 

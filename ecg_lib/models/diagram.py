@@ -15,25 +15,12 @@ from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
 
 # All lengths are in inches, so that text of one size fits whatever the network.
 FONT_POINTS = 8
-
-
 CHARACTER = 0.072
-
-
 LINE = 0.2
-
-
 PADDING = 0.07
-
-
 GAP = 0.2
-
-
 GUTTER = 0.7
-
-
 MARGIN = 0.15
-
 
 # What a box does, by the classes of layers it holds; the first that fits.
 COLOURS = {
@@ -43,13 +30,8 @@ COLOURS = {
     ("Dense",): "#dcefd9",
 }
 
-
 WITHOUT_WEIGHTS = "#f2f2f2"
-
-
 LINE_COLOUR = "#444444"
-
-
 BACKWARD_COLOUR = "#c0504d"
 
 

@@ -12,14 +12,10 @@ from ecg_lib.models import MODELS
 from ecg_lib.runs.workers import worker_name
 
 RECIPES = ("published", "augmented")
-
-
 STRATEGIES = ("auto", "single", "mirrored")
-
 
 DEFAULT_SIZE = 64
 """Height and width of a crop, in pixels, unless given."""
-
 
 LARGEST = {
     "height": 1024,
@@ -29,7 +25,6 @@ LARGEST = {
     "learning_rate": 10.0,
 }
 """Largest values, far above any that is of use; beyond them memory or patience would end first."""
-
 
 LARGEST_SEED = 2**32 - 1
 """Largest seed that NumPy's and Keras' random generators take."""
@@ -201,7 +196,6 @@ DEMO = {
 }
 """What `run` trains on the synthetic pages by default: six trainings that take some minutes on two
 CPU cores."""
-
 
 DEMO_PAGES_PER_CLASS = 100
 """Number of synthetic pages that are drawn of each class."""

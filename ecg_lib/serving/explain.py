@@ -37,14 +37,11 @@ from ecg_lib.serving.occlusion import paint as paint
 ATTENTION_MAPS = ("attention1", "attention2", "attention3")
 """The layers of AttentionVGG whose outputs are its attention maps, from shallow to deep."""
 
-
 STEPS = 32
 """Steps of the integral: on real pages the parts then add up to the whole within 0.01."""
 
-
 STEPS_AT_ONCE = 8
 """So few that a gradient of AttentionVGG fits into a small computer's memory."""
-
 
 RANDOM_ORDERS = 10
 

@@ -11,18 +11,14 @@ import tensorflow as tf
 MAX_ROWS, MAX_COLUMNS = 4, 6
 """Largest shift of a crop, in 64ths of its height and width."""
 
-
 CONTRAST = (0.7, 1.3)
 """Range of the factor by which a crop's grey levels are multiplied."""
-
 
 OFFSET = 12.0
 """Largest number that is added to, or subtracted from, the grey levels of a page."""
 
-
 NOISE = 5.0
 """Standard deviation of the noise that is added to each pixel, in grey levels."""
-
 
 BLANK = 0.08
 """Probability that a crop becomes black, like a missing lead."""

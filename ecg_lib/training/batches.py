@@ -7,10 +7,7 @@ import pandas as pd
 import tensorflow as tf
 
 PREDICT_BATCH = 64
-
-
 _SHARE_BATCHES = tf.data.Options()
-
 
 # With several workers, each takes its part of every batch.
 _SHARE_BATCHES.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA

@@ -18,10 +18,8 @@ from ecg_lib.training.optimizers import Adamax, LossScaleOptimizer
 WARM_UP_EPOCHS = 3
 """Number of epochs in which the augmented recipe's learning rate rises to its maximum."""
 
-
 WEIGHT_DECAY = 0.02
 """Share of the weights, times the learning rate, that AdamW subtracts in each step."""
-
 
 BALANCE = 0.5
 """How far the augmented recipe compensates for rare classes, see `Recipe.balance`."""

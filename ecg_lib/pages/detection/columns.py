@@ -11,28 +11,22 @@ from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 _SEPARATOR_REACH = 0.02
 """A separator is looked for this share of a trace's length around its expected place."""
 
-
 _SEPARATOR_INK = 0.6
 """Least share of ink along a separator."""
 
-
 _NO_SEPARATOR_INK = 0.3
 """There is surely no separator where there is less ink than this."""
-
 
 _TRACE_LENGTH = 25
 """Length of a trace in pulse heights: 10 s at 25 mm/s, where a pulse is 10 mm; 24.3 to 26.0 on real
 pages."""
 
-
 _SHORT = 0.84
 """A trace below this share of its length is cut off. In photographs and blurred pages whole ones
 measure down to 0.88; without their last column of four they measure 0.75."""
 
-
 _AT_EDGE = 3
 """A trace that comes this near to the right edge, in pixels, is cut off however long it is."""
-
 
 _CLOSE_ROWS = 3
 """Rows on average less than this many pulse heights apart are those of a page of six rows: they are

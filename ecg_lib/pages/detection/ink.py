@@ -13,36 +13,28 @@ LOOK_WIDTH = 1000
 """Width in pixels that the inked part of a page is brought to. A trace of 10 s is then about 920 px
 long and a calibration pulse of 1 mV about 37 px tall."""
 
-
 _TALLEST = 3
 """A look is at most this many times `LOOK_WIDTH` tall, and narrower where that is not enough."""
-
 
 _LOCATING_SIZE = 400
 """The ink is located on a page halved until its longer side would be shorter than this."""
 
-
 _MARGIN = 0.02
 """Share of the ink's width that is kept free around it."""
-
 
 _PAPER_WINDOW = 5
 """Window, in pixels of a quarter-size picture, in which the brightest pixel is taken for paper.
 It is wider than any stroke and narrower than the slopes of uneven light."""
 
-
 _DARKEST_SHARE = 0.005
 """Share of the pixels that is surely ink: traces cover 2 to 5 % of the real pages."""
-
 
 _LEAST_DARKNESS = 0.15
 """Darkness, against the paper, that the darkest pixels must have to be full ink; noise has less."""
 
-
 _FAINTEST, _FULL = 0.2, 0.45
 """Darkness, as a share of that of the darkest pixels, at which ink begins and is full. The grid of
 the real pages lies mostly below a fifth; the thinnest calibration pulses lie at about 0.4."""
-
 
 _HAIRLINES_LOST = 0.8
 """Below this scale a linear interpolation skips parts of hairlines. The mean over areas keeps them,

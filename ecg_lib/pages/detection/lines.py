@@ -11,46 +11,36 @@ _COVERED = 0.55
 """Least share of a line's columns that show ink near its baseline. Traces of the real pages reach
 0.63 to 1 (large beats leave the band), lines of text 0.25 to 0.5."""
 
-
 _BAND = 0.8
 """Ink is near a baseline within this many pulse heights, that is, millivolts."""
-
 
 _TRACE_START = 0.62
 """Pulse heights from a pulse's left stroke to the trace's start, 0.58 to 0.65 on real pages."""
 
-
 _BREAK = 0.4
 """Traces end where all of them pause for this many pulse heights; page edges lie further off."""
 
-
 _MOST_LINES = 7
 """No layout has more lines."""
-
 
 _INK_SHARE = (0.015, 0.22)
 """Least and largest share of ink around the traces, 0.025 to 0.17 on the real pages, even blurred.
 Photographs and hatchings have more."""
 
-
 _LONGEST = 27.5
 """Largest length of a trace in pulse heights; 22 to 26.6 on the real pages, tilted or not."""
 
-
 _SHORTEST = 5
 """The same for the shortest part of a page worth naming, less than one column of four."""
-
 
 _PULSES_ALIKE = (0.65, 0.3)
 """Least median and least correlation between the pictures of a page's pulses. Those of the real
 pages are at least 0.72 and 0.59, although traces cross them, and seen at an angle at least 0.37;
 among other pictures, half are below 0.34 and 0.11."""
 
-
 _MOST_STRAYS = 12
 """Most other places that look like the pulses: at most 6 on the real pages, dozens in text and on
 graph paper."""
-
 
 _PICTURE = (24, 48)
 """Width and height to which the pictures of pulses are brought to be compared."""

@@ -14,42 +14,32 @@ import numpy as np
 HEIGHT = 37
 """Height of a pulse in pixels of a look: 10 mm, where 250 mm of trace are about 920 pixels."""
 
-
 _NARROW, _WIDE = 0.23, 0.5
 """Widths of the pulses of the real pages, as shares of their height."""
-
 
 _TOLERANCE = 5
 """How many pixels a stroke may lie off, from end to end of this window."""
 
-
 _LEAST_SCORE = 0.3
 """Least score of a pulse: those of the real pages reach 0.45 to 1, other ink mostly below 0.3."""
-
 
 _SEARCHED_SHARE = 0.25
 """Pulses are looked for in this share of the look's width, from its left."""
 
-
 _STRONGEST = 24
 """As many candidates are kept; a page has 4 to 7 pulses."""
-
 
 _ANCHORS = 10
 """The column is drawn through two of this many strongest candidates."""
 
-
 _LEAN = 0.15
 """Largest lean of the column of pulses, in pixels sideways for each pixel down."""
-
 
 _APART = 0.5
 """Least distance between baselines, in pulse heights: 0.75 on the real pages."""
 
-
 _ALIKE = 0.65
 """Least score of a pulse as a share of the column's best: pulses of one page are all alike."""
-
 
 _ALIGNED = 5
 """Largest distance, in pixels, of a pulse from the line through all pulses."""

@@ -6,10 +6,8 @@ import numpy as np
 _REACH = 1.0
 """The traces are compared within this many pulse heights of their baselines."""
 
-
 _ALIKE = 0.5
 """Least correlation between a lead and the part of the strip below it that shows the same beats."""
-
 
 _CLEARLY = 0.05
 """The correlation must exceed that of every other lead by this much."""
@@ -62,7 +60,7 @@ def _agreements(bands, other):
 
 
 def _standardised(bands):
-    """A row a band, centred, of length 1."""
+    """Return one row per band, centred, of length 1."""
     rows = np.reshape(bands, (len(bands), -1))
     centred = rows - rows.mean(axis=1, keepdims=True)
     return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)

@@ -14,18 +14,14 @@ PULSES_UPRIGHT = 0.003
 """Largest lean, in pixels to the right for each pixel down, of the column of pulses on a straight
 page. It is 0 on all real pages."""
 
-
 ENDS_UPRIGHT = 0.04
 """The same for the traces' ends, which are less steady."""
-
 
 AGREEING = 4
 """Lines whose ends lie within this many pixels of one straight line agree."""
 
-
 SAME_SIZE = 0.15
 """Pulses whose height is off by less than this share are of the right size."""
-
 
 _CLEAR = np.array([-0.03, 0, 0.03])
 """Slopes tried: whether a look is clearly tilted."""

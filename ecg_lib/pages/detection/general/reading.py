@@ -50,7 +50,6 @@ READ = (
 )
 """The layouts that are read, in words."""
 
-
 WHOLE = (slice(None), slice(None))
 
 
