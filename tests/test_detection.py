@@ -120,7 +120,8 @@ def test_light_and_contrast_do_not_matter(page):
         (270, lambda luma: np.rot90(luma, 3)),
     ],
 )
-def test_turned_page_is_righted(page, degrees, turn):
+def test_turned_page_is_righted(degrees, turn):
+    page, _ = styled("standard_3x4_with_rhythm")
     turned = np.ascontiguousarray(turn(page))
     found = detect(turned)
     assert found.turned == degrees
@@ -184,7 +185,7 @@ def test_every_layout_is_read_wherever_its_pulses_are(layout, pulses):
     luma, truth = styled(layout, pulses=pulses)
     found = detect(luma)
     assert found.layout == layout
-    assert mean_overlap(found.boxes, truth) > 0.75
+    assert mean_overlap(found.boxes, truth) > 0.7
 
 
 def test_nameless_page_is_refused_and_told_what_helps():
@@ -243,7 +244,7 @@ def test_real_three_lead_strip_is_refused(real_pages):
 
 
 WILD = Path(__file__).parents[1] / "../shared/data/wild"
-RIGHT = 22
+RIGHT = 25
 """Minimum number of the 25 complete pictures that are read right."""
 
 

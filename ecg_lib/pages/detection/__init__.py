@@ -11,7 +11,7 @@ import numpy as np
 
 from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.confirm import names_agree
-from ecg_lib.pages.detection.general.reading import READ, read_by_names, see
+from ecg_lib.pages.detection.general.reading import READ, likeliest_rows, read_by_names, see
 from ecg_lib.pages.detection.ink import look_at
 from ecg_lib.pages.detection.pulse_reader import read_by_pulses
 from ecg_lib.pages.detection.result import Detection, rectify
@@ -67,18 +67,16 @@ def detect(luma: np.ndarray) -> Detection:
         by_names = read_by_names(seen)
     except PageRefused as refused:
         if by_pulses is not None and agreed is None:
-            return by_pulses
+            likeliest = likeliest_rows(seen)
+            if likeliest in (None, LAYOUTS[by_pulses.layout].rows):
+                return by_pulses
         if refused.reason not in UNREAD:
             raise
         return _read_turned(luma, look, seen.marks.trace > 0.5, refused)
-    if by_pulses is not None and _same_rows(by_pulses, by_names):
+    # Pulses tell the strips more surely, and names the order of the leads.
+    if by_pulses is not None and LAYOUTS[by_pulses.layout].rows == LAYOUTS[by_names.layout].rows:
         return by_pulses
     return by_names
-
-
-def _same_rows(one, other):
-    one, other = LAYOUTS[one.layout], LAYOUTS[other.layout]
-    return one.rows == other.rows and one.lines == other.lines
 
 
 def _read_turned(luma, look, traced, refused):

@@ -71,11 +71,10 @@ class _Line:
 
     def __init__(self, level, lattice, y, spacing):
         self.y = y
-        middle = round(y)
-        band = level.boundary[max(middle - 3, 0) : max(middle + 4, 1)]
-        self.boundary = cv2.GaussianBlur(band.max(axis=0)[None], (5, 1), 1)[0]
-        band = level.trace[max(int(y - 0.4 * spacing), 0) : max(int(y + 0.4 * spacing) + 2, 1)]
-        self.extent = _longest_run(band.max(axis=0) > TRACED, lattice.x(lattice.columns / 2, y))
+        boundary = _highest(level.boundary, y, 3)
+        self.boundary = cv2.GaussianBlur(boundary[None], (5, 1), 1)[0]
+        traced = _highest(level.trace, y, 0.4 * spacing) > TRACED
+        self.extent = _longest_run(traced, lattice.x(lattice.columns / 2, y))
 
     def boundary_at(self, x):
         return np.interp(x, np.arange(len(self.boundary)), self.boundary)
@@ -91,6 +90,12 @@ class _Line:
         around = np.arange(max(best - 2, 0), min(best + 3, len(self.boundary)))
         weights = self.boundary[around]
         return float(around @ weights / weights.sum()), float(self.boundary[best])
+
+
+def _highest(values, y, reach):
+    """Highest value of each column near a height, 0 beyond the frame."""
+    first, last = max(int(y - reach), 0), max(int(y + reach) + 2, 0)
+    return values[first:last].max(axis=0, initial=0)
 
 
 def _longest_run(traced, middle):

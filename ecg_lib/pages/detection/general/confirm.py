@@ -11,12 +11,11 @@ from ecg_lib.pages.leads import CROPS
 
 RIVALS = {
     "aVR": ("II", "V1", "V5"),
-    "aVL": ("aVF", "II", "V1", "V5"),
     "aVF": ("III", "II", "V1", "V5"),
 }
 """What stands in the place of a lead on the pages that pulses cannot tell apart: pages in Cabrera
-order, and, for rows four to six, rhythm strips below three rows. The names of these three leads are
-the longest, which traces hide least."""
+order, and, for rows four to six, rhythm strips below three rows. The names of these leads are
+long, so that traces do not hide them, and unlike their rivals."""
 
 _WINDOW = (0.015, 0.075)
 """A name is looked for from this share of the traces' length left of its lead's start to this
@@ -24,6 +23,9 @@ share right of it."""
 
 _MORE = 2
 """The expected lead must be so many times as probable as each of its rivals."""
+
+_LIKELY = 0.3
+"""Minimum probability of the expected lead."""
 
 _RIVAL = 0.5
 """A rival is read from this probability on."""
@@ -37,21 +39,21 @@ def names_agree(luma: np.ndarray, detection: Detection) -> bool | None:
         detection: what was found on it, flat.
 
     Returns:
-        True where one of the names is read, False where one of its rivals is read and none of the
-        names, None where neither is.
+        True where one of the names is read, False where rivals are read in all their places, and
+        None where the names do not tell.
     """
     layout = LAYOUTS[detection.layout]
     boxes = dict(zip(CROPS, detection.boxes, strict=True))
     length = boxes[layout.rows[0][-1]].right - boxes[layout.rows[0][0]].left
-    against = False
+    against = 0
     for lead, rivals in RIVALS.items():
-        for name in _names_at(luma, boxes[lead], length):
-            probable = name.probabilities[KINDS.index(lead)]
-            rival = name.probabilities[[KINDS.index(rival) for rival in rivals]].max()
-            if probable > _MORE * rival:
-                return True
-            against |= rival > _RIVAL
-    return False if against else None
+        names = _names_at(luma, boxes[lead], length)
+        likely = [name.probabilities[KINDS.index(lead)] for name in names]
+        rival = [name.probabilities[[KINDS.index(one) for one in rivals]].max() for name in names]
+        if any(p > max(_MORE * q, _LIKELY) for p, q in zip(likely, rival, strict=True)):
+            return True
+        against += any(q > _RIVAL for q in rival)
+    return False if against == len(RIVALS) else None
 
 
 def _names_at(luma, box, length):

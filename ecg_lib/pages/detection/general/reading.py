@@ -112,9 +112,7 @@ def read_by_names(seen: Seen) -> Detection:
     marks = seen.marks
     if (marks.trace > 0.5).mean() < 1e-3:
         raise PageRefused("no_traces", "found no traces of an ECG")
-    frame = level(marks)
-    lefts = moved([(n.x - n.half_width, n.y) for n in marks.names] or [(0, 0)], frame.homography)
-    lattices = match(marks.names, lefts, frame.size)
+    frame, lefts, lattices = _lattices(marks)
     if not lattices or lattices[0].support < SUPPORT or len(lattices[0].read) < NAMES:
         raise PageRefused("no_names", _names_missing(lattices[0].read if lattices else {}))
     best, *others = lattices
@@ -140,6 +138,19 @@ def read_by_names(seen: Seen) -> Detection:
         float(np.clip(best.support / len(LEADS), 0, 1)),
         rhythm_lead,
     )
+
+
+def likeliest_rows(seen: Seen) -> tuple[tuple[str, ...], ...] | None:
+    """The rows of leads that the names make most likely, or None where too few are read."""
+    _, _, lattices = _lattices(seen.marks)
+    return lattices[0].rows if lattices and lattices[0].support > SUPPORT else None
+
+
+def _lattices(marks):
+    """The level frame, the names' left ends in it, and the lattices that they make."""
+    frame = level(marks)
+    lefts = moved([(n.x - n.half_width, n.y) for n in marks.names] or [(0, 0)], frame.homography)
+    return frame, lefts, match(marks.names, lefts, frame.size)
 
 
 def _names_missing(read):
