@@ -33,6 +33,9 @@ TRACED = 0.01
 TURNED_PIXELS = 700_000
 """Maximum size at which a turned page is looked at; this bounds the time that a refusal takes."""
 
+DOUBTED = ("other_order", "order_unclear")
+"""Reasons for which the order that pulses suggest may be wrong."""
+
 UNREAD = ("no_traces", "no_names")
 """Reasons for which a page may stand otherwise."""
 
@@ -67,8 +70,8 @@ def detect(luma: np.ndarray) -> Detection:
         by_names = read_by_names(seen)
     except PageRefused as refused:
         if by_pulses is not None and agreed is None:
-            likeliest = likeliest_rows(seen)
-            if likeliest in (None, LAYOUTS[by_pulses.layout].rows):
+            rows = LAYOUTS[by_pulses.layout].rows
+            if refused.reason not in DOUBTED or likeliest_rows(seen) in (None, rows):
                 return by_pulses
         if refused.reason not in UNREAD:
             raise
