@@ -3,9 +3,10 @@
     python -m benchmarks.anywhere [--wild FOLDER] [--photographs 2] [--results results/detection]
 
 FOLDER holds pictures with `annotations.json` and `score.py`, which says what counts as right. Pages
-are drawn by the packages pmecg and ecg_plot where they are installed, and by ours in every layout
-with pulses left, right, in each column and nowhere. The table goes to anywhere.csv and anywhere.md
-in the results folder. Nothing here was used for training.
+are drawn by the package pmecg where it is installed, and by ours in every layout with pulses left,
+right, in each column and nowhere. The table goes to anywhere.csv and anywhere.md in the results
+folder. Nothing here was used for training the reader's network; the pictures and the drawn pages
+were looked at while the rules around it were written, so other pages may come out lower.
 """
 
 import argparse
