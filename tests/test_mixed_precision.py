@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from ecg_lib.models import OURS, PUBLISHED, build, load
-from ecg_lib.runs.folder import MODEL, read_history, read_record
+from ecg_lib.runs.folder import MODEL, read_history
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.predictions import LOGIT, read_predictions
+from ecg_lib.runs.record import read_record
 from ecg_lib.training.optimizers import LossScaleOptimizer
 from ecg_lib.training.recipes import RECIPES, compile_model
 from ecg_lib.training.train import precision, train
@@ -104,7 +105,7 @@ def test_run_in_mixed_precision_is_saved_in_float32(configure):
     inputs = open_inputs(config)
     folder = train(config, inputs)
     assert folder.name == "testing-16px-fp16-s1"
-    assert read_record(folder)["config"]["mixed_precision"] is True
+    assert read_record(folder).config.mixed_precision is True
     assert np.isfinite(read_history(folder).to_numpy()).all()
     model = load(folder / MODEL)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
