@@ -63,7 +63,7 @@ def test_no_test_page_is_predicted(config, small):
     assert (splits == "test").any()
     assert set(predictions["split"]) == {"validation"}
     assert len(predictions) == (splits == "validation").sum()
-    assert read_record(without.run_path)["pages"]["test"] == 0
+    assert read_record(without.run_path).pages["test"] == 0
 
 
 @pytest.mark.parametrize("name", ablation.VARIANTS)

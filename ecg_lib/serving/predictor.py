@@ -175,7 +175,7 @@ def predict(
     Example:
         >>> (answer,) = ecg_lib.predict("page.jpg")
         >>> answer.label, round(answer.confidence, 2)
-        ('normal', 0.87)
+        ('normal', 0.97)
     """
     files = find_files([pages] if isinstance(pages, str | Path) else pages)
     predictor = Predictor(model, runtime)
