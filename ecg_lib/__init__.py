@@ -54,6 +54,10 @@ _MODULES = {
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+# From 1.29 on, ONNX Runtime reports its use to its maker unless it is told not to, and leaves a
+# file in the temporary folder.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # A backend that the user's shell names is meant for other programs. Once Keras was imported it is
 # too late to choose, see `ecg_lib.models.prepare_keras`.
 if "keras" not in sys.modules:

@@ -419,6 +419,16 @@ def test_the_committed_network_says_of_real_pages_what_it_said(real_pages):
             assert answer.label == classes[expected.argmax()]
 
 
+def test_answering_reports_nothing_and_leaves_nothing_behind(pages_folder, tmp_path):
+    """ONNX Runtime would report its use, for which it leaves a file in the temporary folder."""
+    page = next((pages_folder / "normal").glob("*.jpg"))
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    environment = environment | {"TMPDIR": str(tmp_path)}
+    code = f"import ecg_lib; ecg_lib.predict({str(page)!r}, runtime='onnx')"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- Other people's pages ---
 
 
