@@ -170,9 +170,7 @@ def test_the_committed_network_never_says_covid_for_the_landscape_layout(drawn, 
 )
 def test_an_unusual_scale_is_said(predictor, page, monkeypatch, seen, words):
     usual = predictor.answer(page).caution or ""
-    monkeypatch.setattr(
-        "ecg_lib.serving.predictor.detect", lambda luma: replace(detect(luma), **seen)
-    )
+    monkeypatch.setattr("ecg_lib.pages.reading.detect", lambda luma: replace(detect(luma), **seen))
     caution = predictor.answer(page).caution or ""
     assert caution == (usual if words is None else "; ".join(filter(None, [usual, words])))
 

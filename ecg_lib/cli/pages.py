@@ -8,7 +8,7 @@ from ecg_lib.cli.options import (
     check_outputs,
     make_config,
 )
-from ecg_lib.errors import InputError, PageRefused, one_of
+from ecg_lib.errors import InputError, one_of
 from ecg_lib.files import writing
 from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig
 
@@ -95,14 +95,10 @@ def _look(page, picture):
 def _write_picture(page, picture):
     """Write the picture of a page; return what was found on it."""
     from ecg_lib.evaluation import plots
-    from ecg_lib.pages.detection import detect, rectify
-    from ecg_lib.pages.image import read_luma
+    from ecg_lib.pages.detection import rectify
+    from ecg_lib.pages.reading import find_leads
 
-    luma = read_luma(page)
-    try:
-        found = detect(luma)
-    except PageRefused as refused:
-        raise InputError(f"{page}: {refused}") from None
+    luma, found = find_leads(page)
     text = f"{found.layout}, rhythm strip: {found.rhythm_lead or 'none, or its lead not read'}"
     figure = plots.page_figure(rectify(luma, found), found.boxes, f"{page.name}: {text}")
     suffix = picture.suffix.lower().removeprefix(".") or "png"

@@ -26,8 +26,9 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import answering_of
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
-from ecg_lib.pages.detection import detect, rectify
-from ecg_lib.pages.image import read_exchanged_grey, read_luma
+from ecg_lib.pages.detection import rectify
+from ecg_lib.pages.image import read_exchanged_grey
+from ecg_lib.pages.reading import find_leads
 from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig, project_path
 from ecg_lib.runs.folder import MODEL, read_record
 from ecg_lib.runs.names import network_name
@@ -109,11 +110,7 @@ def open_question(run: str | Path, page: str | Path, model: keras.Model | None =
     if source == "published":
         luma, boxes = read_exchanged_grey(page), _published_boxes(page)
     else:
-        luma = read_luma(page)
-        try:
-            found = detect(luma)
-        except InputError as error:
-            raise InputError(f"{page}: {error}") from None
+        luma, found = find_leads(page)
         luma, boxes, inverted = rectify(luma, found), found.boxes, found.inverted
     return Question(
         model=load(run / MODEL) if model is None else model,

@@ -16,11 +16,12 @@ import numpy as np
 
 import ecg_lib
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.errors import InputError, PageRefused, one_of
+from ecg_lib.errors import InputError, one_of
 from ecg_lib.evaluation.out_of_distribution import answering_of, out_of_distribution_score
 from ecg_lib.pages.crops import crop_leads
-from ecg_lib.pages.detection import Detection, detect, rectify
-from ecg_lib.pages.image import list_pages, read_luma
+from ecg_lib.pages.detection import Detection, rectify
+from ecg_lib.pages.image import list_pages
+from ecg_lib.pages.reading import find_leads
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, check_boxes, check_weights
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.record import RunRecord, read_record
@@ -226,10 +227,6 @@ def _about_scale(found: Detection) -> list[str]:
 
 def _read(page, options):
     """Find the page's `Detection` and cut its crops."""
-    luma = read_luma(page)
-    try:
-        found = detect(luma)
-    except PageRefused as refused:
-        raise InputError(f"{page}: {refused}") from None
+    luma, found = find_leads(page)
     rectified = rectify(luma, found)
     return found, crop_leads(rectified, found.boxes, inverted=found.inverted, **options)
