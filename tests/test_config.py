@@ -98,7 +98,7 @@ def test_run_name_tells_runs_apart_in_one_table():
     assert RunConfig(model="hybrid", seed=7).run_name == "hybrid-s7"
     assert RunConfig(height=32, width=32, ink_only=True).run_name == "cnn_2d-32px-ink-s1"
     assert RunConfig(width=160).run_name == "cnn_2d-64x160px-s1"
-    assert RunConfig(mixed_precision=True).run_name == "cnn_2d-fp16-s1"
+    assert RunConfig(mixed_precision=True).run_name == "cnn_2d-mixed-s1"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""float16 where it is safe: the same answers within its precision, and no overflow."""
+"""16 bits where that is safe: the same answers within their precision, and no overflow."""
 
 import keras
 import numpy as np
@@ -36,8 +36,8 @@ def build_twice():
 
     def build_both(name, **options):
         models = []
-        for mixed in (False, True):
-            with precision(mixed):
+        for policy in ("float32", "mixed_float16"):
+            with precision(policy):
                 models.append(build(name, (13, 32, 32), 5, **statistics, **options))
         full, mixed = models
         mixed.set_weights(full.get_weights())
@@ -104,7 +104,7 @@ def test_run_in_mixed_precision_is_saved_in_float32(configure):
     config = configure(mixed_precision=True)
     inputs = open_inputs(config)
     folder = train(config, inputs)
-    assert folder.name == "testing-16px-fp16-s1"
+    assert folder.name == "testing-16px-mixed-s1"
     assert read_record(folder).config.mixed_precision is True
     assert np.isfinite(read_history(folder).to_numpy()).all()
     model = load(folder / MODEL)

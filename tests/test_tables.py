@@ -69,11 +69,11 @@ def test_our_networks_stand_below_the_others_under_their_heading(folder, run):
 
 def test_variants_and_ensembles_are_told_apart(folder, run):
     add_run(run, "cnn_2d-ink", ink_only=True)
-    add_run(run, "cnn_2d-augmented-fp16", recipe="augmented", mixed_precision=True)
+    add_run(run, "cnn_2d-augmented-mixed", recipe="augmented", mixed_precision=True)
     add_run(run, "cnn_2d-ensemble", {"members": [member(3), member(12)]})
     table = accuracy_table(folder).set_index("run")
     assert table.loc["cnn_2d-ink-s1", "model"] == "CNN 2D, only ink"
-    assert table.loc["cnn_2d-augmented-fp16-s1", "model"] == "CNN 2D, augmented, float16"
+    assert table.loc["cnn_2d-augmented-mixed-s1", "model"] == "CNN 2D, augmented, mixed precision"
     mean = table.loc["cnn_2d-ensemble-s1"]
     assert (mean["model"], mean["seed"]) == ("CNN 2D, mean of 2 seeds", "3+12")
 
@@ -109,7 +109,7 @@ def test_only_networks_as_published_join_the_ensemble(folder, run):
     change_record(run, {"height": 64, "width": 64})
     of_two = {"members": [member(1), member(2)]}
     for other in (
-        add_run(run, "cnn_2d-fp16", mixed_precision=True),
+        add_run(run, "cnn_2d-mixed", mixed_precision=True),
         add_run(run, "cnn_2d-ensemble", of_two),
     ):
         predict_rightly(other, 0)

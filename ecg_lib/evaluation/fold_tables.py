@@ -279,7 +279,7 @@ def variant(config: RunConfig) -> list[str]:
         for words, applies in (
             (recipe, recipe != RunConfig.recipe),
             ("only ink", config.ink_only),
-            ("float16", config.mixed_precision),
+            ("mixed precision", config.mixed_precision),
         )
         if applies
     ]

@@ -75,8 +75,8 @@ class RunConfig:
     )
     mixed_precision: bool = _option(
         False,
-        "compute in float16 on GPUs that support it: faster on a T4, slower on a CPU; weights, "
-        "logits and the saved model stay in float32",
+        "compute in float16 on a GPU, in bfloat16 on a CPU: faster on a T4 and on CPUs with AMX, "
+        "slower on others; weights, logits and the saved model stay in float32",
     )
     deterministic: bool = _option(
         False, "restrict TensorFlow to operations that repeat exactly; slower"
@@ -139,7 +139,7 @@ class RunConfig:
         size = "" if size == f"-{DEFAULT_SIZE}px" else size
         ink = "-ink" if self.ink_only else ""
         recipe = "" if self.recipe == "published" else f"-{self.recipe}"
-        precision = "-fp16" if self.mixed_precision else ""
+        precision = "-mixed" if self.mixed_precision else ""
         fold = f"-f{self.fold}" if self.folds > 1 else ""
         return f"{self.model}{size}{ink}{recipe}{precision}-s{self.seed}{fold}"
 

@@ -52,6 +52,14 @@ def choose_strategy(name: str) -> tf.distribute.Strategy:
     return _mirrored_over(tuple(device.name for device in devices))
 
 
+def mixed_policy() -> str:
+    """Return Keras' policy for mixed precision here: float16 on a GPU, bfloat16 on a CPU.
+
+    CPUs with AMX multiply bfloat16 in hardware, and it needs no scaling of the loss.
+    """
+    return "mixed_float16" if tf.config.list_logical_devices("GPU") else "mixed_bfloat16"
+
+
 @cache
 def _mirrored_over(devices):
     # One per process: the replicas of a second one would receive the sums of the first.

@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,7 +32,12 @@ from ecg_lib.runs.predictions import SCORED_SPLITS, make_predictions, write_pred
 from ecg_lib.runs.workers import is_chief, worker_count
 from ecg_lib.training.batches import PREDICT_BATCH, all_pages, batches, moments, page_order
 from ecg_lib.training.checkpoints import Checkpoints
-from ecg_lib.training.devices import choose_strategy, device_name, wait_for_workers
+from ecg_lib.training.devices import (
+    choose_strategy,
+    device_name,
+    mixed_policy,
+    wait_for_workers,
+)
 from ecg_lib.training.recipes import RECIPES, Recipe, class_weights, compile_model
 
 logger = logging.getLogger(__name__)
@@ -144,7 +149,7 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
         )
     steps = -(-len(rows["train"]) // config.batch_size)
     checkpoints = Checkpoints(folder, protocol.keep_best, read_only=not is_chief())
-    with strategy.scope(), precision(config.mixed_precision):
+    with strategy.scope(), precision(mixed_policy() if config.mixed_precision else "float32"):
         model = new_model()
         compile_model(model, recipe, config.learning_rate, steps, config.epochs)
         done = checkpoints.restore(model)
@@ -231,10 +236,10 @@ def _check_learning(config, history, num_classes):
 
 
 @contextmanager
-def precision(mixed):
-    """Let models that are built in this context compute in float16 if `mixed`, else in float32."""
+def precision(policy: str) -> Iterator[None]:
+    """Let models that are built in this context compute under a dtype policy of Keras."""
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16" if mixed else "float32")
+    keras.config.set_dtype_policy(policy)
     try:
         yield
     finally:
