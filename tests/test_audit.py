@@ -24,14 +24,20 @@ from ecg_lib.evaluation.comparison import mean_of_models
 from ecg_lib.evaluation.tables import table_markdown, write_table
 from ecg_lib.runs.folder import finish_run, finished_runs, read_runs
 from ecg_lib.runs.inputs import open_inputs
-from ecg_lib.runs.names import BASELINE_NAMES
 from ecg_lib.runs.predictions import (
     PREDICTIONS,
     make_predictions,
     read_predictions,
     write_predictions,
 )
-from ecg_lib.runs.record import RECORD, RecordedConfig, RunKey, StartedRun, write_record
+from ecg_lib.runs.record import (
+    BASELINE_NAMES,
+    RECORD,
+    RecordedConfig,
+    RunKey,
+    StartedRun,
+    write_record,
+)
 
 
 class Prepared:

@@ -23,9 +23,8 @@ from ecg_lib.files import writing
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import finish_run, is_finished, open_run
 from ecg_lib.runs.inputs import name_of_data, open_inputs
-from ecg_lib.runs.names import BASELINE_NAMES
 from ecg_lib.runs.predictions import SCORED_SPLITS, make_predictions, write_predictions
-from ecg_lib.runs.record import RecordedConfig
+from ecg_lib.runs.record import BASELINE_NAMES, RecordedConfig
 
 AUDIT = "audit.md"
 AUDIT_INK = "audit-ink.md"

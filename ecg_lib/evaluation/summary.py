@@ -13,7 +13,7 @@ from ecg_lib.evaluation.intervals import with_interval
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.tables import accuracy_table
 from ecg_lib.models import DISPLAY_NAMES, PUBLISHED
-from ecg_lib.runs.names import BASELINE_NAMES
+from ecg_lib.runs.record import BASELINE_NAMES
 
 FOLDS = "0 to 4"
 """The rows of the clean table in which every page was tested once."""

@@ -27,9 +27,9 @@ from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.files import code_version, locked, sha256, writing
 from ecg_lib.models import MODELS
-from ecg_lib.runs.names import BASELINE_NAMES
 from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
 from ecg_lib.runs.record import (
+    BASELINE_NAMES,
     RECORD,
     RunKey,
     RunRecord,

@@ -1,23 +1,14 @@
 """Names of networks and runs in tables and figures."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ecg_lib.models import DISPLAY_NAMES
-
-if TYPE_CHECKING:
-    from ecg_lib.runs.record import RunRecord
-
-BASELINE_NAMES = {
-    "majority": "Majority class",
-    "layout_only": "Layout and page size only",
-    "grey_statistics": "Only ten grey statistics per crop",
-}
+from ecg_lib.runs.record import BASELINE_NAMES, RunRecord
 
 MODEL_NAMES = DISPLAY_NAMES | BASELINE_NAMES
 
 
-def network_name(record: "RunRecord", variant: Sequence[str] = ()) -> str:
+def network_name(record: RunRecord, variant: Sequence[str] = ()) -> str:
     """Return what a run's network is called in text.
 
     Args:

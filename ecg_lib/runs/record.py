@@ -15,7 +15,6 @@ from ecg_lib.errors import InputError
 from ecg_lib.files import replacing, sha256, writing
 from ecg_lib.models import MODELS
 from ecg_lib.runs.config import RunConfig
-from ecg_lib.runs.names import BASELINE_NAMES
 
 RECORD = "run.json"
 
@@ -24,6 +23,13 @@ LARGEST_RECORD = 2**20
 
 LARGEST_NUMBER = 2**53
 """Largest whole number that every reader of JSON keeps exactly."""
+
+BASELINE_NAMES = {
+    "majority": "Majority class",
+    "layout_only": "Layout and page size only",
+    "grey_statistics": "Only ten grey statistics per crop",
+}
+"""Names of the baseline models by their keys."""
 
 
 @dataclass(frozen=True)
