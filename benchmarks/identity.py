@@ -27,6 +27,7 @@ from ecg_lib.data.identity import (
     hash_ecg,
     hash_page,
     hash_pixels,
+    hash_text,
     identify,
 )
 from ecg_lib.data.khan2021 import published_files, published_hashes
@@ -87,16 +88,11 @@ def hashes_of(folder, pages):
             {
                 "page_id": page["page_id"],
                 "pixels": hash_pixels(luma),
-                "page": as_text(hash_page(luma)),
-                "ecg": found and as_text(hash_ecg(*found)),
+                "page": hash_text(hash_page(luma)),
+                "ecg": found and hash_text(hash_ecg(*found)),
             }
         )
     return pd.DataFrame(rows)
-
-
-def as_text(bits):
-    """Bits as a hexadecimal number."""
-    return np.packbits(bits).tobytes().hex()
 
 
 def look(luma):

@@ -14,10 +14,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ecg_lib.data import catalogue
 from ecg_lib.data.catalogue import find_pages
 from ecg_lib.data.classes import class_of_folder
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.errors import InputError
+from ecg_lib.files import sha256
 
 
 def write_page(path, grey=255):
@@ -61,6 +63,20 @@ def test_a_folder_that_denies_the_class_above_it_is_of_none(tmp_path):
     assert bad["reason"].str.startswith("in no folder with a known class name").all()
     with pytest.raises(InputError, match="known class name"):
         find_pages(tmp_path / "covid" / "negative")
+
+
+def test_a_published_page_has_its_class_where_no_folder_gives_one(tmp_path, monkeypatch):
+    for place in ("klass 2/a.png", "klass 2/rejected/b.png", "normal/c.png"):
+        write_page(tmp_path / place)
+    write_page(tmp_path / "klass 2" / "unknown.png", grey=254)
+    of_bytes = {sha256(tmp_path / "klass 2" / "a.png"): "covid_19"}
+    monkeypatch.setattr(catalogue, "published_classes", lambda: of_bytes)
+    pages, bad = find_pages(tmp_path)
+    assert dict(zip(pages["file"], pages["class"], strict=True)) == {
+        "klass 2/a.png": "covid_19",
+        "normal/c.png": "normal",
+    }
+    assert list(bad["file"]) == ["klass 2/rejected/b.png", "klass 2/unknown.png"]
 
 
 @pytest.mark.real

@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from ecg_lib.data import discovery
+from ecg_lib.data.catalogue import find_pages
+from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.discovery import find_data
+from ecg_lib.data.protocols import has_folder_splits
 
 _numbers = itertools.count()
 
@@ -56,6 +59,56 @@ def test_train_and_test_folders_are_one_copy(tmp_path, known):
     known(tmp_path)
     folders = [f"{split}/{name}" for split in ("train", "Test") for name in ("normal", "mi")]
     assert find_data([write_pages(tmp_path / "data", *folders)]) == tmp_path / "data"
+
+
+_OF_VERSION_2 = (
+    "ECG Images of Myocardial Infarction Patients (240x12=2880)",
+    "ECG Images of Patient that have History of MI (172x12=2064)",
+    "ECG Images of Patient that have abnormal heartbeat (233x12=2796)",
+    "Normal Person ECG Images (284x12=3408)",
+)
+
+MIRRORS = {
+    "Mendeley version 1": (
+        "ECG Images of COVID-19 Patients (250)",
+        "ECG Images of Myocardial Infarction Patients (77)",
+        "ECG Images of Patient that have History of MI (203)",
+        "ECG Images of Patient that have abnormal heart beats (548)",
+        "Normal Person ECG Images (859)",
+    ),
+    "Mendeley version 2": _OF_VERSION_2,
+    "train and test folders": [
+        f"ECG_DATA/{split}/{name}" for split in ("train", "test") for name in _OF_VERSION_2
+    ],
+    "renamed": (
+        "Abnormal Heartbeat ECG Images",
+        "Myocardial Infarction ECG Images",
+        "Normal ECG Images",
+        "Post MI History ECG Images",
+    ),
+    "renamed, train and test": [
+        f"{split}/{name}"
+        for split in ("Train", "Test")
+        for name in ("Abnormal Heartbeat", "History of MI", "Myocardial Infarction", "Normal")
+    ],
+    "short names": [f"ECG_DATA/train/{name}" for name in ("hb", "mi", "normal", "pmi")],
+}
+"""Folders of copies of the data, as public code names them."""
+
+
+@pytest.mark.parametrize("mirror", MIRRORS)
+def test_a_mirror_is_found_with_all_its_classes(tmp_path, known, mirror):
+    known(tmp_path)
+    place = tmp_path / "input" / "datasets" / "some-body" / "ecg"
+    write_pages(place, *MIRRORS[mirror])
+    found = find_data([tmp_path / "input"])
+    assert found is not None and place in (found, *found.parents)
+    pages, bad = find_pages(found)
+    assert len(pages) == 2 * len(MIRRORS[mirror])
+    assert bad.empty
+    expected = set(CLASSES) if mirror == "Mendeley version 1" else set(CLASSES[:4])
+    assert set(pages["class"]) == expected
+    assert has_folder_splits(pages) == ("test" in mirror)
 
 
 def test_of_two_versions_the_larger_is_taken(tmp_path, known):

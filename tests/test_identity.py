@@ -9,8 +9,16 @@ import pytest
 from PIL import Image
 
 from ecg_lib.data.catalogue import UNKNOWN, conflicts, find_pages
-from ecg_lib.data.identity import MAX_ECG_DISTANCE, hash_ecg, hash_pixels, identify
-from ecg_lib.data.khan2021 import published_files
+from ecg_lib.data.identity import (
+    MAX_ECG_DISTANCE,
+    MAX_PAGE_DISTANCE,
+    hash_ecg,
+    hash_pixels,
+    hash_text,
+    identify,
+    number_pages,
+)
+from ecg_lib.data.khan2021 import bits_of_hashes, published_files
 from ecg_lib.data.prepared import prepare
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, simulate
@@ -27,13 +35,17 @@ def test_planted_copies_and_a_planted_conflict_are_found(pages_folder, tmp_path)
     for place in ("normal/page.jpg", "normal/renamed.jpg", "covid_19/elsewhere.jpg"):
         (tmp_path / place).parent.mkdir(exist_ok=True)
         shutil.copy(page, tmp_path / place)
+    luma = Image.fromarray(read_luma(page))
     # Saved again without loss: other bytes, the same pixels.
-    Image.fromarray(read_luma(page)).save(tmp_path / "normal/saved_again.png")
+    luma.save(tmp_path / "normal/saved_again.png")
+    # With loss, and at another size: other pixels, but the same picture.
+    luma.save(tmp_path / "normal/poor.jpg", quality=35)
+    luma.resize([side * 7 // 10 for side in luma.size]).save(tmp_path / "normal/small.jpg")
     pages = prepare(tmp_path, tmp_path / "prepared", height=8, width=8, jobs=1).pages
     pages = pages.set_index("file")
-    assert pages["sha256"].nunique() == 2
+    assert len(pages) == 6 and pages["sha256"].nunique() == 4
     assert pages["page_id"].nunique() == pages["group"].nunique() == 1
-    assert pages["page_id"].iloc[0] == f"pixels:{hash_pixels(read_luma(page))}"
+    assert pages["page_id"].iloc[0].startswith("pixels:")
     assert set(conflicts(pages.reset_index())["file"]) == set(pages.index)
 
 
@@ -52,6 +64,21 @@ def test_two_drawn_pages_are_two_pages_and_none_of_the_published(pages_folder):
     found = [identify(*read(luma))["page_id"] for luma in pages]
     assert len(set(found)) == len(found) == 5
     assert all(page_id.startswith("pixels:") for page_id in found)
+
+
+def test_a_page_is_named_after_its_pixels_and_two_that_look_alike_have_one_number(pages_folder):
+    luma = read_luma(first_of_each_class(pages_folder)[0])
+    found = identify(*read(luma))
+    assert found["page_id"] == found["group"] == f"pixels:{hash_pixels(luma)}"
+    bits = bits_of_hashes([found["hash"]])[0]
+    copy, other = bits.copy(), bits.copy()
+    copy[:MAX_PAGE_DISTANCE] ^= True
+    other[-MAX_PAGE_DISTANCE - 1 :] ^= True
+    # More pages than are compared at a time.
+    hashes = [*map(hash_text, (other, bits, copy)), *[hash_text(~bits)] * 600]
+    numbers = number_pages(hashes)
+    assert numbers[1] == numbers[2] != numbers[0]
+    assert set(numbers[3:]) == {numbers[3]} and numbers[3] not in numbers[:3]
 
 
 def saved_again(luma, path):

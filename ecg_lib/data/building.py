@@ -22,7 +22,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from ecg_lib.data.catalogue import UNKNOWN
-from ecg_lib.data.identity import identify
+from ecg_lib.data.identity import identify, number_pages
 from ecg_lib.errors import InputError
 from ecg_lib.files import replacing, sha256, writing
 from ecg_lib.pages.crops import crop_leads
@@ -255,6 +255,7 @@ def _write_tables(folder, pages, bad, done):
     for column in ("page_id", "group", "layout", "boxes"):
         found = entries.map(lambda entry, column=column: entry.get(column))
         pages[column] = found.where(found.notna(), pages[column])
+    _join_copies(pages, entries)
     reason = entries.map(lambda entry: entry.get("reason"))
     refused = pd.DataFrame({"file": pages["file"], "reason": reason})[reason.notna()]
     pages = pages[reason.isna()].assign(boxes=lambda rows: rows["boxes"].map(_as_text))
@@ -269,6 +270,17 @@ def _write_tables(folder, pages, bad, done):
             digests = {PAGES_FILE: sha256(part), CROPS_FILE: sha256(folder / CROPS_FILE)}
             with replacing(folder / DIGESTS_FILE) as digests_part:
                 digests_part.write_text(json.dumps(digests, indent=1), encoding="utf-8")
+
+
+def _join_copies(pages, entries):
+    """Give the copies of a page that is not a published one a common page_id and group."""
+    hashes = entries.map(lambda entry: entry.get("hash")).dropna()
+    if hashes.empty:
+        return
+    compared = pages.loc[hashes.index, "page_id"]
+    # The first in the order of names of pixels, so that the names of files do not matter.
+    common = compared.groupby(number_pages(hashes.tolist())).transform("min")
+    pages.loc[hashes.index, "page_id"] = pages.loc[hashes.index, "group"] = common
 
 
 def _as_text(boxes):

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecg_lib.data.classes import CLASSES, class_of_folder, denies_class
-from ecg_lib.data.khan2021 import published_files
+from ecg_lib.data.khan2021 import published_classes, published_files
 from ecg_lib.errors import InputError
+from ecg_lib.files import sha256
 from ecg_lib.pages.image import PAGE_SUFFIXES, list_pages
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def find_pages(folder: str | Path) -> "tuple[pd.DataFrame, pd.DataFrame]":
 
     The nearest folder above a file with a known class name gives its class, unless a folder in
     between denies it, such as `covid/negative`. Published pages are recognised by their bytes,
-    whatever their files are called, and bring their page_id, group and layout along; any other page
-    is its own group, until it is prepared (see `UNKNOWN`).
+    whatever their files and folders are called, and bring their page_id, group and layout along,
+    and their class where no folder gives one; any other page is its own group, until it is prepared
+    (see `UNKNOWN`).
 
     Args:
         folder: the folder that holds the class folders, at any depth.
@@ -134,19 +136,24 @@ def _class_of(path, folder):
         if denies_class(name):
             return None
     # The folder itself may be that of a class.
-    return class_of_folder(folder.name)
+    return class_of_folder(folder.name) or _published_class(path)
+
+
+def _published_class(path):
+    if path.suffix.lower() not in PAGE_SUFFIXES or not path.is_file():
+        return None
+    return published_classes().get(sha256(path))
 
 
 def _rows(folder, path):
     """Rows of a file's pages: name, class, digest, and None or the reason why it is no page."""
-    name, class_name = as_utf_8(path.relative_to(folder).as_posix()), _class_of(path, folder)
+    name, class_name = as_utf_8(path.relative_to(folder).as_posix()), None
     try:
+        class_name = _class_of(path, folder)
         fault = _fault(path, class_name)
         if fault is not None:
             return [(name, class_name, None, fault)]
-        pages = list_pages(path)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        pages, digest = list_pages(path), sha256(path)
     except InputError as error:
         return [(name, class_name, None, str(error))]
     except OSError as error:

@@ -22,7 +22,7 @@ DISPLAY_NAMES = {
 
 # Folder names seen in copies of both versions of the published data, as `_plain` leaves them.
 _FOLDERS = {
-    "normal": ("normal", "normal person", "normal person ecg images"),
+    "normal": ("normal", "normal person", "normal person ecg images", "normal ecg images"),
     "abnormal_heartbeat": (
         "hb",
         "abnormal",
@@ -37,11 +37,13 @@ _FOLDERS = {
         "myocardial infarction",
         "myocardical infraction",
         "myocardial infarction patients",
+        "myocardial infarction ecg images",
         "ecg images of myocardial infarction patients",
     ),
     "history_of_mi": (
         "pmi",
         "post mi",
+        "post mi history ecg images",
         "history of mi",
         "history of myocardial infarction",
         "patient that have history of myocardial infraction",

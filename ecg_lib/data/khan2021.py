@@ -1,6 +1,7 @@
 """All facts about the published pages (Khan et al. 2021) and the original experiment on them."""
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -51,6 +52,13 @@ def published_files() -> "pd.DataFrame":
 
     with resources.files("ecg_lib.data").joinpath("khan2021.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file, dtype={"published_order": "Int64"})
+
+
+@cache
+def published_classes() -> dict[str, str]:
+    """Return the class of each published file by its SHA-256, where it is filed under one alone."""
+    classes = published_files().groupby("sha256")["class"].unique()
+    return {digest: names[0] for digest, names in classes.items() if len(names) == 1}
 
 
 def is_published(page_ids: "pd.Series") -> "pd.Series":
@@ -114,10 +122,11 @@ def published_hashes() -> tuple["pd.DataFrame", np.ndarray, np.ndarray]:
     # A page whose leads cannot be found has no hash of its ECG. Zeros are far from every hash,
     # since half of its bits are ones.
     hashes["ecg"] = hashes["ecg"].fillna("0" * len(hashes["page"].iloc[0]))
-    return hashes[["page_id", "group", "pixels"]], _bits(hashes["page"]), _bits(hashes["ecg"])
+    page_bits, ecg_bits = (bits_of_hashes(hashes[name]) for name in ("page", "ecg"))
+    return hashes[["page_id", "group", "pixels"]], page_bits, ecg_bits
 
 
-def _bits(texts):
+def bits_of_hashes(texts: Iterable[str]) -> np.ndarray:
     """Turn hexadecimal numbers into rows of bool."""
     packed = np.array([list(bytes.fromhex(text)) for text in texts], np.uint8)
     return np.unpackbits(packed, axis=1).astype(bool)
