@@ -178,8 +178,7 @@ def every_layout(table, rng, photographs):
                 situation = str(rng.choice(list(SITUATIONS)))
                 picture = draw_varied(signals, RATE, layout, situation, rng, style)
                 luma = cv2.cvtColor(picture.image, cv2.COLOR_RGB2GRAY)
-                corners = np.array(picture.truth["corners"], float)
-                table.read("drawn, photographed", kind, luma, judged(layout, corners))
+                table.read("drawn, photographed", kind, luma, judged(layout, picture.corners))
 
 
 def no_ecgs(table):

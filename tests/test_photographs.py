@@ -19,6 +19,7 @@ in_place = pytest.mark.parametrize(
         photographs.folded,
         photographs.crumpled,
         photographs.stained,
+        photographs.written_on,
         photographs.printed,
         photographs.shaded,
         photographs.tinted,

@@ -58,13 +58,13 @@ def moved(boxes: Sequence[Box], homography: np.ndarray) -> np.ndarray:
     corners = [
         [(b.left, b.top), (b.right, b.top), (b.right, b.bottom), (b.left, b.bottom)] for b in boxes
     ]
-    return moved_points(corners, homography)
+    return moved_points(np.reshape(corners, (-1, 4, 2)), homography)
 
 
-def moved_points(points: Sequence, homography: np.ndarray) -> np.ndarray:
+def moved_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
     """Map points `(..., 2)` by a homography."""
-    before = np.asarray(points, np.float64)
-    return cv2.perspectiveTransform(before.reshape(1, -1, 2), homography).reshape(before.shape)
+    after = points @ homography[:, :2].T + homography[:, 2]
+    return after[..., :2] / after[..., 2:]
 
 
 # --- where the page lies in the picture
@@ -174,6 +174,18 @@ def stained(image, rng):
     return _lit(image, light), IN_PLACE
 
 
+def written_on(image, rng):
+    """Scribble on the paper one to three times."""
+    image = image.copy()
+    height, width = image.shape[:2]
+    for _ in range(rng.integers(1, 4)):
+        steps = rng.normal(0, 0.02 * width, (8, 2)).cumsum(axis=0)
+        points = np.int32(steps + rng.random(2) * (width, height))
+        colour = [(20, 20, 20), (30, 40, 150), (190, 30, 40)][rng.integers(3)]
+        cv2.polylines(image, [points], False, colour, max(width // 500, 1), cv2.LINE_AA)
+    return image, IN_PLACE
+
+
 def printed(image, rng):
     """Print in black on an office printer, which may turn light colours into dots."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -279,6 +291,7 @@ SITUATIONS: dict[str, tuple[tuple[Effect, float], ...]] = {
     "untouched": (),
     "file": ((resized, 0.6), (compressed, 0.6)),
     "scan": (
+        (written_on, 0.1),
         (folded, 0.2),
         (stained, 0.2),
         (laid, 1.0),
@@ -298,6 +311,7 @@ SITUATIONS: dict[str, tuple[tuple[Effect, float], ...]] = {
         (compressed, 0.9),
     ),
     "photograph": (
+        (written_on, 0.1),
         (folded, 0.4),
         (crumpled, 0.5),
         (stained, 0.25),

@@ -1,15 +1,41 @@
-"""Pictures of practice pages, seen by a camera or a scanner, and what their cells show."""
+"""Pictures for the reader's network to learn from, with what each of their cells shows.
 
-from dataclasses import dataclass
+They are varied pages with leads that are mixed beyond what any machine prints, so that a name can
+only be read from its letters.
+"""
+
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from ecg_lib.drawing.practice_pages import draw_other_page, draw_practice_page
+from ecg_lib.drawing.photographs import SITUATIONS, moved, moved_points, photograph
+from ecg_lib.drawing.simulation import RATE
+from ecg_lib.drawing.styled_page import draw_leads
+from ecg_lib.drawing.styles import WORDS, random_style
+from ecg_lib.drawing.varied_pages import ARRANGEMENTS
 from ecg_lib.pages.detection.general.marks import CELL, darkness
+from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.leads import LEADS, Box
 
-OTHER_PAGES = 0.06
-"""Share of the pictures that show no ECG."""
+OTHER = len(LEADS)
+"""Class of a name that is none of the twelve."""
+
+OTHERS = ("V2R", "V3R", "V4R", "V5R", "V6R", "V7", "V8", "V9")
+
+WIDTHS = (900, 1150)
+"""Minimum and maximum width of the pictures, in pixels: about that at which pages are read."""
+
+MOST_PIXELS = 1_000_000
+
+WITHOUT_ECG = 0.06
+"""Share of the pictures without an ECG."""
+
+MISNAMED = 0.08
+"""Share of the rows with any names: whatever the place, a name is what is printed."""
+
+COVERED = 0.06
+"""Share of the pictures of which a part is covered, as names are on pictures that are published."""
 
 FLIPPED = 0.08
 """Share of the pictures that are mirrored or upside down: only I, II and III are names on them."""
@@ -43,124 +69,135 @@ def draw_picture(rng: np.random.Generator, recordings: list[np.ndarray]) -> Prac
 
     Args:
         rng: a `numpy.random.Generator`.
-        recordings: arrays `(12, samples)` in mV, ten seconds each.
+        recordings: arrays `(12, samples)` in mV at `ecg_lib.drawing.simulation.RATE`, ten seconds
+            each.
     """
-    if rng.random() < OTHER_PAGES:
-        page = draw_other_page(rng)
-    else:
-        page = draw_practice_page(rng, recordings)
-    height, width = (side // CELL * CELL for side in page.grid.shape)
-    lens = _Lens(rng, width, height)
-    if rng.random() < 0.06:
-        _cover(page, rng)
-    shade = rng.uniform(0.42, 1)
-    printed = shade if rng.random() < 0.6 else rng.uniform(0.5, 1)
-    ink = np.maximum(page.pen * np.float32(shade / 255), page.print * np.float32(printed / 255))
-    add = rng.random() < 0.5
-    dark = 1 - (1 - page.grid) * (1 - ink) if add else np.maximum(page.grid, ink)
-    table = rng.uniform(0, 0.6) if lens.camera else 0
-    luma = _exposed(rng, lens.seen(dark, cv2.INTER_LINEAR, table), lens.camera)
-    masks = [lens.seen(mask, cv2.INTER_NEAREST) for mask in (page.trace, page.pulse)]
-    middles = [
-        ((left + right) / 2, (top + bottom) / 2) for _, left, top, right, bottom in page.names
-    ]
-    edges = [(right, (top + bottom) / 2) for _, _, top, right, bottom in page.names]
-    middles, edges = lens.moved(middles), lens.moved(edges)
-    kinds = [name[0] for name in page.names]
-    names = list(zip(kinds, middles, edges[:, 0] - middles[:, 0], strict=True))
-    cells = _cells(masks, lens.moved(page.boundaries), names)
-    picture = PracticePicture(darkness(luma), cells, middles)
+    situation = str(rng.choice(list(SITUATIONS), p=[0.05, 0.1, 0.2, 0.1, 0.45, 0.1]))
+    if rng.random() < WITHOUT_ECG:
+        return _without_ecg(situation, rng)
+    page = _mixed_page(rng, recordings)
+    luma, homography = _seen(np.asarray(page.image), page.traces, situation, rng)
+    names = moved([box for _, box in page.names], homography)
+    cells = _cells(page, homography, luma.shape)
+    _mark_names(cells, [_kind(name) for name, _ in page.names], names)
+    if rng.random() < COVERED:
+        _cover(luma, cells, rng)
+    picture = PracticePicture(darkness(luma), cells, names.mean(axis=1))
     return _flipped(picture, rng) if rng.random() < FLIPPED else picture
 
 
-class _Lens:
-    """A page on glass, or held before a camera: turned, in perspective, and bent."""
-
-    def __init__(self, rng, width, height):
-        self.width, self.camera = width, rng.random() < 0.65
-        self.homography, self.bend = np.eye(3), np.zeros(width, np.float32)
-        if self.camera:
-            sides = np.array([width, height])
-            corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * sides
-            moved = corners + rng.uniform(-1, 1, (4, 2)) * sides * rng.uniform(0, 0.055)
-            angle = np.deg2rad(rng.normal(0, 2.2))
-            turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-            moved = (moved - sides / 2) @ turn + sides / 2
-            self.homography = cv2.getPerspectiveTransform(
-                corners.astype(np.float32), moved.astype(np.float32)
-            )
-            wave = np.linspace(0, rng.uniform(1, 6), width) + rng.uniform(0, 6)
-            self.bend = (rng.normal(0, 4) * np.sin(wave)).astype(np.float32)
-        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-        points = np.dstack([x, y + self.bend])
-        self.source = cv2.perspectiveTransform(points, np.linalg.inv(self.homography))
-
-    def seen(self, page, how, beyond=0):
-        return cv2.remap(page, self.source[..., 0], self.source[..., 1], how, borderValue=beyond)
-
-    def moved(self, points):
-        if not len(points):
-            return np.zeros((0, 2))
-        points = cv2.perspectiveTransform(np.float64(points)[None], self.homography)[0]
-        points[:, 1] -= np.interp(points[:, 0], np.arange(self.width), self.bend)
-        return points
+def _kind(name):
+    """Class of a printed name."""
+    spellings = {lead.upper(): number for number, lead in enumerate(LEADS)}
+    return spellings.get(name.removeprefix("-").replace("C", "V").upper(), OTHER)
 
 
-def _cover(page, rng):
-    """Cover a part of the page, as names are covered on pictures that are published."""
-    height, width = page.grid.shape
-    x, y, w, h = rng.uniform(0, 1, 4) * [width, height, 0.15 * width, 0.3 * height]
-    part = slice(int(y), int(y + h)), slice(int(x), int(x + w))
-    page.grid[part] = rng.choice([0, 0.15])
-    for mask in (page.pen, page.print, page.trace, page.pulse):
-        mask[part] = 0
+def _style(rng, layout):
+    px_per_mm = float(rng.uniform(3, 6))
+    style = random_style(rng, layout)
+    return replace(
+        style, px_per_mm=px_per_mm, pen=max(1, round(style.pen * px_per_mm / style.px_per_mm))
+    )
 
 
-def _exposed(rng, dark, camera):
-    """Grey levels under uneven light, with the noise and the blur of a camera and of JPEG."""
-    height, width = dark.shape
-    if rng.random() < 0.6:
-        dark = cv2.GaussianBlur(dark, (0, 0), rng.uniform(0.01, 1.1))
-    light = np.full((height, width), rng.uniform(0.6, 1), np.float32)
-    if camera:
-        spots = rng.uniform(0.45, 1, (rng.integers(2, 5), rng.integers(2, 6))).astype(np.float32)
-        light *= cv2.resize(spots, (width, height), interpolation=cv2.INTER_CUBIC)
-        if rng.random() < 0.2:  # a fold
-            x = rng.integers(0, width)
-            light[:, x : x + 2] *= rng.uniform(0.8, 0.95)
-    noise = rng.normal(0, rng.uniform(0, 7 if camera else 2), (height, width))
-    image = np.clip(255 * light * (1 - dark) + noise, 0, 255).astype(np.uint8)
-    scale = rng.uniform(0.5, 1) if rng.random() < 0.5 else 1
-    small = (int(width * scale), int(height * scale))
-    image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-    if rng.random() < 0.7:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 95))]
-        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_GRAYSCALE)
-    how = cv2.INTER_LINEAR if rng.random() < 0.5 else cv2.INTER_CUBIC
-    return cv2.resize(image, (width, height), interpolation=how)
+def _mixed_page(rng, recordings):
+    """Draw a page whose leads, and sometimes names, are taken by chance."""
+    layout = LAYOUTS[str(rng.choice(ARRANGEMENTS))]
+    style = _style(rng, layout.name)
+    names = (*LEADS, *OTHERS)
+    rows = tuple(
+        tuple(rng.choice(names, len(row)).tolist()) if rng.random() < MISNAMED else row
+        for row in layout.rows
+    )
+    strips = tuple(rng.choice(LEADS, len(layout.rhythm_strips)).tolist())
+    layout = replace(layout, rows=rows, rhythm_strips=strips)
+    signals = {name: _disturbed(rng, recordings) for name in names}
+    return draw_leads(signals, RATE, layout, style)
 
 
-def _cells(masks, boundaries, names):
-    height, width = (side // CELL for side in masks[0].shape)
+def _disturbed(rng, recordings):
+    """Take any lead of any recording: sometimes noisy or flat, and never quite at its baseline."""
+    recording = recordings[rng.integers(len(recordings))]
+    signal = rng.uniform(0.4, 1.4) * recording[rng.integers(len(LEADS))]
+    if rng.random() < 0.04:
+        signal = 0.05 * signal
+    time = np.arange(len(signal)) / RATE
+    wander = np.sin(2 * np.pi * (rng.uniform(0.05, 0.5) * time + rng.random()))
+    signal = signal + rng.normal(0, 0.1) + rng.uniform(0, 0.15) * wander
+    if rng.random() < 0.08:
+        signal += rng.uniform(0.03, 0.1) * np.sin(2 * np.pi * 50 * time)
+    if rng.random() < 0.15:
+        signal += rng.normal(0, rng.uniform(0.01, 0.08), len(signal))
+    return signal
+
+
+def _without_ecg(situation, rng):
+    """Draw text and boxes, perhaps on graph paper."""
+    words = rng.choice(WORDS, (3, rng.integers(8, 40)))
+    blocks = tuple(tuple(map(str, block)) for block in words)
+    style = replace(_style(rng, "standard_12x1"), header=blocks)
+    page = draw_leads(
+        {lead: np.zeros(10 * RATE) for lead in LEADS}, RATE, LAYOUTS["standard_12x1"], style
+    )
+    image = np.array(page.image)[: page.traces.top]
+    for _ in range(rng.integers(0, 12)):
+        corners = (rng.random((2, 2)) * image.shape[1::-1]).astype(int)
+        cv2.rectangle(image, *map(tuple, corners.tolist()), style.ink, style.pen)
+    luma, _ = _seen(image, Box(0, 0, *image.shape[1::-1]), situation, rng)
+    cells = np.zeros((*(side // CELL for side in luma.shape), 6), np.float32)
+    cells[..., 5] = -1
+    return PracticePicture(darkness(luma), cells, np.zeros((0, 2)))
+
+
+def _seen(image, keep, situation, rng):
+    """Take a picture, and bring it to the size at which pages are read."""
+    image, homography = photograph(image, keep, situation, rng)
+    height, width = image.shape[:2]
+    scale = min(rng.integers(*WIDTHS) / width, np.sqrt(MOST_PIXELS / (width * height)))
+    size = tuple(max(round(side * scale / CELL), 1) * CELL for side in (width, height))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    luma = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=how)
+    return luma, np.diag([size[0] / width, size[1] / height, 1]) @ homography
+
+
+def _cells(page, homography, shape):
+    height, width = (side // CELL for side in shape)
     cells = np.zeros((height, width, 6), np.float32)
     cells[..., 5] = -1
-    for channel, mask in enumerate(masks):
-        cells[..., channel] = mask.reshape(height, CELL, width, CELL).max(axis=(1, 3)) > 0
+    for channel, lines in enumerate((page.trace_lines, page.pulse_lines)):
+        mask = np.zeros(shape, np.uint8)
+        for points in lines:
+            fixed = np.round(moved_points(points, homography) * 16).astype(np.int32)
+            cv2.polylines(mask, [fixed], False, 1, 2, cv2.LINE_8, 4)
+        cells[..., channel] = mask.reshape(height, CELL, width, CELL).max(axis=(1, 3))
     y, x = np.mgrid[:height, :width]
-    for middle in boundaries / CELL - 0.5:
+    for middle in moved_points(page.boundaries, homography) / CELL - 0.5:
         part = _around(middle, 3)
         off = (x[part] - middle[0]) / 0.9, (y[part] - middle[1]) / 2
         blob = np.exp(-(off[0] ** 2 + off[1] ** 2) / 2)
         cells[(*part, 2)] = np.maximum(cells[(*part, 2)], blob)
-    for kind, middle, half_width in names:
+    return cells
+
+
+def _mark_names(cells, kinds, corners):
+    half_widths = (corners[:, 1:3] - corners[:, [0, 3]])[..., 0].mean(axis=1) / 2
+    for kind, middle, half_width in zip(kinds, corners.mean(axis=1), half_widths, strict=True):
         part = _around(middle / CELL - 0.5, 1)
         cells[(*part, slice(3, 6))] = 1, half_width / HALF_WIDTH_UNIT, kind
-    return cells
 
 
 def _around(middle, reach):
     x, y = np.round(middle).astype(int)
     return tuple(slice(max(at - reach, 0), max(at + reach + 1, 0)) for at in (y, x))
+
+
+def _cover(luma, cells, rng):
+    """Cover a part of a picture with one grey level, in place."""
+    height, width = cells.shape[:2]
+    top, left = (rng.random(2) * (height, width)).astype(int)
+    bottom, right = top + rng.integers(1, 0.3 * height), left + rng.integers(1, 0.15 * width)
+    luma[top * CELL : bottom * CELL, left * CELL : right * CELL] = rng.integers(256)
+    cells[top:bottom, left:right] = 0, 0, 0, 0, 0, -1
 
 
 def _flipped(picture, rng):

@@ -1,20 +1,19 @@
 """Draw twelve leads in any layout and style."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from ecg_lib.drawing.page import load_font
-from ecg_lib.drawing.styles import GRIDS, NAMES, PULSE_SECONDS, PULSES, SEPARATORS, Style
+from ecg_lib.drawing.letters import draw_letters
+from ecg_lib.drawing.styles import GRIDS, NAMES, PULSES, SEPARATORS, Style
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.pages.layouts import LAYOUTS, Layout, lead_boxes
 from ecg_lib.pages.leads import LEADS, Box
 
 PULSE_MV = 1.0
-HEADER_MM = 3.2
-"""Height of a letter in the header and the footer, 1.4 times of which is a line."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +24,33 @@ class StyledPage:
         image: the page, an RGB image.
         layout: its `Layout`, with the leads that its strips repeat.
         style: the `Style` that it is drawn in.
-        boxes: the 13 boxes in canonical order, as `ecg_lib.pages.layouts.lead_boxes` defines them.
         column_edges: x of the left end of each column and of the right end of the last.
         baselines: y of each line's 0 mV, top to bottom.
         names: the printed lead names and their boxes.
+        trace_lines: the traces, each a float array (points, 2).
+        pulse_lines: the calibration pulses, likewise.
     """
 
     image: Image.Image
     layout: Layout
     style: Style
-    boxes: tuple[Box, ...]
     column_edges: tuple[float, ...]
     baselines: tuple[float, ...]
     names: tuple[tuple[str, Box], ...]
+    trace_lines: tuple[np.ndarray, ...]
+    pulse_lines: tuple[np.ndarray, ...]
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The 13 boxes in canonical order, as `ecg_lib.pages.layouts.lead_boxes` defines them."""
+        height = self.image.height
+        return tuple(lead_boxes(self.layout, self.column_edges, self.baselines, height))
+
+    @property
+    def boundaries(self) -> np.ndarray:
+        """The places where two leads of a row meet: float array (places, 2)."""
+        rows = self.baselines[: len(self.layout.rows)]
+        return np.array([(x, y) for x in self.column_edges[1:-1] for y in rows]).reshape(-1, 2)
 
     @property
     def traces(self) -> Box:
@@ -85,49 +98,96 @@ def draw_styled(signals: np.ndarray, rate: float, layout: str, style: Style) -> 
         one_of(option, getattr(style, option), values)
     if style.strip_leads is not None:
         drawn = drawn.with_strips(style.strip_leads)
-    sheet = _Sheet(drawn, style)
-    needed = style.column_seconds * (drawn.columns if sheet.whole_span else 1)
+    whole_span = style.continuous or drawn.rhythm_strips
+    needed = style.column_seconds * (drawn.columns if whole_span else 1)
     if np.ndim(signals) != 2 or len(signals) != len(LEADS) or np.shape(signals)[1] < needed * rate:
         raise InputError(
             f"signals of shape {np.shape(signals)} at {rate:g} Hz cannot be drawn: this page "
             f"expects 12 leads of at least {needed:g} seconds"
         )
-    return sheet.draw(dict(zip(LEADS, np.asarray(signals, np.float64), strict=True)), rate)
+    return draw_leads(dict(zip(LEADS, signals, strict=True)), rate, drawn, style)
+
+
+def draw_leads(
+    signals: Mapping[str, np.ndarray], rate: float, layout: Layout, style: Style
+) -> StyledPage:
+    """Draw leads under any names in any arrangement.
+
+    Args:
+        signals: the signals in mV, by the names in the layout.
+        rate: samples per second.
+        layout: a `Layout`, not necessarily of the twelve leads.
+        style: a `Style`.
+    """
+    sheet = _Sheet(layout, style)
+    sheet.draw_traces(signals, rate)
+    sheet.draw_pulses()
+    sheet.draw_separators()
+    sheet.write_names()
+    sheet.write_text()
+    return sheet.page()
 
 
 class _Sheet:
-    """The geometry of one page, in pixels, and what is drawn on it."""
+    """The geometry of one page, in pixels, and the ink on it."""
 
     def __init__(self, layout, style):
         self.layout, self.style = layout, style
         mm = style.px_per_mm
         left, top, right, bottom = style.margins_mm
-        name_mm = 3.5 * style.name_mm if style.names == "margin" else 0.0
+        name_mm = 4.5 * style.name_mm * style.letter_width if style.names == "margin" else 0.0
         self.before_column_mm = name_mm + style.pulse_mm * (style.pulses == "columns")
-        self.column_mm = style.column_seconds * style.mm_per_second
-        self.name_px = max(round(style.name_mm * mm), 7)
         left += name_mm + style.pulse_mm * (style.pulses in ("left", "columns"))
         right += style.pulse_mm * (style.pulses == "right")
+        self.line_of_text = max(2 * style.text_mm * mm, 10)
         lines_of_text = max(map(len, style.header), default=0)
-        self.header_px = (1.4 * HEADER_MM * lines_of_text + 2 * bool(lines_of_text)) * mm
-        self.footer_px = 2 * HEADER_MM * mm * bool(style.footer)
-        first = self.header_px + (top + style.row_mm / 2) * mm
+        self.header = (lines_of_text + 0.5) * self.line_of_text * bool(lines_of_text)
+        first = self.header + (top + style.row_mm / 2) * mm
         self.baselines = tuple(first + style.row_mm * mm * line for line in range(layout.lines))
-        line_mm = layout.columns * self.column_mm
-        edges = np.linspace(left, left + line_mm, layout.columns + 1) * mm
-        self.edges = tuple(edges.tolist())
+        line_mm = layout.columns * style.column_seconds * style.mm_per_second
+        self.edges = tuple((np.linspace(left, left + line_mm, layout.columns + 1) * mm).tolist())
+        self.traces_end = round(self.baselines[-1] + (style.row_mm / 2 + bottom) * mm)
         self.width = round((left + line_mm + right) * mm)
-        traces_end = self.baselines[-1] + (style.row_mm / 2 + bottom) * mm
-        self.traces_end = round(traces_end)
-        self.height = round(traces_end + self.footer_px)
-        self.names = []
+        self.height = round(self.traces_end + 1.5 * self.line_of_text * bool(style.footer))
+        self.lines, self.letters = np.zeros((2, self.height, self.width), np.uint8)
+        self.names, self.traces, self.pulses = [], [], []
 
-    @property
-    def whole_span(self):
-        """Whether a page shows more of some lead than the seconds of one column."""
-        return self.style.continuous or self.layout.rhythm_strips
+    def page(self):
+        style = self.style
+        paper = np.full((self.height, self.width, 3), style.paper, np.uint8)
+        top = 0 if style.grid_under_header else round(self.header)
+        bottom = self.height if style.grid_under_header else self.traces_end
+        _paint_grid(paper[top:bottom], style)
+        _cover(paper, style.ink, self.lines)
+        _cover(paper, style.text_ink or style.ink, self.letters)
+        return StyledPage(
+            Image.fromarray(paper),
+            self.layout,
+            style,
+            self.edges,
+            self.baselines,
+            tuple(self.names),
+            tuple(self.traces),
+            tuple(self.pulses),
+        )
 
-    def trace_ends(self, number):
+    def lead_places(self):
+        """Return the name, the baseline, and both ends of the trace of every lead and strip.
+
+        Returns:
+            A list for each line, from top to bottom.
+        """
+        rows = [
+            [(lead, y, *self._trace_ends(number)) for number, lead in enumerate(row)]
+            for row, y in zip(self.layout.rows, self.baselines, strict=False)
+        ]
+        below = self.baselines[len(rows) :]
+        return rows + [
+            [(lead, y, self.edges[0], self.edges[-1])]
+            for lead, y in zip(self.layout.rhythm_strips, below, strict=True)
+        ]
+
+    def _trace_ends(self, number):
         """Return the x at which the traces of a column start and end, inside its edges."""
         mm = self.style.px_per_mm
         start, end = self.edges[number : number + 2]
@@ -137,39 +197,21 @@ class _Sheet:
             end -= self.style.gap_mm / 2 * mm
         return start, end
 
-    def draw(self, signals, rate):
-        style, layout = self.style, self.layout
-        paper = np.full((self.height, self.width, 3), style.paper, np.uint8)
-        top = 0 if style.grid_under_header else round(self.header_px)
-        bottom = self.height if style.grid_under_header else self.traces_end
-        _paint_grid(paper[top:bottom], style)
-        ink = np.zeros(paper.shape[:2], np.uint8)
-        self._draw_traces(ink, signals, rate)
-        self._draw_pulses(ink)
-        self._draw_separators(ink)
-        self._write(ink)
-        _cover(paper, style.ink, ink)
-        image = Image.fromarray(paper)
-        boxes = lead_boxes(layout, self.edges, self.baselines, self.height)
-        return StyledPage(
-            image, layout, style, tuple(boxes), self.edges, self.baselines, tuple(self.names)
-        )
+    def _printed_inverted(self, lead, line):
+        return lead in self.layout.inverted and line < len(self.layout.rows)
 
-    def _draw_traces(self, ink, signals, rate):
-        style, layout = self.style, self.layout
-        for row, baseline in zip(layout.rows, self.baselines, strict=False):
+    def draw_traces(self, signals, rate):
+        style = self.style
+        for line, places in enumerate(self.lead_places()):
             pieces = []
-            for number, lead in enumerate(row):
-                sign = -1 if lead in layout.inverted else 1
-                ends = self.trace_ends(number)
-                since = self.edges[0] if style.continuous else ends[0]
-                pieces.append(self._points(sign * signals[lead], rate, ends, since, baseline))
-            for piece in [np.concatenate(pieces)] if style.joined else pieces:
-                self._stroke(ink, piece)
-        ends = self.edges[0], self.edges[-1]
-        strips = zip(layout.rhythm_strips, self.baselines[len(layout.rows) :], strict=True)
-        for lead, baseline in strips:
-            self._stroke(ink, self._points(signals[lead], rate, ends, ends[0], baseline))
+            for lead, baseline, start, end in places:
+                sign = -1 if self._printed_inverted(lead, line) else 1
+                since = self.edges[0] if style.continuous else start
+                signal = sign * np.asarray(signals[lead], np.float64)
+                pieces.append(self._points(signal, rate, (start, end), since, baseline))
+            self.traces += [np.concatenate(pieces)] if style.joined else pieces
+        for points in self.traces:
+            self._stroke(points)
 
     def _points(self, signal, rate, ends, since, baseline):
         """Return the points of a signal between two x, with its first sample at `since`."""
@@ -180,101 +222,116 @@ class _Sheet:
         y = baseline - shown * self.style.mm_per_mv * self.style.px_per_mm
         return np.column_stack([x, y])
 
-    def _draw_pulses(self, ink):
+    def draw_pulses(self):
         if self.style.pulses == "none":
             return
         width = self.style.pulse_mm * self.style.px_per_mm
-        if self.style.pulses == "right":
-            places = [self.edges[-1]]
-        elif self.style.pulses == "left":
-            places = [self.edges[0] - width]
-        else:
-            places = [self.trace_ends(number)[0] - width for number in range(self.layout.columns)]
-        for line, baseline in enumerate(self.baselines):
-            of_line = places if line < len(self.layout.rows) else places[:1]
-            for x in of_line:
-                self._stroke(ink, self._pulse(x, baseline))
+        for places in self.lead_places():
+            baseline = places[0][1]
+            if self.style.pulses == "right":
+                starts = [self.edges[-1]]
+            elif self.style.pulses == "left":
+                starts = [self.edges[0] - width]
+            else:
+                starts = [start - width for _, _, start, _ in places]
+            self.pulses += [self._pulse(x, baseline) for x in starts]
+        for points in self.pulses:
+            self._stroke(points)
 
     def _pulse(self, x, baseline):
-        mm = self.style.px_per_mm
-        foot = self.style.pulse_foot_mm * mm
-        width = PULSE_SECONDS * self.style.mm_per_second * mm
-        top = baseline - PULSE_MV * self.style.mm_per_mv * mm
+        style, mm = self.style, self.style.px_per_mm
+        foot, width = style.pulse_foot_mm * mm, style.pulse_seconds * style.mm_per_second * mm
+        top = baseline - PULSE_MV * style.mm_per_mv * mm
         rise, fall = x + foot, x + foot + width
         corners = [(x, baseline), (rise, baseline), (rise, top), (fall, top), (fall, baseline)]
         return np.array([*corners, (fall + foot, baseline)])
 
-    def _draw_separators(self, ink):
+    def draw_separators(self):
         style, mm = self.style, self.style.px_per_mm
-        rows = self.baselines[: len(self.layout.rows)]
-        reach = 0.45 * style.row_mm * mm
-        # From each row's baseline upwards: pairs of y.
+        rows = np.array(self.baselines[: len(self.layout.rows)])
+        top, bottom = rows[0] - 0.45 * style.row_mm * mm, rows[-1] + 0.45 * style.row_mm * mm
+        near, far = 0.1 * style.separator_mm * mm, style.separator_mm * mm
+        dashes, dots = np.arange(top, bottom, 3 * mm), np.arange(top, bottom, 1.2 * mm)
+        # Where strokes start and end.
         strokes = {
-            "none": [],
-            "lines": [(rows[0] - reach, rows[-1] + reach)],
-            "bars": [(y - 5 * mm, y + 5 * mm) for y in rows],
-            "ticks": [(y + side * 3 * mm, y + side * 6 * mm) for y in rows for side in (-1, 1)],
+            "none": ([], []),
+            "lines": ([top], [bottom]),
+            "dashed": (dashes, dashes + 1.8 * mm),
+            "dotted": (dots, dots + 0.4 * mm),
+            "bars": (rows - far, rows + far),
+            "above": (rows - far, rows - near),
+            "below": (rows + near, rows + far),
+            "ticks": (
+                np.concatenate([rows - far, rows + 0.5 * far]),
+                np.concatenate([rows - 0.5 * far, rows + far]),
+            ),
         }
         for x in self.edges[1:-1]:
-            for top, bottom in strokes[style.separators]:
-                self._stroke(ink, np.array([(x, top), (x, bottom)]))
+            for ends in zip(*strokes[style.separators], strict=True):
+                self._stroke(np.array([(x, y) for y in ends]))
 
-    def _stroke(self, ink, points):
+    def _stroke(self, points):
         kind = cv2.LINE_AA if self.style.smooth else cv2.LINE_8
         fixed = np.round(points * 16).astype(np.int32)
-        cv2.polylines(ink, [fixed], False, 255, self.style.pen, kind, shift=4)
+        cv2.polylines(self.lines, [fixed], False, 255, self.style.pen, kind, shift=4)
 
-    def _write(self, ink):
-        """Write names, header and footer into the mask of ink."""
-        mask = Image.fromarray(ink)
-        draw = ImageDraw.Draw(mask)
-        draw.fontmode = "L" if self.style.smooth else "1"
-        self._write_names(draw)
-        self._write_text(draw)
-        ink[:] = np.asarray(mask)
-
-    def _write_names(self, draw):
-        layout, baselines = self.layout, self.baselines
+    def write_names(self):
         if self.style.names == "none":
             return
-        for row, baseline in zip(layout.rows, baselines, strict=False):
-            for number, lead in enumerate(row):
-                self._write_name(draw, lead, self.trace_ends(number)[0], baseline)
-        for lead, baseline in zip(layout.rhythm_strips, baselines[len(layout.rows) :], strict=True):
-            self._write_name(draw, lead, self.edges[0], baseline, strip=True)
+        for line, places in enumerate(self.lead_places()):
+            for lead, baseline, x, _ in places:
+                minus = "-" if self._printed_inverted(lead, line) else ""
+                self._write_name(f"{minus}{self._printed(lead)}", x, baseline)
 
-    def _write_name(self, draw, lead, x, baseline, strip=False):
+    def _printed(self, lead):
+        name = lead.upper() if self.style.upper else lead
+        return name.replace("V", self.style.chest_letter) if name[0] == "V" else name
+
+    def _write_name(self, name, x, baseline):
         style, mm = self.style, self.style.px_per_mm
-        name = lead.upper() if style.upper else lead
-        if lead in self.layout.inverted and not strip:
-            name = f"-{name}"
-        x, y, anchor = {
-            "above": (x + 1 * mm, baseline - 0.3 * style.row_mm * mm, "ls"),
-            "inside": (x + 1.5 * mm, baseline - 1.5 * mm, "ls"),
-            "below": (x + 1 * mm, baseline + 1.5 * mm, "lt"),
-            "margin": (x - 1.5 * mm, baseline, "rm"),
+        letters = draw_letters(name, style.font, max(style.name_mm * mm, 5.5), style.letter_width)
+        height, width = letters.mask.shape
+        right, down = np.array(style.name_shift_mm) * mm
+        left, top = {
+            "above": (x + 1 * mm, baseline - 0.3 * style.row_mm * mm - height),
+            "inside": (x + 1.5 * mm, baseline - 1.5 * mm - height),
+            "below": (x + 1 * mm, baseline + 1.5 * mm),
+            "margin": (self._left_of(x) - 1.5 * mm - width, baseline - height / 2),
         }[style.names]
-        if style.names == "margin":
-            beside_pulse = style.pulses == "columns" or (
-                style.pulses == "left" and x == self.edges[0]
-            )
-            x -= style.pulse_mm * mm * beside_pulse
-        letters = load_font(style.font, self.name_px)
-        draw.text((x, y), name, fill=255, font=letters, anchor=anchor)
-        edges = draw.textbbox((x, y), name, font=letters, anchor=anchor)
-        self.names.append((name, Box(*map(round, edges))))
+        self.names.append((name, self._print(letters.mask, left + right, top + down)))
 
-    def _write_text(self, draw):
+    def _left_of(self, x):
+        """Return where a lead starts with its pulse."""
         style = self.style
-        size = max(round(HEADER_MM * style.px_per_mm), 7)
-        letters = load_font(style.font, size)
+        has_pulse = style.pulses == "columns" or (style.pulses == "left" and x == self.edges[0])
+        return x - style.pulse_mm * style.px_per_mm * has_pulse
+
+    def write_text(self):
+        style = self.style
         for number, lines in enumerate(style.header):
             x = 2 * style.px_per_mm + number * self.width / len(style.header)
             for line, words in enumerate(lines):
-                draw.text((x, size * (0.5 + 1.4 * line)), words, fill=255, font=letters)
+                self._write(words, x, (line + 1) * self.line_of_text)
         if style.footer:
-            place = (2 * style.px_per_mm, self.height - 0.6 * size)
-            draw.text(place, style.footer, fill=255, font=letters, anchor="ls")
+            self._write(style.footer, 2 * style.px_per_mm, self.height - 0.5 * self.line_of_text)
+
+    def _write(self, words, x, y):
+        """Write words that start at x, on a line at y."""
+        letters = draw_letters(words, self.style.font, self.line_of_text / 2)
+        self._print(letters.mask, x, y + letters.below - len(letters.mask))
+
+    def _print(self, mask, left, top):
+        """Print the part of a mask that lies on the page, and return the box of the whole."""
+        left, top = round(left), round(top)
+        box = Box(left, top, left + mask.shape[1], top + mask.shape[0])
+        x0, x1 = np.clip([box.left, box.right], 0, self.width)
+        y0, y1 = np.clip([box.top, box.bottom], 0, self.height)
+        seen = mask[y0 - top : y1 - top, x0 - left : x1 - left]
+        if not self.style.smooth:
+            seen = np.where(seen > 127, 255, 0).astype(np.uint8)
+        part = self.letters[y0:y1, x0:x1]
+        np.maximum(part, seen, out=part)
+        return box
 
 
 def _cover(area, colour, alpha):

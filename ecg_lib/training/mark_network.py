@@ -2,7 +2,7 @@
 
     python -m ecg_lib.training.mark_network --steps 4000
 
-It learns from drawn pages alone (`ecg_lib.drawing.practice_pages`), a new one for about every
+It learns from drawn pages alone (`ecg_lib.drawing.practice_pictures`), a new one for about every
 second step, and takes one to two hours on two free cores. The weights in
 `ecg_lib.pages.detection.general` come from it. Writing them needs the package `onnx`, which is in
 the extra `export`.
