@@ -43,48 +43,49 @@ SHOWN = {
 }
 
 
-def no_attention(input_shape, num_classes, *, mean=0.0, variance=1.0, **sizes):
-    """Build Lead attention whose leads are not compared before the dense layer.
+def _builder(features_of: Callable[..., keras.KerasTensor]) -> Callable[..., keras.Model]:
+    """Return a builder of Lead attention with other features before its dense layer.
 
     Args:
-        input_shape: `(crops, height, width)`.
-        num_classes: number of classes.
-        mean: mean of the training split's pixels, in grey levels.
-        variance: variance of the training split's pixels, in grey levels squared.
-        **sizes: the other arguments of `lead_attention`, which has their defaults.
+        features_of: function from the standardised crops, the filters and the units to features
+            `(batch, values)`.
+
+    Returns:
+        A builder with the arguments of `lead_attention` and their defaults.
     """
-    sizes = _sizes(input_shape, sizes)
-    crops, standardised = standardised_crops(input_shape, mean, variance)
-    leads = describe_leads(standardised, sizes["filters"], sizes["units"])
-    return _classified(crops, keras.layers.Flatten(name="flatten")(leads), num_classes, sizes)
+
+    def build(
+        input_shape: tuple[int, int, int],
+        num_classes: int,
+        *,
+        mean: float = 0.0,
+        variance: float = 1.0,
+        **sizes,
+    ) -> keras.Model:
+        sizes = lead_attention.__kwdefaults__ | sizes
+        check_can_be_halved(sizes["name"], input_shape, times=len(sizes["filters"]))
+        crops, standardised = standardised_crops(input_shape, mean, variance)
+        features = features_of(standardised, sizes["filters"], sizes["units"])
+        outputs = classify(features, num_classes, sizes["dense_units"], sizes["dropout"])
+        return keras.Model(crops, outputs, name=sizes["name"])
+
+    return build
 
 
-def leads_as_channels(input_shape, num_classes, *, mean=0.0, variance=1.0, **sizes):
-    """Build Lead attention whose encoder reads all leads at once, as channels of one image.
+def _side_by_side(standardised, filters, units):
+    """Describe the leads, and do not compare them."""
+    leads = describe_leads(standardised, filters, units)
+    return keras.layers.Flatten(name="flatten")(leads)
 
-    Args:
-        input_shape: `(crops, height, width)`.
-        num_classes: number of classes.
-        mean: mean of the training split's pixels, in grey levels.
-        variance: variance of the training split's pixels, in grey levels squared.
-        **sizes: the other arguments of `lead_attention`, which has their defaults.
-    """
-    sizes = _sizes(input_shape, sizes)
-    crops, standardised = standardised_crops(input_shape, mean, variance)
+
+def _as_channels(standardised, filters, units):
+    """Describe all leads at once, as channels of one image."""
     maps = keras.layers.Permute((2, 3, 1), name="leads_as_channels")(standardised)
-    features = describe(maps, sizes["filters"], sizes["units"])
-    return _classified(crops, features, num_classes, sizes)
+    return describe(maps, filters, units)
 
 
-def _sizes(input_shape, sizes):
-    sizes = lead_attention.__kwdefaults__ | sizes
-    check_can_be_halved(sizes["name"], input_shape, times=len(sizes["filters"]))
-    return sizes
-
-
-def _classified(crops, features, num_classes, sizes):
-    outputs = classify(features, num_classes, sizes["dense_units"], sizes["dropout"])
-    return keras.Model(crops, outputs, name=sizes["name"])
+no_attention = _builder(_side_by_side)
+leads_as_channels = _builder(_as_channels)
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ SEEDS = ("lead_attention", "seed_2", "seed_3")
 """The variants whose mean probability also has a row."""
 
 
-def main():
+def main() -> None:
+    """Train the chosen variants, then print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages_folder", type=Path)
     parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=list(VARIANTS))

@@ -58,7 +58,7 @@ ATTRIBUTION = (
 )
 
 
-def score_recordings(recordings, run, jobs=-1):
+def score_recordings(recordings: Path, run: Path, jobs: int = -1) -> tuple[pd.DataFrame, list[str]]:
     """Draw labelled recordings as pages and classify them with a network.
 
     Args:
@@ -116,7 +116,7 @@ def _read_labels(recordings):
     )
 
 
-def infarction_scores(predictions):
+def infarction_scores(predictions: pd.DataFrame) -> np.ndarray:
     """Compute the log odds of infarction, p(myocardial infarction) + p(history of it).
 
     Args:
@@ -131,7 +131,7 @@ def infarction_scores(predictions):
     return sums[0] - sums[1]
 
 
-def best_threshold(scores, positive):
+def best_threshold(scores: np.ndarray, positive: np.ndarray) -> float:
     """Find the threshold with the highest sensitivity + specificity; of equal ones, the lowest.
 
     Args:
@@ -148,7 +148,7 @@ def best_threshold(scores, positive):
     return float(thresholds[index.argmax()])
 
 
-def judge(predictions, threshold):
+def judge(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Compute figures of normal against infarction at a threshold, with their intervals.
 
     Args:
@@ -179,7 +179,7 @@ def _normal_and_infarction(predictions):
     return predictions[predictions["label"].isin(("normal", *INFARCTIONS))]
 
 
-def external_table(predictions, run):
+def external_table(predictions: pd.DataFrame, run: Path) -> tuple[pd.DataFrame, float]:
     """Compute the figures on the recordings, and beside them those on the run's own pages.
 
     Args:
@@ -219,7 +219,7 @@ def _row(name, pages, threshold):
     return {"pages": name, "normal": normal, "infarction": len(labels) - normal, **shown}
 
 
-def table_markdown(predictions, run, faults):
+def table_markdown(predictions: pd.DataFrame, run: Path, faults: list[str]) -> str:
     """Write the table, how the recordings were classified, and what it means, as Markdown."""
     table, threshold = external_table(predictions, run)
     record = read_record(run)
@@ -251,7 +251,7 @@ What the network takes them for, the most probable of all classes:
 """
 
 
-def write_external_test(run, recordings, results):
+def write_external_test(run: Path, recordings: Path, results: Path) -> None:
     """Score recordings and write the folder that the module's text describes.
 
     Args:
@@ -270,7 +270,8 @@ def write_external_test(run, recordings, results):
     print(*faults, text, sep="\n")
 
 
-def main():
+def main() -> None:
+    """Score the recordings, then print and write the tables."""
     parser = argparse.ArgumentParser("python -m benchmarks.external", description=__doc__)
     for name in ("run", "recordings", "results"):
         parser.add_argument(name, type=Path)

@@ -15,6 +15,7 @@ the training pages, which no run folder holds.
 import argparse
 import json
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -26,7 +27,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
 
 from benchmarks.not_ecgs import pictures
-from ecg_lib.data.prepared import prepare
+from ecg_lib.data.prepared import PreparedSet, prepare
 from ecg_lib.data.protocols import split_pages
 from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.drawing.recording_pages import draw_recordings
@@ -57,7 +58,8 @@ CHOSEN = "spread of logits"
 """The measure that `predict` uses."""
 
 
-def is_read(luma):
+def is_read(luma: np.ndarray) -> bool:
+    """Say whether the leads of a picture are found."""
     try:
         detect(luma)
     except PageRefused:
@@ -65,18 +67,25 @@ def is_read(luma):
     return True
 
 
-def share_read(lumas):
-    return np.mean(Parallel(n_jobs=-1)(delayed(is_read)(luma) for luma in lumas))
+def share_read(lumas: Sequence[np.ndarray]) -> float:
+    """Compute the share of pictures whose leads are found."""
+    return float(np.mean(Parallel(n_jobs=-1)(delayed(is_read)(luma) for luma in lumas)))
 
 
-def scaled_boxes(page, luma):
+def scaled_boxes(page: pd.Series, luma: np.ndarray) -> list[list[int]]:
     """Scale a page's boxes to a picture of another size."""
     height, width = luma.shape
     scale = np.array([width / page["width"], height / page["height"]] * 2)
     return np.round(json.loads(page["boxes"]) * scale).astype(int).tolist()
 
 
-def foreign(pages_folder, recordings, prepared, validation_rows, options):
+def foreign(
+    pages_folder: Path,
+    recordings: Path,
+    prepared: PreparedSet,
+    validation_rows: np.ndarray,
+    options: dict,
+) -> Iterator[tuple[str, np.ndarray, float | None]]:
     """Yield `(kind, crops, share that can be read)`; None for crops that come from no page."""
     rng = np.random.default_rng(SEED)
     pages = prepared.pages
@@ -142,7 +151,10 @@ class Measures:
         )
 
 
-def refusal_table(pages_folder, recordings, run, prepared_folder):
+def refusal_table(
+    pages_folder: Path, recordings: Path, run: Path, prepared_folder: Path
+) -> pd.DataFrame:
+    """Measure how many pages of each kind are let through, one row per kind."""
     record = read_record(run)
     config = record.config
     options = config.crop_options
@@ -165,7 +177,8 @@ def refusal_table(pages_folder, recordings, run, prepared_folder):
     return pd.DataFrame(table)
 
 
-def main():
+def main() -> None:
+    """Measure, and write the table into the run folder."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("pages_folder", type=Path)
     parser.add_argument("recordings", type=Path)

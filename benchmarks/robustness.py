@@ -39,31 +39,31 @@ AS_IT_IS = "as it is"
 def resaved(percent: int) -> Callable:
     """Resize a page, as an export at another resolution does."""
 
-    def change(luma, rng):
+    def change(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         how = cv2.INTER_AREA if percent < 100 else cv2.INTER_CUBIC
         return cv2.resize(luma, None, fx=percent / 100, fy=percent / 100, interpolation=how)
 
     return change
 
 
-def blurred(luma, rng):
+def blurred(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Blur by one pixel."""
     return cv2.GaussianBlur(luma, (0, 0), 1)
 
 
-def tilted(luma, rng):
+def tilted(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Turn by one degree."""
     height, width = luma.shape
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), 1, 1)
     return cv2.warpAffine(luma, turn, (width, height), borderValue=255)
 
 
-def dimmed(luma, rng):
+def dimmed(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Dim all light to 70 %."""
     return (0.7 * luma).astype(np.uint8)
 
 
-def jpeg(luma, rng):
+def jpeg(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Save as a JPEG of quality 30."""
     _, coded = cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 30])
     return cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
@@ -72,7 +72,7 @@ def jpeg(luma, rng):
 def pictured(situation: str) -> Callable:
     """Scan, print or photograph a page, or photograph it on a screen; all of it stays visible."""
 
-    def change(luma, rng):
+    def change(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         page = cv2.cvtColor(luma, cv2.COLOR_GRAY2RGB)
         picture, _ = photograph(page, Box(0, 0, *luma.shape[::-1]), situation, rng)
         return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
