@@ -6,6 +6,7 @@ Listing the networks imports neither TensorFlow nor Keras; building one does.
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ecg_lib.errors import InputError, one_of
@@ -32,7 +33,7 @@ PUBLISHED = tuple(name for name in DISPLAY_NAMES if name not in (*OURS, "testing
 """The six networks that are compared, in the order of the published table."""
 
 
-def prepare_keras():
+def prepare_keras() -> ModuleType:
     """Import Keras as the networks need it: on TensorFlow, channels last, in float32.
 
     The user's `keras.json` may say otherwise, for other programs.

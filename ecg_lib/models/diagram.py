@@ -6,12 +6,15 @@ import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
+
+if TYPE_CHECKING:  # The registry chooses its backend before it is imported.
+    import keras
 
 # All lengths are in inches, so that text of one size fits whatever the network.
 FONT_POINTS = 8
@@ -112,8 +115,8 @@ class _Edge(NamedTuple):
     reader: object
 
 
-def architecture_figure(model):
-    """Draw a network: a box a block with its output shapes, from top to bottom.
+def architecture_figure(model: "keras.Model") -> Figure:
+    """Draw a network: one box per block with its output shapes, from top to bottom.
 
     Layers named `block1_...` or `attention1...` share a box. Boxes that work side by side are
     drawn beside the trunk, each at the height of the box that it reads first. Shapes leave the
@@ -347,7 +350,7 @@ def _draw_arrow(axes, points, colour):
     )
 
 
-def write_pictures(folder):
+def write_pictures(folder: Path) -> None:
     """Write the picture of each network as `<folder>/<model>.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*PUBLISHED, *OURS):
