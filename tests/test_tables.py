@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from conftest import change_record
 
 from ecg_lib.data.khan2021 import published_accuracies
 from ecg_lib.errors import InputError
-from ecg_lib.evaluation import fold_tables
+from ecg_lib.evaluation import fold_tables, summary
 from ecg_lib.evaluation.calibration import score
 from ecg_lib.evaluation.documents import update_document
 from ecg_lib.evaluation.metrics import accuracy
@@ -194,3 +195,23 @@ def test_document_that_names_no_table(tmp_path, source, words):
     with pytest.raises(InputError, match=f"{source} {words}"):
         update_document(readme)
     assert "old" in readme.read_text(encoding="utf-8")
+
+
+# --- The front page's table ---
+
+
+def test_summary_takes_a_run_in_mixed_precision_where_there_is_no_other(monkeypatch):
+    reproduced = pd.DataFrame(
+        {
+            "model": ["CNN 2D, mixed precision", "CNN 2D", "AttentionVGG, mixed precision"],
+            "both": [0.1, 0.2, 0.3],
+        }
+    )
+    of_no_fold = pd.DataFrame(
+        columns=["folds", "model", "accuracy", "accuracy_low", "accuracy_high"]
+    )
+    monkeypatch.setattr(summary, "accuracy_table", lambda folder: reproduced)
+    monkeypatch.setattr(summary, "fold_table", lambda folder: of_no_fold)
+    table = summary.summary_table(Path()).set_index("model")["reproduced"]
+    assert table[["CNN 2D", "AttentionVGG"]].tolist() == [0.2, 0.3]
+    assert table.drop(["CNN 2D", "AttentionVGG"]).isna().all()

@@ -37,6 +37,7 @@ from ecg_lib.runs.names import MODEL_NAMES, words_for_mean
 from ecg_lib.runs.predictions import PREDICTIONS
 
 ENSEMBLE = "ensemble"
+MIXED_PRECISION = "mixed precision"
 _PERCENT = round(100 * CONFIDENCE)
 
 _SHOWN = {
@@ -279,7 +280,7 @@ def variant(config: RunConfig) -> list[str]:
         for words, applies in (
             (recipe, recipe != RunConfig.recipe),
             ("only ink", config.ink_only),
-            ("mixed precision", config.mixed_precision),
+            (MIXED_PRECISION, config.mixed_precision),
         )
         if applies
     ]
