@@ -60,7 +60,7 @@ def _drawn(text, font):
         at = (SIZE // 2, foot)
         cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, pen, cv2.LINE_AA)
     else:
-        face = _face(font)
+        face = ImageFont.load_default(SIZE) if font == BUILT_IN else load_font(font, SIZE)
         capital = -face.getbbox("I", anchor="ls")[1]
         image = Image.new("L", (round(face.getlength(text)) + SIZE, 3 * SIZE))
         ImageDraw.Draw(image).text((SIZE // 2, foot), text, fill=255, font=face, anchor="ls")
@@ -71,8 +71,7 @@ def _drawn(text, font):
 
 
 @lru_cache
-def _face(font):
-    if font == BUILT_IN:
-        return ImageFont.load_default(SIZE)
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / font
-    return ImageFont.truetype(path, SIZE, layout_engine=ImageFont.Layout.BASIC)
+def load_font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """Load a font that matplotlib ships, so that pages are the same on any machine."""
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)

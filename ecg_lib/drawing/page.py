@@ -11,14 +11,13 @@ Reference:
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.signal import find_peaks
 
+from ecg_lib.drawing.letters import load_font
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import LEADS
@@ -428,10 +427,3 @@ def _pen(page, smooth=False):
     draw = ImageDraw.Draw(page)
     draw.fontmode = "L" if smooth else "1"
     return draw
-
-
-@lru_cache
-def load_font(name, size):
-    """Load a font that matplotlib ships, so that pages are the same on any machine."""
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
-    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
