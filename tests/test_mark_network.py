@@ -7,6 +7,7 @@ import pytest
 from ecg_lib.drawing.practice_pictures import OTHER, draw_picture
 from ecg_lib.drawing.simulation import simulate
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, WEIGHTS
+from ecg_lib.training import mark_network as mark_network_module
 from ecg_lib.training.mark_network import mark_network, train, write_onnx
 
 MOST_BYTES = 3_000_000
@@ -63,6 +64,18 @@ def test_opencv_runs_what_keras_has_trained(recordings, tmp_path):
     opencv = cv2.dnn.readNetFromONNX(str(tmp_path / "marks.onnx"))
     opencv.setInput(look.transpose(0, 3, 1, 2))
     np.testing.assert_allclose(opencv.forward().transpose(0, 2, 3, 1), expected, atol=1e-3)
+
+
+def test_training_is_resumed_where_it_stopped(monkeypatch, tmp_path):
+    monkeypatch.setattr(mark_network_module, "SAVED", 1)
+    monkeypatch.setattr(mark_network_module, "BATCH", 2)
+    checkpoint = tmp_path / "marks.keras"
+    train(1, checkpoint=checkpoint)
+    resumed = train(3, checkpoint=checkpoint)
+    assert int(resumed.optimizer.iterations) == 3
+    untouched = train(3, checkpoint=checkpoint)
+    for one, other in zip(resumed.get_weights(), untouched.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_committed_weights_are_those_of_this_network():
