@@ -204,6 +204,13 @@ def test_leads_in_another_order_are_not_filed_under_wrong_names(monkeypatch):
     assert refusal(luma).reason in ("no_names", "other_order", "order_unclear")
 
 
+@pytest.mark.parametrize("shape", [(200, 102_400), (100_000, 1)])
+def test_endless_strip_is_refused(shape):
+    strip = np.full(shape, 255, np.uint8)
+    strip[shape[0] // 2] = 0
+    assert refusal(strip).reason == "no_traces"
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 500), (300, 300), (1572, 2213)])
 def test_blank_sheet_is_refused(shape):
     assert refusal(np.full(shape, 255, np.uint8)).reason == "blank"

@@ -11,10 +11,17 @@ import numpy as np
 
 from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.confirm import names_agree
-from ecg_lib.pages.detection.general.reading import READ, likeliest_rows, read_by_names, see
+from ecg_lib.pages.detection.general.reading import (
+    READ,
+    likeliest_rows,
+    look_and_read,
+    read_by_names,
+    see,
+)
 from ecg_lib.pages.detection.ink import look_at
 from ecg_lib.pages.detection.pulse_reader import read_by_pulses
 from ecg_lib.pages.detection.result import Detection, rectify
+from ecg_lib.pages.image import MAX_ASPECT
 from ecg_lib.pages.layouts import LAYOUTS
 
 __all__ = ["Detection", "detect", "rectify"]
@@ -60,26 +67,35 @@ def detect(luma: np.ndarray) -> Detection:
     """
     look = look_at(luma)
     if look is None:
-        raise PageRefused("blank", "the picture is blank: there is no ink on it")
+        raise _nothing_on(luma)
     by_pulses = read_by_pulses(luma, look)
     agreed = None if by_pulses is None else names_agree(luma, by_pulses)
     if by_pulses is not None and agreed:
         return by_pulses
-    seen = see(luma, look.part)
-    try:
-        by_names = read_by_names(seen)
-    except PageRefused as refused:
+    seen, by_names = look_and_read(luma, look.part)
+    if isinstance(by_names, PageRefused):
         if by_pulses is not None and agreed is None:
             rows = LAYOUTS[by_pulses.layout].rows
-            if refused.reason not in DOUBTED or likeliest_rows(seen) in (None, rows):
+            if by_names.reason not in DOUBTED or likeliest_rows(seen) in (None, rows):
                 return by_pulses
-        if refused.reason not in UNREAD:
-            raise
-        return _read_turned(luma, look, seen.marks.trace > 0.5, refused)
+        if by_names.reason not in UNREAD:
+            raise by_names
+        return _read_turned(luma, look, seen.marks.trace > 0.5, by_names)
     # Pulses tell the strips more surely, and names the order of the leads.
     if by_pulses is not None and LAYOUTS[by_pulses.layout].rows == LAYOUTS[by_names.layout].rows:
         return by_pulses
     return by_names
+
+
+def _nothing_on(luma):
+    height, width = luma.shape
+    if np.ptp(luma) and max(height, width) > MAX_ASPECT * min(height, width):
+        return PageRefused(
+            "no_traces",
+            f"the picture is {width} pixels wide and {height} tall: a page is at most "
+            f"{MAX_ASPECT} times as long as wide",
+        )
+    return PageRefused("blank", "the picture is blank: there is no ink on it")
 
 
 def _read_turned(luma, look, traced, refused):

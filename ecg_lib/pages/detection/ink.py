@@ -77,7 +77,8 @@ def look_at(luma):
         A `Look`, or None where there is no ink.
     """
     small = luma
-    while max(small.shape) >= 2 * _LOCATING_SIZE:
+    # A side of one pixel is halved no further.
+    while max(small.shape) >= 2 * _LOCATING_SIZE and min(small.shape) > 1:
         small = _half(small)
     extent = _ink_extent(soft_ink(small))
     if extent is None:

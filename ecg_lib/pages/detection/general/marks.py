@@ -21,6 +21,9 @@ WEIGHTS = Path(__file__).with_name("marks.onnx")
 KINDS = (*LEADS, None)
 """What a name can say; None for leads that are none of the twelve, such as V3R."""
 
+_SHEET = 0.7
+"""Minimum brightness of the sheet without its ink, as a share of the brightest paper around."""
+
 _LEAST_NAME = 0.3
 """Least probability of a name at its middle."""
 
@@ -57,15 +60,20 @@ class Marks:
 def darkness(luma: np.ndarray) -> np.ndarray:
     """How dark each pixel is against the paper around it, 0 to 1.5.
 
-    Full darkness, 1, is that of the darkest hundredth of the pixels.
+    Full darkness, 1, is that of the darkest hundredth of the pixels. The sheet's edge before a dark
+    table does not count: it is far darker than ink.
     """
     small = cv2.resize(
         luma, (max(luma.shape[1] // 4, 1), max(luma.shape[0] // 4, 1)), interpolation=cv2.INTER_AREA
     )
-    paper = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (9, 9))
+    window = np.ones((7, 7), np.uint8)
+    widened = cv2.dilate(small, window)
+    paper = cv2.blur(widened, (9, 9))
+    on_sheet = cv2.erode(widened, window) > _SHEET * paper
     paper = cv2.resize(paper, luma.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float32)
     dark = 1 - luma / np.maximum(paper, 1)
-    full = np.quantile(dark[::3, ::3], 0.99)
+    sample = cv2.resize(dark, small.shape[::-1], interpolation=cv2.INTER_NEAREST)[on_sheet]
+    full = np.quantile(sample, 0.99) if sample.size else 1
     return np.clip(dark / max(full, 0.1), 0, 1.5).astype(np.float32)
 
 

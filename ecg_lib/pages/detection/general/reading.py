@@ -1,5 +1,6 @@
 """Read any page by its printed lead names and its traces, without pulses or a known paper."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -15,15 +16,21 @@ from ecg_lib.pages.detection.result import Detection
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import LEADS
 
+SUPPORT = 3.0
+"""Minimum support of an arrangement: as much as three names read without doubt. Other pictures
+reach 2.2."""
+
 LOOK_WIDTH = 1024
 """Width in pixels at which a page is read. Letters of 2 to 4 mm are then 6 to 18 px tall."""
 
 MOST_PIXELS = 1_000_000
 """Maximum size of a look, which bounds the time."""
 
-SUPPORT = 3.0
-"""Minimum support of an arrangement: as much as three names read without doubt. Other pictures
-reach 2.2."""
+CLOSER_WIDTH, CLOSER_PIXELS = 1536, 1_500_000
+"""The same for a closer look at small print."""
+
+CLOSER_SUPPORT = SUPPORT / 2
+"""Minimum support of an arrangement that makes a closer look worth its time."""
 
 NAMES = 5
 """Minimum number of names in their places."""
@@ -54,7 +61,7 @@ WHOLE = (slice(None), slice(None))
 
 
 def look_at(
-    luma: np.ndarray, part: tuple[slice, slice] = WHOLE, most_pixels: int = MOST_PIXELS
+    luma: np.ndarray, part: tuple[slice, slice], width: int, most_pixels: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring the part of a page that has ink to the size at which it is read.
 
@@ -63,14 +70,14 @@ def look_at(
     """
     top, left = (side.start or 0 for side in part)
     luma = luma[part]
-    height, width = luma.shape
-    scale = min(LOOK_WIDTH / width, np.sqrt(most_pixels / (width * height)))
-    size = (max(round(width * scale), 4 * CELL), max(round(height * scale), 4 * CELL))
-    if scale <= 0.5:
-        luma = cv2.resize(luma, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    rows, columns = luma.shape
+    scale = min(width / columns, np.sqrt(most_pixels / luma.size))
+    size = (max(round(columns * scale), 4 * CELL), max(round(rows * scale), 4 * CELL))
+    if scale <= 0.5 and min(rows, columns) > 1:
+        luma = cv2.resize(luma, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     look = cv2.resize(luma, size, interpolation=how)
-    across, down = width / size[0], height / size[1]
+    across, down = columns / size[0], rows / size[1]
     return look, np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
 
 
@@ -90,17 +97,42 @@ class Seen:
 
 
 def see(
-    luma: np.ndarray, part: tuple[slice, slice] = WHOLE, most_pixels: int = MOST_PIXELS
+    luma: np.ndarray,
+    part: tuple[slice, slice] = WHOLE,
+    width: int = LOOK_WIDTH,
+    most_pixels: int = MOST_PIXELS,
 ) -> Seen:
     """Look at a page and mark it.
 
     Args:
         luma: uint8 array (height, width), dark ink on light paper.
         part: rows and columns of the page that have ink.
+        width: width in pixels at which the part is looked at.
         most_pixels: maximum size at which it is looked at.
     """
-    look, to_page = look_at(luma, part, most_pixels)
+    look, to_page = look_at(luma, part, width, most_pixels)
     return Seen(find_marks(look), to_page, luma.shape)
+
+
+def look_and_read(
+    luma: np.ndarray, part: tuple[slice, slice]
+) -> tuple[Seen, Detection | PageRefused]:
+    """Read a page that stands upright, if need be with a closer look at its small print.
+
+    Returns:
+        What was seen, and what was read or why it could not be read.
+    """
+    seen = see(luma, part)
+    try:
+        return seen, read_by_names(seen)
+    except PageRefused as refusal:
+        refused = refusal
+    lattices = _lattices(seen.marks)[2]
+    if lattices and lattices[0].support > CLOSER_SUPPORT:
+        with suppress(PageRefused):
+            closer = see(luma, part, CLOSER_WIDTH, CLOSER_PIXELS)
+            return closer, read_by_names(closer)
+    return seen, refused
 
 
 def read_by_names(seen: Seen) -> Detection:
