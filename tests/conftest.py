@@ -1,8 +1,10 @@
 """Pages that several test modules share: drawn ones, and the real ones where they are."""
 
+import ast
 import json
 import os
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -190,3 +192,36 @@ def ptbxl_sample():
     if not (folder / "labels.csv").exists():
         pytest.skip(f"the recordings of PTB-XL are not in {folder}: see ECG_LIB_SHARED")
     return folder
+
+
+def imports_of(tree):
+    """Names of the modules that a syntax tree imports, at its top or anywhere."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # What is imported from a package may be a module of it.
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def packages_used(notebook, *modules):
+    """Import names of the packages that a notebook needs, through all modules of ecg_lib.
+
+    Args:
+        notebook: its path.
+        modules: names of modules of ecg_lib that it loads without importing them.
+    """
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    code = "\n".join(sources).replace("%matplotlib inline", "")
+    todo, seen = {*imports_of(ast.parse(code)), *modules}, set()
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        path = ROOT.joinpath(*name.split("."))
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.exists():
+                todo |= imports_of(ast.parse(file.read_text(encoding="utf-8"))) - seen
+    return {name.split(".")[0] for name in seen} - {"ecg_lib", *sys.stdlib_module_names}

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import keras
 import nbformat
 import pytest
+from conftest import imports_of, packages_used
 from PIL import Image
 from requests import HTTPError
 
@@ -256,34 +257,11 @@ def test_the_driver_imports_only_the_standard_library_and_ipython():
     assert {name.split(".")[0] for name in imported} <= {*sys.stdlib_module_names, "IPython"}
 
 
-def imports_of(tree):
-    """Names of the modules that a syntax tree imports, at its top or anywhere."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            # What is imported from a package may be a module of it.
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
-
-
 def test_training_imports_only_what_kaggle_has():
-    notebook = nbformat.read(ROOT / "notebooks" / "02_train_model.ipynb", as_version=4)
-    sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    code = "\n".join(sources).replace("%matplotlib inline", "")
-    todo = {*imports_of(ast.parse(code)), "ecg_lib.training.headless", "ecg_lib.models.layers"}
-    seen = set()
-    while todo:
-        name = todo.pop()
-        seen.add(name)
-        path = ROOT.joinpath(*name.split("."))
-        found = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()]
-        for file in found:
-            todo |= imports_of(ast.parse(file.read_text())) - seen
-    used = {name.split(".")[0] for name in seen} - {"ecg_lib"}
+    notebook = ROOT / "notebooks" / "02_train_model.ipynb"
+    used = packages_used(notebook, "ecg_lib.training.headless", "ecg_lib.models.layers")
     assert {"tensorflow", "imagehash"} <= used
-    assert used - set(sys.stdlib_module_names) - ONLY_FOR_SOME_PAGES <= KAGGLE_HAS
+    assert used - ONLY_FOR_SOME_PAGES <= KAGGLE_HAS
 
 
 # --- Where Kaggle mounts what is attached ---
@@ -500,9 +478,11 @@ def run_notebook(kaggle_python, tmp_path):
 
     def run(notebook, **parameters):
         working = tmp_path / "working"
-        working.mkdir()
+        working.mkdir(exist_ok=True)
         environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         environment |= {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"}
+        # Whatever the wheel requires is there: nothing is fetched.
+        environment |= {"PIP_NO_INDEX": "1"}
         # A few pages are prepared sooner than another process is started.
         environment |= {"LOKY_MAX_CPU_COUNT": "1"}
         executed = tmp_path / "executed.ipynb"
@@ -632,6 +612,22 @@ def test_the_start_notebook_runs_unchanged_where_only_the_wheel_is(run_notebook,
     assert status == 0, text
     assert "test files have a copy of their page in training" in text
     assert {"random", "plain"} == {path.name for path in working.glob("runs/*/*")}
+
+
+@pytest.mark.slow
+def test_the_start_notebook_installs_an_uploaded_wheel_and_unpacks_pages_as_on_colab(
+    run_notebook, built, pages_folder, tmp_path
+):
+    working = tmp_path / "working"
+    working.mkdir()
+    (wheel,) = (built / "package").glob("ecg_lib-*.whl")
+    shutil.copy(wheel, working)
+    shutil.make_archive(str(working / "my pages"), "zip", pages_folder.parent, pages_folder.name)
+    status, _, text = run_notebook(built / "package" / "00_start_here.ipynb", epochs=1)
+    assert status == 0, text
+    assert f"{working / 'data' / 'unpacked' / 'my pages'}" in text
+    assert "25 pages prepared" in text
+    assert "test files have a copy of their page in training" in text
 
 
 @pytest.mark.slow
