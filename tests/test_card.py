@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import change_record
+from huggingface_hub import ModelCard
 
 from ecg_lib import cli
 from ecg_lib.data.khan2021 import published_files
@@ -26,6 +27,25 @@ def committed():
 
 def test_the_committed_card_follows_from_the_committed_run():
     assert (COMMITTED / card.CARD).read_text(encoding="utf-8") == card.model_card(COMMITTED)
+
+
+def test_model_hubs_read_the_head(committed):
+    data = ModelCard.load(COMMITTED / card.CARD).data
+    assert (data.license, data.library_name, data.datasets) == ("mit", "keras", ["khan2021"])
+    assert "ecg" in data.tags and "not-for-diagnosis" in data.tags
+    assert data.model_name == committed.network
+    shown = {result.metric_type: result.metric_value for result in data.eval_results}
+    assert list(shown) == data.metrics
+    assert shown["accuracy"] == round(committed.figures.loc["accuracy", "value"], 4)
+    assert data.eval_results[0].dataset_name == "khan2021, protocol clean, test pages"
+
+
+def test_the_head_keeps_a_stranger_s_names_as_names(run_copy):
+    name = 'x"\nlicense: apache-2.0\n---\n[a](b)'
+    change_record(run_copy, data=name)
+    data = ModelCard(card.model_card(run_copy)).data
+    assert data.datasets == [name]
+    assert data.license == "unknown"
 
 
 def test_figures_are_those_of_the_test_pages(committed):

@@ -14,6 +14,9 @@ from ecg_lib.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+DATA_NAME = "khan2021"
+"""What the published pages are called in run folders and records."""
+
 FORMAT_3X4 = {"layout": "standard_3x4_with_rhythm", "width": 2213, "height": 1572}
 """The one page format of which four of the five classes have many pages, see `clean-3x4`."""
 

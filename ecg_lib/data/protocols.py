@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg_lib.data.khan2021 import CLASSES_3X4, FORMAT_3X4
+from ecg_lib.data.khan2021 import CLASSES_3X4, DATA_NAME, FORMAT_3X4
 from ecg_lib.errors import InputError, one_of
 
 if TYPE_CHECKING:  # The command line's help lists the protocols without it.
@@ -239,7 +239,7 @@ def _part_groups(pages, parts, chosen):
 
 PROTOCOLS = {
     "published": Protocol(
-        data_name="khan2021",
+        data_name=DATA_NAME,
         boxes="published",
         split=_published,
         folds=1,
@@ -268,7 +268,7 @@ PROTOCOLS = {
         "on both sides, 80 % to train, 10 % to validate, 10 % to test",
     ),
     "clean": Protocol(
-        data_name="khan2021",
+        data_name=DATA_NAME,
         boxes="detected",
         split=_clean,
         folds=FOLDS,
@@ -278,7 +278,7 @@ PROTOCOLS = {
         "five stratified folds",
     ),
     "clean-3x4": Protocol(
-        data_name="khan2021",
+        data_name=DATA_NAME,
         boxes="detected",
         split=_clean_3x4,
         folds=FOLDS,

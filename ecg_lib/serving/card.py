@@ -4,6 +4,8 @@ Everything comes from the run folder: its record, its predictions and, where
 `benchmarks/refusal.py` wrote it there, `refusal.csv`.
 """
 
+import json
+import math
 import re
 import warnings
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.data.khan2021 import published_files
+from ecg_lib.data.khan2021 import DATA_NAME, published_files
 from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.evaluation.calibration import (
     BINS,
@@ -44,6 +46,9 @@ OVERALL = {
     "macro_f1": "macro F1",
     "auroc": "AUROC (one class against the rest, mean)",
 }
+
+HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "auroc": "roc_auc"}
+"""Names that model hubs have for figures."""
 
 INTERVALS = (
     f"In brackets: {round(100 * CONFIDENCE)} % intervals, bootstrap over groups of pages "
@@ -196,6 +201,7 @@ def model_card(run: str | Path) -> str:
     """
     measured = measure(run)
     return f"""\
+{_head(measured)}
 # Model card: {measured.network}
 
 {DISCLAIMER} Written by `python -m ecg_lib card` from the run record and the predictions beside it.
@@ -243,6 +249,44 @@ confidence.
 - Probabilities lean on how frequent the classes are among the training pages, and on how the
   recipe weights them, which is not how frequent they are among people.
 """
+
+
+def _head(measured):
+    """Describe the run for model hubs, in the YAML that they read."""
+    record = measured.record
+    data = _quoted(record.data)
+    protocol = _quoted(f"{record.data}, protocol {measured.protocol}, test pages")
+    metrics = "\n".join(
+        f"    - type: {metric}\n      name: {OVERALL[name]}\n      value: {value:.4f}"
+        for name, metric in HUB_METRICS.items()
+        if not math.isnan(value := measured.figures.loc[name, "value"])
+    )
+    return f"""\
+---
+license: {"mit" if record.data == DATA_NAME else "unknown"}
+library_name: keras
+pipeline_tag: image-classification
+tags: [ecg, electrocardiogram, medical, not-for-diagnosis]
+datasets: [{data}]
+metrics: [{", ".join(HUB_METRICS.values())}]
+model-index:
+- name: {_quoted(measured.network)}
+  results:
+  - task:
+      type: image-classification
+    dataset:
+      type: {data}
+      name: {protocol}
+      split: test
+    metrics:
+{metrics}
+---
+"""
+
+
+def _quoted(text):
+    """Quote a text for YAML, so that no Markdown or HTML in it acts where the head is shown."""
+    return re.sub(r"[<>`*\[\]|]", lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(text))
 
 
 def write_card(run: str | Path) -> Path:
