@@ -160,11 +160,11 @@ def build(predictor: Predictor, uploads: Uploads) -> gr.Blocks:
     return blocks
 
 
-def serve(predictor: Predictor, host: str, port: int) -> None:
+def serve(predictor: Predictor, host: str, port: int, public_name: str | None = None) -> None:
     """Serve the web page until the process is interrupted or ended, or its terminal is closed.
 
     Args:
-        predictor, host, port: as in `listen`.
+        predictor, host, port, public_name: as in `listen`.
 
     Raises:
         InputError: if the address and the port cannot be listened on.
@@ -173,7 +173,8 @@ def serve(predictor: Predictor, host: str, port: int) -> None:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.default_int_handler)
-    with suppress(KeyboardInterrupt), listen(predictor, host, port) as (address, uploads):
+    listening = listen(predictor, host, port, public_name)
+    with suppress(KeyboardInterrupt), listening as (address, uploads):
         print(f"the web page is at {address}; Ctrl+C ends it", flush=True)
         while True:
             time.sleep(FORGOTTEN)
@@ -181,13 +182,16 @@ def serve(predictor: Predictor, host: str, port: int) -> None:
 
 
 @contextmanager
-def listen(predictor: Predictor, host: str, port: int) -> Iterator[tuple[str, Uploads]]:
+def listen(
+    predictor: Predictor, host: str, port: int, public_name: str | None = None
+) -> Iterator[tuple[str, Uploads]]:
     """Serve the web page while the context lasts.
 
     Args:
         predictor: the predictor that answers.
         host: the address of this machine to listen on.
         port: the port, 1 to 65535.
+        public_name: the name of the host under which a hosted Space is reached.
 
     Yields:
         The address of the web page, and its `Uploads`.
@@ -214,5 +218,5 @@ def listen(predictor: Predictor, host: str, port: int) -> Iterator[tuple[str, Up
             footer_links=[],
             theme=THEME,
         )
-        with served(Guard(application, host, uploads), host, port) as address:
+        with served(Guard(application, host, uploads, public_name), host, port) as address:
             yield address, uploads

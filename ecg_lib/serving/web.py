@@ -33,17 +33,18 @@ FORGOTTEN = 600
 PREFIX = "ecg_lib_app_"
 """How the names of this server's folders begin, in the folder for temporary files."""
 
-HEADERS = {
+POLICY = (
     # Gradio's page consists of inline scripts and styles, and makes functions of its templates. All
     # the same, nothing can be fetched from elsewhere or sent there.
-    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' "
-    "'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
-    "frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-}
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors "
+)
+
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+FRAME_OF_SPACES = "https://huggingface.co"
+"""The site that shows hosted Spaces in a frame of its own."""
 
 _UPLOAD = "/gradio_api/upload"
 
@@ -146,12 +147,21 @@ class Guard:
         app: the application behind it.
         host: the address that is listened on.
         uploads: the `Uploads`.
+        public_name: the name under which a hosted Space is reached, which is shown in a frame.
     """
 
-    def __init__(self, app, host: str, uploads: Uploads) -> None:
+    def __init__(self, app, host: str, uploads: Uploads, public_name: str | None = None) -> None:
         self._app = app
         self._names = {"localhost", host.lower(), socket.gethostname().lower()}
         self._uploads = uploads
+        if public_name is None:
+            self._headers = HEADERS | {
+                "Content-Security-Policy": f"{POLICY}'none'",
+                "X-Frame-Options": "DENY",
+            }
+        else:
+            self._names.add(public_name.lower())
+            self._headers = HEADERS | {"Content-Security-Policy": POLICY + FRAME_OF_SPACES}
 
     async def __call__(self, scope, receive, send):
         """Answer a request, as ASGI prescribes it."""
@@ -164,7 +174,7 @@ class Guard:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        send = _with_headers(send)
+        send = _with_headers(send, self._headers)
         fault = self._fault(headers)
         if fault:
             await _refuse(send, 403, fault)
@@ -212,8 +222,8 @@ class Guard:
             self._uploads.release(int(length))
 
 
-def _with_headers(send):
-    more = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+def _with_headers(send, headers):
+    more = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def sending(message):
         if message["type"] == "http.response.start":
