@@ -139,7 +139,7 @@ def test_one_command_measures_and_writes_parts(few, tmp_path, monkeypatch, capsy
     monkeypatch.delitem(sys.modules, "benchmarks.speed.train", raising=False)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(cost, "LARGEST", "cnn_2d")
-    parts = ("train", "answer", "pipeline", "cost")
+    parts = ("train", "answer", "start", "pipeline", "cost")
     main(["--data", str(few), "--results", str(tmp_path), "--parts", *parts, *ARGUMENTS])
     said = capsys.readouterr().out
     assert "train is left out: " in said
@@ -149,9 +149,14 @@ def test_one_command_measures_and_writes_parts(few, tmp_path, monkeypatch, capsy
         "pipeline.csv",
         "speed.md",
         "speed.png",
+        "start.csv",
     ]
     answers = pd.read_csv(tmp_path / "answer.csv").set_index("what")
     assert answers.loc["Keras: one more page", "at_most"] == 60
+    starts = pd.read_csv(tmp_path / "start.csv").set_index("what")
+    cold = "ONNX: one page, program started for it"
+    assert starts.loc[cold, "at_most"] == 1000
+    assert starts.loc[f"{cold}, to these imports", "median"] > 1
     pipeline = pd.read_csv(tmp_path / "pipeline.csv").set_index("what")
     assert pipeline.loc["input alone, cnn_2d", "at_most"] == 0.03
     assert pipeline.loc["start: python", "median"] > 0

@@ -1,6 +1,6 @@
 """Measure the speed of preparing, training, answering and the pipeline, beside plain ways.
 
-    python -m benchmarks.speed --data PAGES [--parts prepare train answer pipeline cost]
+    python -m benchmarks.speed --data PAGES [--parts prepare train answer start pipeline cost]
 
 PAGES is a folder of real pages with one folder per class, such as version 1 of the published data.
 For each part a table is printed and written as CSV. speed.md holds all tables and describes the
@@ -76,6 +76,12 @@ def _answer(options, work):
     return answer.measure(options.data, work, options.repetitions, options.run)
 
 
+def _start(options, work):
+    from benchmarks.speed import start
+
+    return start.measure(options.data, work, max(options.repetitions // 3, 1), options.run)
+
+
 def _pipeline(options, work):
     from benchmarks.speed import pipeline
 
@@ -92,6 +98,7 @@ PARTS = {
     "prepare": _prepare,
     "train": _train,
     "answer": _answer,
+    "start": _start,
     "pipeline": _pipeline,
     "cost": _cost,
 }

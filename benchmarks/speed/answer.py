@@ -1,8 +1,6 @@
-"""Measure answers: program start included, for one more page, and for a folder."""
+"""Measure answers: for one more page, and for a folder; `start` measures the program's start."""
 
 import shutil
-import subprocess
-import sys
 from itertools import cycle
 
 from benchmarks.speed.prepare import LUMA, luma_alone, ours, some_files
@@ -37,7 +35,6 @@ def measure(pages_folder, work, repetitions, run):
     }
     return table(
         [
-            *_cold(files[0], runs, max(repetitions // 3, 1)),
             *_warm(files, predictors, 5 * repetitions),
             *_folder(files, predictors, repetitions),
         ]
@@ -53,24 +50,6 @@ def exported(run, folder):
         print(f"answers through ONNX are left out: {error}", flush=True)
         return {}
     return {ONNX: folder}
-
-
-def _cold(file, runs, repetitions):
-    def command(name, folder):
-        options = ["--runtime", "onnx" if name == ONNX else "keras"]
-        arguments = ["-m", "ecg_lib", "predict", file, "--model", folder, *options]
-        # A page that is refused, for which the exit status is 2, takes as long.
-        return lambda: subprocess.run(
-            [sys.executable, *arguments], check=False, capture_output=True
-        )
-
-    timings = side_by_side(
-        {name: command(name, folder) for name, folder in runs.items()}, repetitions
-    )
-    return [
-        row(f"{name}: one page, program started for it", "ms", milliseconds(timings, name))
-        for name in runs
-    ]
 
 
 def _warm(files, predictors, repetitions):
