@@ -1,9 +1,8 @@
 """Draw every measured figure that has a target, as a share of it."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
-MET, MISSED = "tab:green", "tab:red"
+from ecg_lib.evaluation.style import MET, MISSED, new_axes
 
 
 def figure(tables):
@@ -13,7 +12,7 @@ def figure(tables):
         tables: dict of the parts' tables by their names, see `benchmarks.speed.timing.COLUMNS`.
 
     Returns:
-        A `matplotlib.figure.Figure`, or None where nothing has a target.
+        A matplotlib `Figure`, or None where nothing has a target.
     """
     used = [
         (f"{part}: {row.what}", *used_of_target(row))
@@ -23,18 +22,17 @@ def figure(tables):
     ]
     if not used:
         return None
-    drawn = Figure(figsize=(10, 1.2 + 0.32 * len(used)), layout="constrained")
-    axes = drawn.subplots()
+    drawn, (axes,) = new_axes(10, 1.2 + 0.32 * len(used))
     for place, (_, low, median, high) in enumerate(used):
-        colour = MET if median <= 1 else MISSED
+        colour, marker = (MET, "o") if median <= 1 else (MISSED, "X")
         axes.plot([low, high], [place, place], color=colour, linewidth=5, alpha=0.4)
-        axes.plot(median, place, "o", color=colour)
+        axes.plot(median, place, marker, color=colour, ms=7)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlim(left=0)
     axes.set_yticks(range(len(used)), [name for name, *_ in used])
     axes.invert_yaxis()
     axes.set_xlabel("share of what the target allows: median and quartiles; left of 1 it is met")
-    axes.grid(axis="x", alpha=0.3)
+    axes.grid(visible=False, axis="y")
     return drawn
 
 

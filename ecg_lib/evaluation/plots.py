@@ -14,6 +14,7 @@ from ecg_lib.evaluation.calibration import (
     expected_calibration_error,
     reliability,
 )
+from ecg_lib.evaluation.style import SERIES, new_axes
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.runs.predictions import SCORED_SPLITS
 
@@ -28,9 +29,8 @@ def page_figure(luma, boxes, title, names=CROPS):
         names: the boxes' names.
     """
     figure, axes = _page_axes(luma, title)
-    colours = plt.get_cmap("tab20").colors
-    for (box, label), colour in zip(_labels(boxes, names).items(), colours, strict=False):
-        _draw_box(axes, box, label, colour)
+    for box, label in _labels(boxes, names).items():
+        _draw_box(axes, box, label, SERIES[0])
     return figure
 
 
@@ -84,13 +84,13 @@ def history_figure(history):
     Args:
         history: DataFrame with the columns of a run's `history.csv`.
     """
-    figure = Figure(figsize=(10, 3.5), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    figure, pair = new_axes(10, 3.5, columns=2)
+    for axes, name in zip(pair, ("loss", "accuracy"), strict=True):
         axes.plot(history["epoch"] + 1, history[name], "o-", label="training")
-        axes.plot(history["epoch"] + 1, history[f"val_{name}"], "o-", label="validation")
+        axes.plot(history["epoch"] + 1, history[f"val_{name}"], "s-", label="validation")
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
+        axes.legend(frameon=False)
     return figure
 
 
@@ -121,8 +121,7 @@ def accuracy_figure(table):
     Args:
         table: DataFrame as `ecg_lib.evaluation.tables.accuracy_table` returns it.
     """
-    figure = Figure(figsize=(8, 0.7 * len(table) + 1.5), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = new_axes(8, 0.7 * len(table) + 1.5)
     places = np.arange(len(table))
     for offset, part in zip((-0.2, 0.2), SCORED_SPLITS, strict=True):
         axes.barh(places + offset, table[part], height=0.38, label=part)
@@ -132,7 +131,7 @@ def accuracy_figure(table):
     axes.set_yticks(places, table["run" if table["model"].duplicated().any() else "model"])
     axes.invert_yaxis()
     axes.set(xlabel="accuracy", xlim=(0, 1))
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return figure
 
 
@@ -143,18 +142,18 @@ def reliability_figure(scored, title):
         scored: DataFrame as `ecg_lib.evaluation.calibration.score` returns it.
         title: the figure's title.
     """
-    figure = Figure(figsize=(5, 4.5), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = new_axes(5, 4.5)
     axes.plot([0, 1], [0, 1], "k:", lw=1)
-    for prefix, label in (
-        (PROBABILITY, "as trained"),
-        (CALIBRATED, "temperature scaled"),
+    for prefix, label, marker in (
+        (PROBABILITY, "as trained", "o"),
+        (CALIBRATED, "temperature scaled", "s"),
     ):
         bins = reliability(scored, prefix)
         error = expected_calibration_error(scored, prefix)
-        axes.plot(bins["confidence"], bins["accuracy"], "o-", label=f"{label}, ECE {error:.3f}")
+        named = f"{label}, ECE {error:.3f}"
+        axes.plot(bins["confidence"], bins["accuracy"], f"{marker}-", label=named)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1), title=title)
-    axes.legend()
+    axes.legend(frameon=False)
     return figure
 
 
@@ -199,8 +198,7 @@ def leads_figure(values, title, unit, names=CROPS):
         unit: what the values are, for the axis.
         names: the crops' names.
     """
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = new_axes(7, 4)
     against, for_it = EXPLANATION_COLOURS([0.0, 1.0])
     colours = np.where((np.asarray(values) > 0)[:, np.newaxis], for_it, against)
     axes.barh(range(len(names)), values, color=colours)
@@ -218,11 +216,10 @@ def deletion_figure(table, title):
         table: DataFrame as `ecg_lib.serving.explain.deletion_table` returns it.
         title: the figure's title.
     """
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = new_axes(7, 4)
     for (name, curve), marker in zip(table.items(), "osd^", strict=False):
         style = "k:" if name == "random" else f"{marker}-"
         axes.plot(curve, style, label=f"{name}: mean {curve.mean():.3f}")
     axes.set(xlabel=table.index.name, ylabel="probability", ylim=(0, 1), title=title)
-    axes.legend()
+    axes.legend(frameon=False)
     return figure

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,6 +10,7 @@ from ecg_lib.data.khan2021 import published_accuracies
 from ecg_lib.evaluation.fold_tables import MIXED_PRECISION, fold_table
 from ecg_lib.evaluation.intervals import with_interval
 from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.evaluation.style import SERIES, new_axes
 from ecg_lib.evaluation.tables import accuracy_table
 from ecg_lib.models import DISPLAY_NAMES, PUBLISHED
 from ecg_lib.runs.record import BASELINE_NAMES
@@ -77,13 +77,11 @@ def summary_figure(folder: Path) -> Figure:
     """Draw `summary_table`: one line per model, from the published files to the clean pages."""
     table = summary_table(folder)
     places = np.arange(len(table))[::-1]
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    axes = figure.subplots()
-    colours = plt.get_cmap("cividis")([0.05, 0.55])
+    figure, (axes,) = new_axes(8, 4.2)
     axes.hlines(places, table["clean"], table["reproduced"], color="0.75", lw=2, zorder=1)
     axes.plot(table["published"], places, "k|", ms=14, label="as published")
     axes.plot(
-        table["reproduced"], places, "s", color=colours[1], ms=7, label="same files, reproduced"
+        table["reproduced"], places, "s", color=SERIES[1], ms=7, label="same files, reproduced"
     )
     errors = [table["clean"] - table["low"], table["high"] - table["clean"]]
     axes.errorbar(
@@ -91,15 +89,15 @@ def summary_figure(folder: Path) -> Figure:
         places,
         xerr=errors,
         fmt="o",
-        color=colours[0],
+        color=SERIES[0],
         ms=7,
         capsize=3,
         label="nothing leaks (95 % interval)",
     )
     axes.set_yticks(places, table["model"])
     axes.set(xlabel="accuracy", xlim=(0.35, 1.0))
-    axes.grid(axis="x", color="0.9")
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.grid(visible=False, axis="y")
+    axes.spines["left"].set_visible(False)
     axes.tick_params(left=False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3, frameon=False)
     return figure

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.evaluation import plots
+from ecg_lib.evaluation.style import CLASS_COLOURS
 from ecg_lib.pages.detection import rectify
 from ecg_lib.pages.image import read_luma
 from ecg_lib.serving.answers import DISCLAIMER, Answer
@@ -25,20 +26,31 @@ STYLE = Html("""
 body { font: 16px/1.5 sans-serif; color: #222; max-width: 62em; margin: 2em auto; padding: 0 1em }
 h2 { margin-top: 2.5em; border-top: 1px solid #ccc; padding-top: 1em; overflow-wrap: anywhere }
 img { max-width: 100%; display: block; margin: 1em 0 }
+.wide { overflow-x: auto }
+.wide img { min-width: 38em }
 table { border-collapse: collapse; margin: 1em 0 }
 th, td { text-align: left; padding: .2em 1em .2em 0; border-bottom: 1px solid #ddd }
 .dataframe { display: block; overflow-x: auto }
 .share { width: 20em }
-.bar { display: inline-block; height: .8em; background: #b35806 }
+.bar { display: inline-block; height: .8em }
 .notice { background: #fff3d6; color: #222; padding: .6em 1em; font-weight: bold }
 .refused { background: #f4dede; color: #222; padding: .6em 1em }
 """)
+
+DARK = Html("""
+@media (prefers-color-scheme: dark) {
+body { color: #ddd; background: #181818 }
+h2, th, td { border-color: #444 }
+}
+""")
+"""The report in the dark; the web page has Gradio's own way."""
 
 HEAD = html(
     """\
 <!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>ECG pages, answered by ecg_lib</title>
 <style>{style}</style></head>
@@ -47,7 +59,7 @@ HEAD = html(
 <p class="notice">{disclaimer}</p>
 """,
     policy="default-src 'none'; img-src data:; style-src 'unsafe-inline'",
-    style=STYLE,
+    style=joined([STYLE, DARK]),
     disclaimer=DISCLAIMER,
 )
 
@@ -117,8 +129,10 @@ def _probabilities(answer):
     rows = joined(
         html(
             "<tr><td>{name}</td><td>{share}</td>"
-            '<td class="share"><span class="bar" style="width: {percent}"></span></td></tr>',
+            '<td class="share"><span class="bar" style="width: {percent}; background: {colour}">'
+            "</span></td></tr>",
             name=DISPLAY_NAMES[name],
+            colour=CLASS_COLOURS[name],
             share=f"{share:.2f}",
             percent=f"{share:.1%}",
         )
@@ -141,8 +155,8 @@ def _leads_found(answer, luma):
         layout=found.layout,
         rhythm_strip=found.rhythm_lead or "none, or its lead not read",
         confidence=f"{found.confidence:.2f}",
-        page=_picture(plots.page_figure(luma, found.boxes, title=None)),
-        crops=_picture(plots.crops_figure(answer.crops, None)),
+        page=_wide(_picture(plots.page_figure(luma, found.boxes, title=None))),
+        crops=_wide(_picture(plots.crops_figure(answer.crops, None))),
     )
 
 
@@ -159,7 +173,7 @@ def _leads_used(answer, luma, predictor):
         "what the network used, not what is wrong with a heart.</p>\n{leads}\n{page}",
         name=name,
         leads=_picture(plots.leads_figure(drops, None, unit)),
-        page=_picture(plots.explanation_figure(luma, painted, boxes, None, unit)),
+        page=_wide(_picture(plots.explanation_figure(luma, painted, boxes, None, unit))),
     )
 
 
@@ -197,3 +211,8 @@ def _picture(figure):
         figure.savefig(file, format="jpeg", dpi=DPI, pil_kwargs={"quality": QUALITY})
         data = base64.b64encode(file.getvalue()).decode()
     return html('<img alt="" src="data:image/jpeg;base64,{data}">', data=data)
+
+
+def _wide(picture):
+    """Let a picture scroll on a narrow screen, so that its small print stays readable."""
+    return html('<div class="wide">{picture}</div>', picture=picture)
