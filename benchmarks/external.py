@@ -73,7 +73,7 @@ def score_recordings(recordings: Path, run: Path, jobs: int = -1) -> tuple[pd.Da
     Raises:
         InputError: if the labels or the run are missing, or if the run's boxes depend on the label.
     """
-    labels = _read_labels(recordings)
+    labels = read_labels(recordings)
     record = read_record(run)
     check_boxes(run, record)
     with tempfile.TemporaryDirectory() as work:
@@ -96,7 +96,15 @@ def score_recordings(recordings: Path, run: Path, jobs: int = -1) -> tuple[pd.Da
     return labels.merge(scored, on="record"), faults
 
 
-def _read_labels(recordings):
+def read_labels(recordings: Path) -> pd.DataFrame:
+    """Read the labels of a folder of recordings.
+
+    Returns:
+        DataFrame of record, patient, stage and label, one row per recording.
+
+    Raises:
+        InputError: if the folder has no `labels.csv`, or one with other columns or labels.
+    """
     path = recordings / "labels.csv"
     if not path.is_file():
         raise InputError(f"{path} is not there: expected a table of records and their labels")

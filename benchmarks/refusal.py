@@ -125,15 +125,20 @@ def foreign(
             yield kind, np.array(drawn.crops[drawn.pages.index]), read
 
 
+def last_features(model: keras.Model) -> keras.KerasTensor:
+    """Return what the last layers of a model's networks read, `(batch, values)`."""
+    features = [
+        keras.Model(network.input, network.get_layer("logits").input)(model.input)
+        for network in networks_of(model)
+    ]
+    return ops.concatenate(features, axis=1) if len(features) > 1 else features[0]
+
+
 class Measures:
     """Four out-of-distribution measures of crops; each grows with the distance from training."""
 
     def __init__(self, model, train_crops, answering):
-        features = [
-            keras.Model(network.input, network.get_layer("logits").input)(model.input)
-            for network in networks_of(model)
-        ]
-        self.model = keras.Model(model.input, [ops.concatenate(features, axis=1), model.output])
+        self.model = keras.Model(model.input, [last_features(model), model.output])
         self.answering = answering
         self.train_features, _ = self.model.predict(train_crops, verbose=0)
 

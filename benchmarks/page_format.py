@@ -1,0 +1,149 @@
+"""What a network knows of the format of a page, whatever the ECG on it.
+
+    python -m benchmarks.page_format RECORDINGS [RUN ...] [--results results/robustness]
+
+RECORDINGS is a folder of recordings with the `labels.csv` of `benchmarks.external`; a RUN is a run
+folder with its weights, by default that of the committed network. Each recording is drawn as an
+export of an electrocardiograph and in each of the small formats of the published COVID-19 pages.
+format.csv and format.md get one row per run and format. It takes about two minutes per run.
+"""
+
+import argparse
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.external import read_labels
+from benchmarks.refusal import last_features
+from benchmarks.robustness import COVID
+from ecg_lib.drawing.recording_pages import draw_recording
+from ecg_lib.drawing.recordings import read_recordings
+from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.models import load
+from ecg_lib.pages.crops import crop_leads
+from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
+from ecg_lib.runs.record import read_record
+
+EXPORT = "standard_3x4_with_rhythm"
+SMALL = ("portrait_3x4_with_rhythm", "landscape_3x4_with_rhythm")
+PARTS = 5
+"""Parts of the patients; a probe is tried on each part after the others have taught it."""
+
+
+def format_table(run: Path, recordings: Path, jobs: int = -1) -> pd.DataFrame:
+    """Compare what a network makes of the same recordings in two formats.
+
+    The boxes of the leads are those that were drawn, so that nothing depends on the reading.
+
+    Args:
+        run: the run folder, with its weights.
+        recordings: the folder of recordings with `labels.csv`.
+        jobs: number of processes that draw pages.
+
+    Returns:
+        DataFrame with one row per small format: recordings, to_covid (share that become COVID-19
+        and were not as exports), changed (share with another label than as an export), and
+        probe_auroc: how surely a linear model on the last features tells the two formats apart,
+        on patients that it was not fitted on; 0.5 is a guess.
+    """
+    record, labels = read_record(run), read_labels(recordings)
+    drawn = Parallel(n_jobs=jobs)(
+        delayed(_crops)(recordings / f"{name}.hea", record.config.crop_options)
+        for name in labels["record"]
+    )
+    there = np.array([crops is not None for crops in drawn])
+    crops = np.stack([crops for crops in drawn if crops is not None])
+    model = load(run / MODEL)
+    both = keras.Model(model.input, [last_features(model), model.output])
+    features, logits = both.predict(crops.reshape(-1, *crops.shape[2:]), verbose=0)
+    features = features.reshape(*crops.shape[:2], -1)
+    answers = np.array(record.classes)[logits.argmax(axis=1)].reshape(crops.shape[:2])
+    rows = []
+    for place, layout in enumerate(SMALL, start=1):
+        before, after = answers[:, 0], answers[:, place]
+        rows.append(
+            {
+                "format": layout,
+                "recordings": len(crops),
+                "to_covid": ((after == COVID) & (before != COVID)).mean(),
+                "changed": (after != before).mean(),
+                "probe_auroc": probe(features[:, 0], features[:, place], labels["patient"][there]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _crops(file, options):
+    """The crops of one recording in each format, or None where it cannot be read."""
+    recordings, _ = read_recordings(file)
+    if not recordings:
+        return None
+    pages = [draw_recording(recordings[0], layout) for layout in (EXPORT, *SMALL)]
+    return np.stack(
+        [crop_leads(np.asarray(page.convert("L")), boxes, **options) for page, boxes in pages]
+    )
+
+
+def probe(exports: np.ndarray, small: np.ndarray, patients: pd.Series) -> float:
+    """Compute the AUROC with which a linear model tells features of one format from the other.
+
+    Args:
+        exports: float array `(recordings, values)`.
+        small: the same recordings in the other format.
+        patients: the patient of each recording; none is in two parts.
+    """
+    features = np.concatenate([exports, small])
+    is_small = np.repeat([0, 1], len(exports))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+    scores = cross_val_predict(
+        model,
+        features,
+        is_small,
+        groups=np.tile(patients, 2),
+        cv=GroupKFold(min(PARTS, patients.nunique())),
+        method="decision_function",
+    )
+    return float(roc_auc_score(is_small, scores))
+
+
+def write(tables: dict[str, pd.DataFrame], folder: Path) -> str:
+    """Write the tables of all runs as CSV and Markdown; return the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pd.concat([rows.assign(run=run) for run, rows in tables.items()], ignore_index=True)
+    table = table[["run", *table.columns.drop("run")]]
+    table.to_csv(folder / "format.csv", index=False, float_format="%.3f")
+    text = (
+        f"{markdown(pd.read_csv(folder / 'format.csv', dtype=str))}\n"
+        f"Recordings of PTB-XL (CC BY 4.0), none of them of a patient with COVID-19, drawn as "
+        f"{EXPORT} pages and in a small format. to covid: share that become COVID-19 and were not "
+        f"as exports. changed: share with another label than as an export. probe auroc: a linear "
+        f"model on the network's last features, cross-validated over patients, tells the formats "
+        f"apart; 0.5 is a guess. `predict` gives no answer where all training pages of a layout "
+        f"were of the class that the network names. Written by `python -m "
+        f"benchmarks.page_format`.\n"
+    )
+    (folder / "format.md").write_text(text, encoding="utf-8")
+    return text
+
+
+def main() -> None:
+    """Measure each run, then print and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recordings", type=Path)
+    parser.add_argument("runs", nargs="*", type=Path, default=[Path(DEFAULT_RUN)])
+    parser.add_argument("--results", type=Path, default=Path("results/robustness"))
+    options = parser.parse_args()
+    tables = {run.name: format_table(run, options.recordings) for run in options.runs}
+    print(write(tables, options.results))
+
+
+if __name__ == "__main__":
+    main()
