@@ -4,15 +4,22 @@ import errno
 import hashlib
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 import ecg_lib
 from ecg_lib.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PART = ".part"
+"""Suffix of a file that is not complete, see `replacing`."""
 
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What the system answers on a file system without locks, as some network file systems are."""
@@ -54,6 +61,32 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
 
 
 @contextmanager
+def only_process_in(folder: Path, seconds: float = math.inf) -> Iterator[None]:
+    """Make a folder, and keep other processes that call this out of it.
+
+    The lock is a hidden file beside the folder.
+
+    Args:
+        folder: the folder.
+        seconds: how long to wait for another process, `math.inf` for as long as it takes.
+
+    Raises:
+        InputError: if another process did not leave in that time, or if the folder or the lock
+            cannot be written.
+    """
+    with ExitStack() as stack:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(locked(folder.with_name(f".{folder.name}.lock"), seconds))
+            except TimeoutError:
+                raise InputError(
+                    f"another process is writing to {folder}: expected it to end first"
+                ) from None
+        yield
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Turn an error of the operating system in this context into an `InputError`.
 
@@ -77,15 +110,65 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a path to write to; the file written there replaces `path` once it is complete.
 
     If writing fails, `path` stays as it was, and what was written is removed.
+
+    Raises:
+        InputError: if it cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name}{PART}")
+    with writing(path):
+        try:
+            yield part
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):  # A full disk needs its space.
+                part.unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, table: "pd.DataFrame", **options: Any) -> None:
+    """Write a table as a CSV file, whole or not at all.
+
+    Args:
+        path: the file.
+        table: the table.
+        **options: keyword arguments of `DataFrame.to_csv`.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    with replacing(path) as part:
+        table.to_csv(part, **options)
+
+
+@contextmanager
+def temporary_folder(prefix: str | None = None) -> Iterator[Path]:
+    """Make a folder among the system's temporary files that is removed when the context is left.
+
+    Args:
+        prefix: how its name begins.
+
+    Raises:
+        InputError: if it cannot be made.
+    """
     try:
-        yield part
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):  # A full disk needs its space.
-            part.unlink(missing_ok=True)
-        raise
+        made = TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"no folder for temporary files can be made: {error.strerror or error}; TMPDIR names "
+            "where they go"
+        ) from None
+    with made as folder:
+        yield Path(folder)
 
 
 def sha256(path: Path) -> str | None:

@@ -1,6 +1,7 @@
 """The default set of synthetic pages."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -67,6 +68,21 @@ def test_an_interrupted_set_is_finished(drawn, tmp_path, monkeypatch):
     assert draw_set(folder, pages_per_class=2, seed=4) == 0
 
 
+def test_two_that_draw_one_set_at_once(drawn, tmp_path):
+    def draw(_):
+        return draw_set(tmp_path / "set", pages_per_class=2, seed=4)
+
+    with ThreadPoolExecutor() as pool:
+        assert sorted(pool.map(draw, range(2))) == [0, 10]
+    assert contents(tmp_path / "set") == contents(drawn)
+
+
+def test_a_set_whose_description_is_half_there_is_drawn(tmp_path):
+    (tmp_path / "set.json.part").write_text('{"se', encoding="utf-8")
+    assert draw_set(tmp_path, pages_per_class=1) == 5
+    assert not (tmp_path / "set.json.part").exists()
+
+
 def test_a_set_is_not_continued_with_another_seed(drawn):
     before = contents(drawn)
     with pytest.raises(InputError, match=r'"seed": 4, .*"seed": 5, '):
@@ -91,7 +107,7 @@ def test_a_seed_or_folder_that_cannot_be_used_leaves_nothing_behind(tmp_path):
         draw_set(tmp_path / "set", pages_per_class=1, seed=-1)
     assert not (tmp_path / "set").exists()
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="file/set cannot be written to: "):
+    with pytest.raises(InputError, match="file/set cannot be written: "):
         draw_set(tmp_path / "file" / "set", pages_per_class=1)
 
 

@@ -6,7 +6,7 @@ import multiprocessing
 import pytest
 
 from ecg_lib.errors import InputError
-from ecg_lib.files import code_version, locked, replacing, sha256, writing
+from ecg_lib.files import code_version, locked, only_process_in, replacing, sha256
 
 processes = multiprocessing.get_context("spawn")
 
@@ -30,6 +30,20 @@ def test_another_process_is_kept_out_until_it_is_killed(tmp_path):
         pass
 
 
+def test_one_process_at_a_time_works_in_a_folder(tmp_path):
+    folder = tmp_path / "table" / "run"
+    with only_process_in(folder, 0):
+        with (
+            pytest.raises(InputError, match=r"another process is writing to .*run: expected"),
+            only_process_in(folder, 0),
+        ):
+            pass
+        with only_process_in(folder.with_name("other"), 0):
+            pass
+    with only_process_in(folder, 0):
+        assert folder.is_dir()
+
+
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
 def test_where_nothing_can_be_locked_nobody_is_kept_out(tmp_path, monkeypatch, code):
     fcntl = pytest.importorskip("fcntl")
@@ -46,7 +60,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old", encoding="utf-8")
     message = rf"{path} cannot be written: No space left on device"
-    with pytest.raises(InputError, match=message), writing(path), replacing(path) as part:
+    with pytest.raises(InputError, match=message), replacing(path) as part:
         part.write_text("half", encoding="utf-8")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -209,7 +209,7 @@ def test_a_full_disk_is_one_sentence(recordings, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(InputError, match=r"good\.jpg cannot be written to: No space left"):
+    with pytest.raises(InputError, match=r"good\.jpg cannot be written: No space left"):
         draw_recordings([recordings / "good.npy"], tmp_path / "pages", LAYOUT, GIVEN)
     assert list((tmp_path / "pages").iterdir()) == []
 
@@ -259,7 +259,7 @@ def test_unusable_arguments(recordings, tmp_path):
         draw_recordings(files, tmp_path / "pages", "3x4", GIVEN)
     with pytest.raises(InputError, match="unknown unit 'kV'"):
         draw_recordings(files, tmp_path / "pages", LAYOUT, Hints(unit="kV"))
-    with pytest.raises(InputError, match="cannot be written to"):
+    with pytest.raises(InputError, match="cannot be written"):
         draw_recordings(files, recordings / "good.npy" / "pages", LAYOUT, GIVEN)
 
 

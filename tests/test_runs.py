@@ -18,7 +18,6 @@ from ecg_lib.runs.folder import (
     folders_of_runs,
     is_finished,
     note_resumed,
-    only_process_in,
     open_run,
     read_runs,
 )
@@ -129,22 +128,6 @@ def test_broken_record_is_put_aside(tmp_path, content):
     open_run(folder, key_of())
     assert read_any_record(folder).key == key_of()
     assert (tmp_path / "run~1" / RECORD).read_text(encoding="utf-8") == content
-
-
-def test_one_process_at_a_time_trains_in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("ecg_lib.runs.folder.LOCK_SECONDS", 0)
-    folder = tmp_path / "table" / "run"
-    with only_process_in(folder):
-        with (
-            pytest.raises(InputError, match=r"another process is training in .*run: expected"),
-            only_process_in(folder),
-        ):
-            pass
-        with only_process_in(folder.with_name("other")):
-            pass
-    with only_process_in(folder):
-        pass
-    assert not folder.exists()
 
 
 # --- Runs that cannot be used ---

@@ -9,7 +9,7 @@ from ecg_lib.cli.options import (
     make_config,
 )
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.files import writing
+from ecg_lib.files import replacing
 from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig
 
 
@@ -103,6 +103,6 @@ def _write_picture(page, picture):
     figure = plots.page_figure(rectify(luma, found), found.boxes, f"{page.name}: {text}")
     suffix = picture.suffix.lower().removeprefix(".") or "png"
     one_of("picture format", suffix, figure.canvas.get_supported_filetypes())
-    with writing(picture):
-        figure.savefig(picture, format=suffix, dpi=150)
+    with replacing(picture) as part:
+        figure.savefig(part, format=suffix, dpi=150)
     return f"{text}, confidence {found.confidence:.2f}"

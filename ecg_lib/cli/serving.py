@@ -1,11 +1,17 @@
 """Commands that use a trained network: predict, app, export, card."""
 
 import json
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ecg_lib.cli.options import check_outputs
 from ecg_lib.errors import InputError
+
+if TYPE_CHECKING:
+    from ecg_lib.serving.answers import Answer
+    from ecg_lib.serving.predictor import Predictor
 
 
 def add_commands(commands):
@@ -66,9 +72,11 @@ def _predict(pages, model, runtime, as_json, csv, report):
     predictor = Predictor(model, runtime)
     read = [*map(file_of, files), *predictor.run.iterdir()]
     check_outputs({"--csv": csv, "--report": report}, read)
-    records = []
+    records: list[dict[str, Any]] = []
     with ExitStack() as outputs:
-        writers = []
+        writers: list[Callable[[Answer], object]] = [
+            lambda answer: records.append(as_record(answer))
+        ]
         if csv:
             table = open_table(csv, predictor.record.classes)
             writers.append(outputs.enter_context(table))
@@ -76,24 +84,33 @@ def _predict(pages, model, runtime, as_json, csv, report):
             from ecg_lib.serving.report import open_report  # Its plots take long to import.
 
             writers.append(outputs.enter_context(open_report(report, predictor)))
-        if not as_json:
+        if as_json:
+            outputs.enter_context(_printed_as_json(predictor, records))
+        else:
             writers.append(lambda answer: tqdm.write(describe(answer)))
         for file in tqdm(files, desc="answering", unit="file"):
             for answer in predictor.answer_file(file):
                 for write in writers:
                     write(answer)
-                records.append(as_record(answer))
-    answered = sum(record["answered"] for record in records)
-    if as_json:
-        from ecg_lib.serving.card import measure  # pandas takes long to import.
-
-        measured = measure(predictor.run).as_record()
-        print(json.dumps({"notice": DISCLAIMER, "model": measured, "pages": records}))
-    else:
-        print(f"{answered:,} of {len(records):,} pages answered")
-        print(f"{predictor.summary}. {DISCLAIMER}")
+        answered = sum(record["answered"] for record in records)
+        if not as_json:
+            print(f"{answered:,} of {len(records):,} pages answered")
+            print(f"{predictor.summary}. {DISCLAIMER}")
     if not answered:
         raise InputError(f"no page could be answered; the first: {records[0]['refusal']}")
+
+
+@contextmanager
+def _printed_as_json(predictor: "Predictor", records: list[dict[str, Any]]) -> Iterator[None]:
+    """Print the records of answers when the context is left, also where it is interrupted."""
+    from ecg_lib.serving.answers import DISCLAIMER
+    from ecg_lib.serving.card import measure  # pandas takes long to import.
+
+    measured = measure(predictor.run).as_record()
+    try:
+        yield
+    finally:
+        print(json.dumps({"notice": DISCLAIMER, "model": measured, "pages": records}))
 
 
 def _add_app(commands):

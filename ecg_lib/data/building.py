@@ -15,7 +15,6 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
@@ -24,11 +23,12 @@ from tqdm import tqdm
 from ecg_lib.data.catalogue import UNKNOWN
 from ecg_lib.data.identity import identify, number_pages
 from ecg_lib.errors import InputError
-from ecg_lib.files import replacing, sha256, writing
+from ecg_lib.files import replacing, sha256, write_csv, write_text, writing
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_exchanged_grey, read_luma
 from ecg_lib.pages.leads import CROPS
+from ecg_lib.pages.reading import CANNOT_COMPUTE
 
 CROPS_FILE = "crops.npy"
 PAGES_FILE = "pages.csv"
@@ -38,9 +38,6 @@ JOURNAL_FILE = "journal.jsonl"
 
 _DIGEST = "crops_sha256"
 """Key, in an entry of the journal, of the digest of the crops of its rows."""
-
-_CANNOT_COMPUTE = (cv2.error, np.linalg.LinAlgError, MemoryError)
-"""What an odd page may raise in detection, beyond a refusal."""
 
 
 def build_set(
@@ -111,12 +108,6 @@ def _workers_alive() -> Iterator[None]:
         ) from None
 
 
-def write_table(table: pd.DataFrame, path: Path, **options: Any) -> None:
-    """Write a table as a CSV file, whole or not at all."""
-    with replacing(path) as part:
-        table.to_csv(part, **options)
-
-
 def _begin_crops(folder, shape):
     """Open the crops of an interrupted building, or reserve the space for those of a new one.
 
@@ -181,8 +172,11 @@ def _journal(path: Path) -> Iterator[tuple[dict[str, dict[str, Any]], FileIO]]:
         except OSError:
             file.close()
             raise
-    with file:
+    try:
         yield done, file
+    finally:
+        with writing(path):
+            file.close()
 
 
 def _read_journal(content):
@@ -243,7 +237,7 @@ def _prepare_page(folder, source, box_sets, options, known=True):
         return np.stack([crop_leads(luma, boxes, **options) for boxes in box_sets]), entry
     except InputError as error:
         return None, entry | {"reason": str(error)}
-    except _CANNOT_COMPUTE as error:
+    except CANNOT_COMPUTE as error:
         return None, entry | {"reason": f"the page cannot be read: {' '.join(str(error).split())}"}
 
 
@@ -259,17 +253,15 @@ def _write_tables(folder, pages, bad, done):
     reason = entries.map(lambda entry: entry.get("reason"))
     refused = pd.DataFrame({"file": pages["file"], "reason": reason})[reason.notna()]
     pages = pages[reason.isna()].assign(boxes=lambda rows: rows["boxes"].map(_as_text))
-    with writing(folder):
-        write_table(pd.concat([bad, refused]), folder / BAD_FILE, index=False)
-        if pages.empty:
-            file, reason = refused.iloc[0]
-            raise InputError(f"no page could be read; the first: {file}: {reason}")
-        # The table of pages says that the set is finished, so it appears last and whole.
-        with replacing(folder / PAGES_FILE) as part:
-            pages.to_csv(part, index_label="row")
-            digests = {PAGES_FILE: sha256(part), CROPS_FILE: sha256(folder / CROPS_FILE)}
-            with replacing(folder / DIGESTS_FILE) as digests_part:
-                digests_part.write_text(json.dumps(digests, indent=1), encoding="utf-8")
+    write_csv(folder / BAD_FILE, pd.concat([bad, refused]), index=False)
+    if pages.empty:
+        file, reason = refused.iloc[0]
+        raise InputError(f"no page could be read; the first: {file}: {reason}")
+    # The table of pages says that the set is finished, so it appears last and whole.
+    with replacing(folder / PAGES_FILE) as part:
+        pages.to_csv(part, index_label="row")
+        digests = {PAGES_FILE: sha256(part), CROPS_FILE: sha256(folder / CROPS_FILE)}
+        write_text(folder / DIGESTS_FILE, json.dumps(digests, indent=1))
 
 
 def _join_copies(pages, entries):

@@ -13,15 +13,13 @@ the preprocessing version, the options, and the pages. If any of them changes, i
     digests.json    SHA-256 of these two files; sets of earlier versions have none
     bad_pages.csv   one row per page that was left out: file, reason
     journal.jsonl   one line per finished page, so that an interrupted building is resumed
-    lock            held by the process that builds the set; others wait for it
 """
 
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +32,6 @@ from ecg_lib.data.building import (
     DIGESTS_FILE,
     PAGES_FILE,
     build_set,
-    write_table,
 )
 from ecg_lib.data.catalogue import find_pages
 from ecg_lib.data.khan2021 import (
@@ -43,7 +40,7 @@ from ecg_lib.data.khan2021 import (
     published_pages,
 )
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.files import locked, sha256, writing
+from ecg_lib.files import only_process_in, sha256, write_csv
 from ecg_lib.pages.crops import PREPROCESSING_VERSION
 from ecg_lib.pages.leads import CROPS
 
@@ -134,7 +131,8 @@ def prepare(
     name = f"{boxes}-{size}px{'-ink' if ink_only else ''}-{fingerprint[:12]}"
     folder = Path(prepared_folder) / name
     if not (folder / PAGES_FILE).exists():
-        with _only_process_in(folder):
+        # Others that need the same set wait until it is built.
+        with only_process_in(folder):
             if not (folder / PAGES_FILE).exists():
                 build_set(folder, Path(pages_folder).absolute(), pages, bad, options, jobs)
     opened = open_prepared(folder, fingerprint)
@@ -211,16 +209,6 @@ def _fingerprint(pages, boxes, height, width, ink_only):
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
-@contextmanager
-def _only_process_in(folder: Path) -> Iterator[None]:
-    """Let others that need the same set wait until it is built, so that it is built once."""
-    with ExitStack() as stack:
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(locked(folder / "lock", math.inf))
-        yield
-
-
 def _update_bad(opened, pages, bad):
     """List the files that are not pages as they are now: they do not change the set.
 
@@ -231,11 +219,7 @@ def _update_bad(opened, pages, bad):
     now = pd.concat([bad, before[before["file"].isin(pages["file"])]], ignore_index=True)
     if not now.equals(before):
         try:
-            write_table(now, opened.folder / BAD_FILE, index=False)
-        except OSError as error:
-            _logger.warning(
-                "%s cannot be written, so it does not list the files left out by now: %s",
-                opened.folder / BAD_FILE,
-                error.strerror,
-            )
+            write_csv(opened.folder / BAD_FILE, now, index=False)
+        except InputError as error:
+            _logger.warning("%s; so it does not list the files left out by now", error)
     return now

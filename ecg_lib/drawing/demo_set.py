@@ -11,10 +11,13 @@ from tqdm import tqdm
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, RECIPES, simulate
 from ecg_lib.errors import InputError
-from ecg_lib.files import replacing
+from ecg_lib.files import PART, only_process_in, replacing, write_text, writing
 
 SYNTHETIC_VERSION = 1
 """Increased whenever a page of a set changes, so that no set mixes pages of two versions."""
+
+DESCRIPTION = "set.json"
+"""The file that says how a set was drawn."""
 
 LAYOUT_SHARES = {
     "standard_3x4_with_rhythm": 0.4,
@@ -54,41 +57,48 @@ def draw_set(folder: str | Path, pages_per_class: int, seed: int = 0, jobs: int 
         raise InputError(f"seed is {seed}: expected at least 0")
     # Absolute: worker processes may have been started in another current folder.
     folder = Path(folder).absolute()
-    try:
-        _claim(folder, seed)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written to: {error.strerror}") from None
     wanted = [
         (class_name, number, folder / class_name / f"{class_name}_{number:04d}.jpg")
         for number in range(1, pages_per_class + 1)
         for class_name in RECIPES
     ]
-    missing = [page for page in wanted if not (page[2].exists() and _truth_path(page[2]).exists())]
-    drawn = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(_draw_one)(seed, *page) for page in missing
-    )
-    progress = tqdm(drawn, "drawing", len(missing), unit="page", disable=not missing)
-    for _ in progress:
-        pass
+    with writing(folder):
+        _refuse_other_files(folder)
+    # Another command that draws into the folder is waited for.
+    with only_process_in(folder):
+        with writing(folder):
+            _claim(folder, seed)
+        missing = [page for page in wanted if not _is_drawn(page[2])]
+        drawn = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+            delayed(_draw_one)(seed, *page) for page in missing
+        )
+        progress = tqdm(drawn, "drawing", len(missing), unit="page", disable=not missing)
+        for _ in progress:
+            pass
     return len(missing)
+
+
+def _refuse_other_files(folder):
+    if not folder.exists() or (folder / DESCRIPTION).is_file():
+        return
+    # Of a drawing that was killed, the description may be half there.
+    half = f"{DESCRIPTION}{PART}"
+    if not folder.is_dir() or any(path.name != half for path in folder.glob("[!.]*")):
+        raise InputError(f"{folder} holds other files than a drawn set: name an empty folder")
 
 
 def _claim(folder, seed):
     """Record in the folder how its set is drawn, or check that it was drawn in this way."""
     description = json.dumps({"seed": seed, "version": SYNTHETIC_VERSION})
-    path = folder / "set.json"
-    if path.is_file():
-        found = path.read_text(encoding="utf-8")
-        if found != description:
-            raise InputError(
-                f"{folder} holds a set drawn with {found}, not with {description}: "
-                "name another folder, or remove this one"
-            )
-    elif folder.exists() and (not folder.is_dir() or any(folder.glob("[!.]*"))):
-        raise InputError(f"{folder} holds other files than a drawn set: name an empty folder")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_text(path, description)
+    path = folder / DESCRIPTION
+    if not path.is_file():
+        write_text(path, description)
+    found = path.read_bytes().decode(errors="replace")
+    if found != description:
+        raise InputError(
+            f"{folder} holds a set drawn with {found}, not with {description}: "
+            "name another folder, or remove this one"
+        )
     for class_name in RECIPES:
         (folder / class_name).mkdir(exist_ok=True)
 
@@ -98,7 +108,11 @@ def _draw_one(seed, class_name, number, path):
     # The truth comes last: a page counts as drawn once its truth is there.
     with replacing(path) as part:
         page.save(part, "JPEG", quality=quality, dpi=page.info["dpi"])
-    _write_text(_truth_path(path), json.dumps(truth))
+    write_text(_truth_path(path), json.dumps(truth))
+
+
+def _is_drawn(path):
+    return path.exists() and _truth_path(path).exists()
 
 
 def draw_example(class_name, seed, number):
@@ -126,8 +140,3 @@ def draw_example(class_name, seed, number):
 
 def _truth_path(path):
     return path.with_suffix(".json")
-
-
-def _write_text(path, text):
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")

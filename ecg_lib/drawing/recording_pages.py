@@ -7,10 +7,8 @@ folder.
 import hashlib
 import io
 import json
-import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +23,7 @@ from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recordings import Hints, Recording, read_recordings
 from ecg_lib.drawing.simulation import RATE
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.files import locked, replacing
+from ecg_lib.files import only_process_in, replacing
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import LEADS, Box
 
@@ -174,11 +172,8 @@ def draw_recordings(
     folder = Path(folder).absolute()
     outcomes: list[Outcome] = []
     taken: set[str] = set()
-    with ExitStack() as stack:
-        with _writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            # Another command that draws into the folder is waited for: both number their pages.
-            stack.enter_context(locked(folder.with_name(f".{folder.name}.lock"), math.inf))
+    # Another command that draws into the folder is waited for: both number their pages.
+    with only_process_in(folder):
         drawn = Parallel(n_jobs=jobs, return_as="generator")(
             delayed(_draw_file)(file, stem, folder, layout, hints)
             for file, stem in zip(files, _stems(files), strict=True)
@@ -187,14 +182,6 @@ def draw_recordings(
             for page in of_file:
                 outcomes.append(page if isinstance(page, Outcome) else _keep(page, folder, taken))
     return outcomes
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path} cannot be written to: {error.strerror}") from None
 
 
 def _stems(files):
@@ -289,7 +276,7 @@ def _keep(page, folder, taken):
         if name.casefold() in taken or (there and there.source != page.stamp.source):
             continue
         taken.add(name.casefold())
-        with _writing(path), replacing(path) as part:
+        with replacing(path) as part:
             part.write_bytes(page.jpeg)
         return Outcome("drawn", page.text)
 

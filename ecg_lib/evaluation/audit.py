@@ -19,7 +19,7 @@ from ecg_lib.data.protocols import PROTOCOLS, SPLITS, folder_splits, has_folder_
 from ecg_lib.evaluation.baselines import BASELINES, SEE_CROPS, grey_statistics, majority
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.metrics import accuracy, balanced_accuracy
-from ecg_lib.files import writing
+from ecg_lib.files import write_text, writing
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import finish_run, is_finished, open_run
 from ecg_lib.runs.inputs import name_of_data, open_inputs
@@ -73,9 +73,9 @@ def audit(config: RunConfig) -> list[Finding]:
 def write_audit(config: RunConfig) -> str:
     """Write the audit beside the runs of the same data and protocol; return it as Markdown."""
     text = "\n".join(finding.markdown for finding in audit(config))
-    with writing(config.table_path / (AUDIT_INK if config.ink_only else AUDIT)) as path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    with writing(config.table_path) as folder:
+        folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / (AUDIT_INK if config.ink_only else AUDIT), text)
     return text
 
 

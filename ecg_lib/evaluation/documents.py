@@ -9,6 +9,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.summary import summary_markdown
 from ecg_lib.evaluation.tables import table_markdown
+from ecg_lib.files import write_text
 
 _MARKED = re.compile(r"(<!-- (table|summary): (\S+) -->)\n.*?(<!-- end of table -->)", re.DOTALL)
 
@@ -36,7 +37,7 @@ def update_document(document: Path) -> None:
         return f"{mark}\n{_table(kind, document.parent / path)}{end}"
 
     text = document.read_text(encoding="utf-8")
-    document.write_text(_MARKED.sub(current, text), encoding="utf-8")
+    write_text(document, _MARKED.sub(current, text))
 
 
 def _table(kind, source):

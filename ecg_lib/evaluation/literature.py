@@ -21,7 +21,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation.calibration import is_right, score
 from ecg_lib.evaluation.intervals import CONFIDENCE
 from ecg_lib.evaluation.markdown import markdown
-from ecg_lib.files import writing
+from ecg_lib.files import write_csv, write_text
 from ecg_lib.runs.folder import read_run
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import SCORED_SPLITS
@@ -195,8 +195,6 @@ def write_literature(results: Path) -> str:
         raise InputError(f"{results} is not a folder: expected the results folder of the project")
     table = literature_table(results)
     text = _markdown(table, results)
-    with writing(results / f"{STEM}.md") as path:
-        path.write_text(text, encoding="utf-8")
-    with writing(results / f"{STEM}.csv") as path:
-        table.to_csv(path, index=False, float_format="%.6g")
+    write_text(results / f"{STEM}.md", text)
+    write_csv(results / f"{STEM}.csv", table, index=False, float_format="%.6g")
     return text

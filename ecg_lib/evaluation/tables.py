@@ -13,7 +13,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation import fold_tables
 from ecg_lib.evaluation.markdown import markdown, ours_below
 from ecg_lib.evaluation.metrics import accuracy
-from ecg_lib.files import writing
+from ecg_lib.files import write_csv, write_text
 from ecg_lib.runs.folder import finished_runs, read_runs
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import PREDICTIONS, SCORED_SPLITS, scored_parts
@@ -128,11 +128,9 @@ def write_table(folder: Path) -> str:
         tables = {TABLE: table, COMPARISONS: pairs}
     else:
         text, tables = _markdown(runs), {TABLE: _accuracy_table(runs)}
-    with writing(folder / f"{TABLE}.md") as path:
-        path.write_text(text, encoding="utf-8")
+    write_text(folder / f"{TABLE}.md", text)
     for name, table in tables.items():
-        with writing(folder / f"{name}.csv") as path:
-            table.to_csv(path, index=False, float_format="%.6g")
+        write_csv(folder / f"{name}.csv", table, index=False, float_format="%.6g")
     return text
 
 

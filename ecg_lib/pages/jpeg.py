@@ -54,7 +54,7 @@ def decode_jpeg(data: np.ndarray) -> tuple[np.ndarray | None, str | None]:
 @contextmanager
 def _redirected_stderr(printed: bytearray) -> Iterator[None]:
     """Collect what is written to the process's standard error, by C code as well."""
-    with tempfile.TemporaryFile() as file:
+    with _memory_file() as file:
         saved = None
         with suppress(OSError):  # It may be closed.
             saved = os.dup(_STDERR)
@@ -69,3 +69,10 @@ def _redirected_stderr(printed: bytearray) -> Iterator[None]:
                 os.close(_STDERR)
             file.seek(0)
             printed += file.read()
+
+
+def _memory_file():
+    """A file that takes no space on a disk where the system has such: the disk may be full."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()

@@ -1,12 +1,18 @@
 """Read a page file and find its leads."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.pages.detection import Detection, detect
 from ecg_lib.pages.image import read_luma
+
+CANNOT_COMPUTE = (cv2.error, np.linalg.LinAlgError, MemoryError)
+"""What an odd page may raise where it is computed on, beyond a refusal."""
 
 
 def find_leads(page: Path) -> tuple[np.ndarray, Detection]:
@@ -22,7 +28,22 @@ def find_leads(page: Path) -> tuple[np.ndarray, Detection]:
         InputError: if the page cannot be read or is refused: the message names the page.
     """
     luma = read_luma(page)
-    try:
+    with odd_pages_refused(page):
         return luma, detect(luma)
+
+
+@contextmanager
+def odd_pages_refused(page: Path) -> Iterator[None]:
+    """Let what cannot be computed on an odd page be a reason to refuse it, which names the page.
+
+    Raises:
+        InputError: if the page is refused, or nothing can be computed.
+    """
+    try:
+        yield
     except PageRefused as refused:
         raise InputError(f"{page}: {refused}") from None
+    except CANNOT_COMPUTE as error:
+        raise InputError(
+            f"{page} cannot be read: {' '.join(str(error).split()) or 'memory ran out'}"
+        ) from None

@@ -15,8 +15,7 @@ The notebook that papermill executed lies beside the folder under the same name,
 import logging
 import platform
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError
-from ecg_lib.files import code_version, locked, sha256, writing
+from ecg_lib.files import code_version, sha256, writing
 from ecg_lib.models import MODELS
 from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
 from ecg_lib.runs.record import (
@@ -51,10 +50,6 @@ BACKUP = "backup"
 
 DEFAULT_RUN = "results/models/lead_attention"
 """The one run folder that is committed with its weights, seen from the project's folder."""
-
-LOCK_SECONDS = 10
-"""How long to wait for another process that trains in a run folder: one whose parent was killed
-ends within a second or two."""
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "PIL", "sklearn")
 
@@ -125,25 +120,6 @@ def _free_name(folder):
     while (name := folder.with_name(f"{folder.name}~{number}")).exists():
         number += 1
     return name
-
-
-@contextmanager
-def only_process_in(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in the same run folder; wait a little for one that ends.
-
-    Raises:
-        InputError: if another process is training there, or the folder cannot be written.
-    """
-    with ExitStack() as stack:
-        with writing(folder):
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                stack.enter_context(locked(folder.with_name(f".{folder.name}.lock"), LOCK_SECONDS))
-            except TimeoutError:
-                raise InputError(
-                    f"another process is training in {folder}: expected it to end first"
-                ) from None
-        yield
 
 
 def note_resumed(folder: Path, epoch: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
-from ecg_lib.files import replacing, writing
+from ecg_lib.files import write_csv
 from ecg_lib.runs.record import RunRecord, check_digest, read_record
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def write_predictions(folder: Path, predictions: "pd.DataFrame") -> "pd.DataFram
         InputError: if they cannot be written, or if a logit is not a finite number.
     """
     path = folder / PREDICTIONS
-    with writing(path), replacing(path) as part:
-        predictions.to_csv(part, index=False, float_format="%.6g")
+    write_csv(path, predictions, index=False, float_format="%.6g")
     return _read_table(path, classes_of(predictions))
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.protocols import SPLITS
 from ecg_lib.errors import InputError
-from ecg_lib.files import replacing, sha256, writing
+from ecg_lib.files import sha256, write_text
 from ecg_lib.models import MODELS
 from ecg_lib.runs.config import RunConfig
 
@@ -236,9 +236,7 @@ def write_record(folder: Path, record: StartedRun) -> None:
     Raises:
         InputError: if it cannot be written.
     """
-    path = folder / RECORD
-    with writing(path), replacing(path) as part:
-        part.write_text(json.dumps(_encode(record), indent=1) + "\n", encoding="utf-8")
+    write_text(folder / RECORD, json.dumps(_encode(record), indent=1) + "\n")
 
 
 def _encode(record: StartedRun) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
@@ -24,6 +23,7 @@ from fastapi import FastAPI
 
 from ecg_lib.drawing.demo_set import draw_example
 from ecg_lib.errors import InputError
+from ecg_lib.files import temporary_folder, writing
 from ecg_lib.serving import report
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.markup import Html, html, joined
@@ -120,10 +120,13 @@ def respond_to_upload(
 def respond_to_example(predictor: Predictor, limits: Html) -> Html:
     """Answer for a drawn page in HTML; arguments as in `respond`."""
     picture, _, quality = draw_example(*EXAMPLE)
-    with TemporaryDirectory() as folder:
-        page = Path(folder) / EXAMPLE_NAME
-        picture.save(page, quality=quality)
-        return respond(page, predictor, limits)
+    try:
+        with temporary_folder() as folder:
+            with writing(folder / EXAMPLE_NAME) as page:
+                picture.save(page, quality=quality)
+            return respond(page, predictor, limits)
+    except InputError as error:
+        return report.refusal(error)
 
 
 def build(predictor: Predictor, uploads: Uploads) -> gr.Blocks:

@@ -29,7 +29,7 @@ from ecg_lib.evaluation.calibration import (
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.out_of_distribution import KEPT, answering_of, out_of_distribution_score
-from ecg_lib.files import writing
+from ecg_lib.files import write_text
 from ecg_lib.runs.folder import MODEL, read_run
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import logits_of
@@ -293,8 +293,7 @@ def write_card(run: str | Path) -> Path:
     """Write the model card of a run into its folder; return its path."""
     path = Path(run) / CARD
     text = model_card(run)
-    with writing(path):
-        path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return path
 
 

@@ -12,7 +12,6 @@ from contextlib import redirect_stdout
 from io import StringIO
 from itertools import product
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -23,7 +22,7 @@ from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.files import replacing
+from ecg_lib.files import replacing, temporary_folder, write_text, writing
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
@@ -72,11 +71,12 @@ def export(run: str | Path, file_format: str) -> tuple[Path, float]:
     predictor = Predictor(run, "keras")
     notes = usage(predictor)
     crops = drawn_crops(predictor.record.config)
-    with TemporaryDirectory() as folder:
-        exported = Path(folder) / path.name
-        _convert(load(run / MODEL), exported, file_format)
+    with temporary_folder() as folder:
+        with writing(folder / path.name) as exported:
+            _convert(load(run / MODEL), exported, file_format)
+            if file_format == "onnx":
+                _add_metadata(exported, notes)
         if file_format == "onnx":
-            _add_metadata(exported, notes)
             logits = onnx_logits(exported, notes["model_sha256"])
         else:
             logits = litert_logits(exported)
@@ -86,12 +86,9 @@ def export(run: str | Path, file_format: str) -> tuple[Path, float]:
                 f"{path} was not written: its logits differ from Keras' by {difference:.1e}, "
                 f"expected at most {TOLERANCE:.0e}"
             )
-        try:
-            with replacing(path) as part:
-                shutil.copyfile(exported, part)
-            (run / NOTES).write_text(json.dumps(notes, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{run} cannot be written to: {error.strerror}") from None
+        write_text(run / NOTES, json.dumps(notes, indent=1) + "\n")
+        with replacing(path) as part:
+            shutil.copyfile(exported, part)
     return path, difference
 
 

@@ -11,6 +11,9 @@ from ecg_lib.files import writing
 def open_text(path: Path) -> Iterator[Callable[[str], None]]:
     """Begin a text file in UTF-8, of which every piece is safe as soon as it is written.
 
+    An error in writing does not stop what else is done in the context: the file keeps the pieces
+    before it, whole, and the error is raised when the context is left.
+
     Args:
         path: the file. What in a file's name is not UTF-8 is escaped.
 
@@ -21,15 +24,34 @@ def open_text(path: Path) -> Iterator[Callable[[str], None]]:
         InputError: if the file cannot be written.
     """
     with writing(path):
-        file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+        file = path.open("wb", buffering=0)
+    size = 0
+    fault: OSError | None = None
 
     def write(text: str) -> None:
-        with writing(path):
-            file.write(text)
-            file.flush()
+        nonlocal size, fault
+        if fault is not None:
+            return
+        piece = text.encode(errors="backslashreplace")
+        try:
+            _write_all(file, piece)
+            size += len(piece)
+        except OSError as error:
+            fault = error
+            with suppress(OSError):
+                file.truncate(size)
 
-    try:
-        yield write
-    finally:
-        with suppress(OSError):  # What could not be written was reported already.
-            file.close()
+    with writing(path):
+        try:
+            yield write
+        finally:
+            with suppress(OSError):
+                file.close()
+        if fault is not None:
+            raise fault
+
+
+def _write_all(file, piece):
+    """Write bytes to an unbuffered file, which may take a part of them at a time."""
+    while piece:
+        piece = piece[file.write(piece) :]

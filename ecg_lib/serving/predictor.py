@@ -21,7 +21,7 @@ from ecg_lib.evaluation.out_of_distribution import answering_of, out_of_distribu
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import Detection, rectify
 from ecg_lib.pages.image import list_pages
-from ecg_lib.pages.reading import find_leads
+from ecg_lib.pages.reading import find_leads, odd_pages_refused
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, check_boxes, check_weights
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.record import RunRecord, read_record
@@ -228,5 +228,6 @@ def _about_scale(found: Detection) -> list[str]:
 def _read(page, options):
     """Find the page's `Detection` and cut its crops."""
     luma, found = find_leads(page)
-    rectified = rectify(luma, found)
-    return found, crop_leads(rectified, found.boxes, inverted=found.inverted, **options)
+    with odd_pages_refused(page):
+        rectified = rectify(luma, found)
+        return found, crop_leads(rectified, found.boxes, inverted=found.inverted, **options)

@@ -87,10 +87,13 @@ def open_report(path: Path, predictor: Predictor) -> Iterator[Callable[[Answer],
     Raises:
         InputError: if the file cannot be written.
     """
+    end = limits(predictor.run) + TAIL
     with open_text(path) as write:
         write(HEAD)
-        yield lambda answer: write(section(answer, predictor))
-        write(limits(predictor.run) + TAIL)
+        try:
+            yield lambda answer: write(section(answer, predictor))
+        finally:  # A report that is interrupted is a whole page of the answers so far.
+            write(end)
 
 
 def document(*parts: Html) -> Html:

@@ -9,6 +9,7 @@ from scipy.special import log_softmax, logsumexp
 
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import fit_answering
+from ecg_lib.files import writing
 from ecg_lib.models import load
 from ecg_lib.models.layers import MeanProbability
 from ecg_lib.runs.folder import (
@@ -58,7 +59,8 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
     first = records[0]
     devices = dict.fromkeys(record.devices for record in records)
     open_run(folder, first.key)
-    network.save(folder / MODEL)
+    with writing(folder / MODEL) as path:
+        network.save(path)
     finish_run(
         folder,
         first.key,

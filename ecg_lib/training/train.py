@@ -15,7 +15,7 @@ import tensorflow as tf
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import fit_answering
-from ecg_lib.files import writing
+from ecg_lib.files import only_process_in, writing
 from ecg_lib.models import MODELS, load
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import (
@@ -24,7 +24,6 @@ from ecg_lib.runs.folder import (
     finish_run,
     is_finished,
     note_resumed,
-    only_process_in,
     open_run,
 )
 from ecg_lib.runs.inputs import Inputs, name_of_data
@@ -41,6 +40,10 @@ from ecg_lib.training.devices import (
 from ecg_lib.training.recipes import RECIPES, Recipe, class_weights, compile_model
 
 logger = logging.getLogger(__name__)
+
+LOCK_SECONDS = 10
+"""How long to wait for another process that trains in the run folder: one whose parent was killed
+ends within a second or two."""
 
 
 def train(
@@ -78,7 +81,7 @@ def train(
         if not is_finished(folder, inputs.run_key):
             _train(config, inputs, builder, recipe, folder)
         return folder
-    with only_process_in(folder):
+    with only_process_in(folder, LOCK_SECONDS):
         if not is_finished(folder, inputs.run_key):
             open_run(folder, inputs.run_key)
             _train(config, inputs, builder, recipe, folder)

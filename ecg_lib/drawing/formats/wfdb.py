@@ -7,7 +7,6 @@ Reference:
 
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from ecg_lib.drawing.formats.raw import (
     regular_file,
 )
 from ecg_lib.errors import InputError
+from ecg_lib.files import temporary_folder, writing
 
 DEFAULT_UNIT = "mV"
 """What the specification lays down for a gain without a unit, as in the MIT-BIH database."""
@@ -173,14 +173,15 @@ def _samples(header):
         raise InputError(f"{header.file} has a signal line that is no WFDB: {lines[0]!r}")
     stated = [match.groupdict() for match in stated]
     _refuse_if_cut_off(header, files, stated)
-    with tempfile.TemporaryDirectory() as folder:
-        for name, copy in short.items():
-            shutil.copyfile(_named_file(header, name), Path(folder, copy))
-        first = re.sub(r"^[^\s/]+", "record", header.lines[0])
-        Path(folder, "record.hea").write_text("\n".join([first, *renamed]), encoding="utf-8")
+    with temporary_folder() as folder:
+        with writing(folder):
+            for name, copy in short.items():
+                shutil.copyfile(_named_file(header, name), folder / copy)
+            first = re.sub(r"^[^\s/]+", "record", header.lines[0])
+            (folder / "record.hea").write_text("\n".join([first, *renamed]), encoding="utf-8")
         with library_reads(header.file, "WFDB"):
             record = wfdb.rdrecord(
-                str(Path(folder, "record")), physical=False, smooth_frames=False, ignore_skew=True
+                str(folder / "record"), physical=False, smooth_frames=False, ignore_skew=True
             )
     return record, stated
 
