@@ -92,7 +92,7 @@ def _trap_writing(folder, name, stage, time_of_writing):
         if now:
             die()
 
-    patch("ecg_lib.runs.record.replacing", watched).start()
+    patch("ecg_lib.files.replacing", watched).start()
     patch("ecg_lib.training.checkpoints.replacing", watched).start()
 
 
