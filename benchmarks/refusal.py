@@ -26,7 +26,7 @@ from keras import ops
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
 
-from benchmarks.not_ecgs import pictures
+from benchmarks.without_ecg import pictures
 from ecg_lib.data.prepared import PreparedSet, prepare
 from ecg_lib.data.protocols import split_pages
 from ecg_lib.drawing.demo_set import draw_set

@@ -105,9 +105,9 @@ def _warped(luma, homography, paper):
     height, width = luma.shape
     corners = np.float64([[[0, 0], [width, 0], [width, height], [0, height]]])
     moved = cv2.perspectiveTransform(corners, homography)[0]
-    least = np.floor(moved.min(axis=0))
-    size = np.ceil(moved.max(axis=0) - least).astype(int)
-    homography = _moved(*-least) @ homography
+    corner = np.floor(moved.min(axis=0))
+    size = np.ceil(moved.max(axis=0) - corner).astype(int)
+    homography = _moved(*-corner) @ homography
     page = cv2.warpPerspective(
         luma, homography, tuple(map(int, size)), flags=cv2.INTER_LINEAR, borderValue=paper
     )

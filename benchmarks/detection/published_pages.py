@@ -1,42 +1,37 @@
-"""How well pages are read: the table of every target, on the real pages and on drawn ones.
+"""Read the published pages: as they are, distorted, cut and turned.
 
-    python -m benchmarks.detection PAGES_FOLDER [--distorted 300] [--results results/detection]
-
-PAGES_FOLDER holds v1/ and v2/ of the published pages. It takes about ten minutes on two free cores.
-The table is also written to detection.csv and detection.md in the results folder.
-
-detection_marks.csv holds, for 60 pages, where each crop's name tag and a point of its trace lie, in
-page pixels: proposed by machine, and each looked at, and mended where wrong, by eye.
+Two files hold what is compared with. marks.csv holds, for 60 pages, where each crop's name tag and
+a point of its trace lie, in page pixels: proposed by machine, each checked by eye and corrected.
+boxes_of_pulse_reader.csv holds, for each page, a digest of its layout and boxes as the reader by
+calibration pulses found them before there was another.
 """
 
-import argparse
 import csv
+import hashlib
 import json
-import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Iterator
 from importlib import resources
 from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from PIL import Image
 
-from benchmarks.distortions import DISTORTIONS
-from benchmarks.not_ecgs import pictures
+from benchmarks.detection.distortions import DISTORTIONS
+from benchmarks.detection.readings import overlap
 from ecg_lib.drawing.demo_set import draw_set
+from ecg_lib.drawing.photographs import moved
 from ecg_lib.errors import PageRefused
-from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, RHYTHM_STRIP, Box
 
-MARKS = Path(__file__).with_name("detection_marks.csv")
+MARKS = Path(__file__).with_name("marks.csv")
+BOXES_BEFORE = Path(__file__).with_name("boxes_of_pulse_reader.csv")
 
 PULSES = 0.04
 """Width of the column of pulses left of the leads, as a share of the leads' width."""
@@ -63,7 +58,7 @@ def decoded(path):
 
 
 def copied(path):
-    """A page in grey as a plain mean of its colours, whatever the eye makes of them."""
+    """A page in grey as a plain mean of its colours, however bright they look."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB")).mean(axis=2).round().astype(np.uint8)
 
@@ -105,7 +100,7 @@ def read_distorted(folder, row, name, number):
     except PageRefused:
         return False, 0.0
     right = found.layout == flat.layout or {found.layout, flat.layout} == SMALL
-    before, after = corners(flat.boxes, to_distorted), corners(found.boxes, found.homography)
+    before, after = moved(flat.boxes, to_distorted), moved(found.boxes, found.homography)
     return right, float(np.mean([overlap(*pair) for pair in zip(before, after, strict=True)]))
 
 
@@ -174,24 +169,6 @@ TURNED = {
 }
 """Ways to hold a page wrongly, and how each is answered."""
 
-CUT_EVERY = 10
-"""Every so many pages are cut and turned."""
-
-
-def corners(boxes, homography):
-    """Corners of the boxes under a homography: float32 array (boxes, 4, 2)."""
-    flat = [
-        [(b.left, b.top), (b.right, b.top), (b.right, b.bottom), (b.left, b.bottom)] for b in boxes
-    ]
-    moved = cv2.perspectiveTransform(np.float64(flat).reshape(1, -1, 2), homography)
-    return moved.reshape(-1, 4, 2).astype(np.float32)
-
-
-def overlap(one, other):
-    """Intersection over union of two convex quadrilaterals."""
-    shared = cv2.intersectConvexConvex(one, other)[0]
-    return shared / (cv2.contourArea(one) + cv2.contourArea(other) - shared)
-
 
 def original_boxes(row):
     """The original experiment's boxes of a page, in canonical order."""
@@ -232,122 +209,89 @@ def mean_overlap(boxes, others):
     return float(np.mean([one.intersection_over_union(other) for one, other in pairs]))
 
 
-def refused(luma):
-    try:
-        detect(luma)
-    except PageRefused:
-        return True
-    return False
+def digest_of_boxes(found):
+    """Digest a reading's layout and boxes, as boxes_of_pulse_reader.csv holds them."""
+    described = json.dumps([found.layout, *map(list, found.boxes)])
+    return hashlib.sha256(described.encode()).hexdigest()[:12]
 
 
-def memory_of_reading(paths):
-    """Most memory, in MB, of a fresh process that reads these pages and does nothing else."""
-    code = """
-import resource, sys
-from ecg_lib.pages.detection import detect
-from ecg_lib.pages.image import read_luma
-for path in sys.argv[1:]:
-    detect(read_luma(path))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", code, *map(str, paths)], capture_output=True, text=True, check=True
-    )
-    return float(ran.stdout)
+def measure(folder: Path, changed: int, jobs: int) -> Iterator[tuple[str, str, str]]:
+    """Read the published pages.
 
+    Args:
+        folder: holds v1/ and v2/ of the published pages.
+        changed: pages for each distortion, cut and turn.
+        jobs: number of processes.
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--distorted", type=int, default=300, help="pages for each distortion")
-    parser.add_argument("--results", type=Path, help="folder that the table is written to")
-    parser.add_argument("--jobs", type=int, default=2)
-    options = parser.parse_args()
-    folder, parallel = options.folder, Parallel(options.jobs)
-
-    table = []
-
-    def report(what, target, value):
-        table.append({"what": what, "target": target, "reached": str(value)})
-        print(f"| {what} | {target} | {value} |", flush=True)
-
+    Yields:
+        What was measured, its target ("-" without one), and what was reached.
+    """
     rows = distinct_pages()
+    parallel = Parallel(jobs)
     readings = parallel(delayed(read)(folder, row) for row in rows)
-    told = [reading[1] for reading in readings]
-    wrong = [
-        f"{row['file']}: {row['layout']} read as {said}"
-        for row, said in zip(rows, told, strict=True)
-        if said != {"three_lead_strip": "no_names"}.get(row["layout"], row["layout"])
+    pairs = list(zip(rows, readings, strict=True))
+    whole = [pair for pair in pairs if pair[0]["layout"] != "three_lead_strip"]
+    yield from _as_they_are(pairs, whole)
+    yield from _overlaps(whole, folder, jobs)
+    whole_rows = [row for row, _ in whole]
+    rng = np.random.default_rng(SEED)
+    for name in (GRAYSCALE, *DISTORTIONS):
+        chosen = rng.choice(len(whole_rows), changed, replace=False)
+        results = parallel(
+            delayed(read_distorted)(folder, whole_rows[k], name, number)
+            for number, k in enumerate(chosen)
+        )
+        right, overlaps = np.mean(results, axis=0)
+        yield f"{name}: layout, {changed} pages", ">= 98 %", f"{right:.1%}"
+        yield f"{name}: overlap", ">= 0.90", f"{overlaps:.3f}"
+    some = whole_rows[:: len(whole_rows) // changed]
+    for cut in CUTS:
+        results = parallel(delayed(read_cut)(folder, row, cut) for row in some)
+        refused_as_cut, named = np.mean(results, axis=0)
+        yield f"{cut}: {len(some)} pages refused as cut off", "-", f"{refused_as_cut:.1%}"
+        yield f"{cut}: missing leads named exactly", "-", f"{named:.1%}"
+    for name, (turn, answer) in TURNED.items():
+        answers = parallel(delayed(turned)(folder, row, turn) for row in some)
+        righted = np.mean([one == answer for one in answers])
+        yield f"{name}: {len(some)} pages righted, or refused as such", "-", f"{righted:.1%}"
+
+
+def _as_they_are(pairs, whole):
+    """Yield what follows from reading each page once."""
+    right = [
+        layout == {"three_lead_strip": "no_names"}.get(row["layout"], row["layout"])
+        for row, (_, layout, _, _) in pairs
     ]
-    report(f"layout, {len(rows)} real pages", ">= 99.8 %", f"{1 - len(wrong) / len(rows):.2%}")
-    whole = [k for k, row in enumerate(rows) if row["layout"] != "three_lead_strip"]
-    report("real pages refused", "<= 0.5 %", f"{np.mean([not readings[k][0] for k in whole]):.2%}")
-    report("pages with a blank crop", "0", sum(not readings[k][2] for k in whole))
-    bare = [told[k] for k in whole if rows[k]["layout"] == "standard_6x2"]
-    report("pages without rhythm strip read", f"{len(bare)}", bare.count("standard_6x2"))
-    flat = np.mean([readings[k][0] is not None and readings[k][0].flat for k in whole])
-    report("exports read as flat", "-", f"{flat:.2%}")
-    report(
-        "median time, one core", "<= 15 ms", f"{1e3 * np.median([r[3] for r in readings]):.1f} ms"
+    yield f"layout, {len(pairs)} published pages", ">= 99.8 %", f"{np.mean(right):.2%}"
+    with BOXES_BEFORE.open() as file:
+        before = {row["file"]: row["boxes"] for row in csv.DictReader(file)}
+    same = sum(
+        found is not None and digest_of_boxes(found) == before[row["file"]]
+        for row, (found, *_) in whole
     )
-    for layout in sorted({rows[k]["layout"] for k in whole}):
-        leads = Counter(readings[k][0].rhythm_lead for k in whole if told[k] == layout)
-        report(f"lead of the strip, {layout}", "-", dict(leads.most_common()))
+    yield "pages with the same boxes to the pixel", f"{len(whole)}", f"{same}"
+    milliseconds = 1e3 * np.array([seconds for _, (*_, seconds) in pairs])
+    yield "median time, one core", "<= 15 ms", f"{np.median(milliseconds):.1f} ms"
+    refused = np.mean([found is None for _, (found, *_) in whole])
+    yield "published pages refused", "<= 0.5 %", f"{refused:.2%}"
+    yield "pages with a blank crop", "0", f"{sum(not inked for _, (_, _, inked, _) in whole)}"
+
+
+def _overlaps(whole, folder, jobs):
+    """Yield how boxes overlap with those of others."""
     overlaps = {
         layout: [
-            mean_overlap(readings[k][0].boxes, original_boxes(rows[k]))
-            for k in whole
-            if told[k] == rows[k]["layout"] == layout
+            mean_overlap(found.boxes, original_boxes(row))
+            for row, (found, *_) in whole
+            if found is not None and found.layout == row["layout"] == layout
         ]
         for layout in ("standard_3x4_with_rhythm", "standard_6x2_with_rhythm")
     }
     together = np.mean([*chain.from_iterable(overlaps.values())])
-    report("overlap with the original's boxes, 3x4 and 6x2 exports", ">= 0.85", f"{together:.3f}")
+    yield "overlap with the original's boxes, 3x4 and 6x2 exports", ">= 0.85", f"{together:.3f}"
     for layout, of_layout in overlaps.items():
-        report(f"overlap with the original's boxes, {layout}", "-", f"{np.mean(of_layout):.3f}")
+        yield f"overlap with the original's boxes, {layout}", "-", f"{np.mean(of_layout):.3f}"
     share, number = marks_inside(folder)
-    report(f"{number} marked tags and traces in their boxes", "100 %", f"{share:.2%}")
-    synthetic = list(synthetic_overlaps(options.jobs))
-    report("overlap with the true boxes, 200 drawn pages", ">= 0.92", f"{np.mean(synthetic):.3f}")
-    rng = np.random.default_rng(SEED)
-    for name in (GRAYSCALE, *DISTORTIONS):
-        chosen = [rows[whole[k]] for k in rng.choice(len(whole), options.distorted, replace=False)]
-        results = parallel(
-            delayed(read_distorted)(folder, row, name, number) for number, row in enumerate(chosen)
-        )
-        right, overlaps = np.mean(results, axis=0)
-        report(f"{name}: layout", ">= 98 %", f"{right:.1%}")
-        report(f"{name}: overlap", ">= 0.90", f"{overlaps:.3f}")
-    for cut in CUTS:
-        results = parallel(delayed(read_cut)(folder, rows[k], cut) for k in whole[::CUT_EVERY])
-        refused_as_cut, named = np.mean(results, axis=0)
-        report(f"{cut}: {len(results)} pages refused as cut off", "-", f"{refused_as_cut:.1%}")
-        report(f"{cut}: missing leads named exactly", "-", f"{named:.1%}")
-    for name, (turn, answer) in TURNED.items():
-        told = parallel(delayed(turned)(folder, rows[k], turn) for k in whole[::CUT_EVERY])
-        report(
-            f"{name}: {len(told)} pages righted, or refused as such",
-            "-",
-            f"{np.mean([one == answer for one in told]):.1%}",
-        )
-    refusals = [refused(luma) for _, luma in pictures()]
-    report(
-        f"refused of {len(refusals)} pictures that are no ECG",
-        ">= 99 %",
-        f"{np.mean(refusals):.1%}",
-    )
-    used = memory_of_reading([folder / rows[k]["file"] for k in whole[::CUT_EVERY]])
-    report("memory of a process that reads pages", "<= 400 MB", f"{used:.0f} MB")
-    for line in wrong:
-        print("\n" + line)
-    if options.results:
-        options.results.mkdir(parents=True, exist_ok=True)
-        frame = pd.DataFrame(table)
-        frame.to_csv(options.results / "detection.csv", index=False)
-        (options.results / "detection.md").write_text(markdown(frame))
-
-
-if __name__ == "__main__":
-    main()
+    yield f"{number} marked tags and traces in their boxes", "100 %", f"{share:.2%}"
+    drawn = np.mean(list(synthetic_overlaps(jobs)))
+    yield "overlap with the true boxes, 200 pages of the demo set", ">= 0.92", f"{drawn:.3f}"

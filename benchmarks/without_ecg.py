@@ -1,6 +1,6 @@
-"""Pictures that are not ECG pages: photographs that installed packages ship, and drawn ones.
+"""Pictures without a page of twelve leads: photographs that packages ship, and drawn ones.
 
-Each entry of `pictures()` is `(name, luma)`. They are the same every time.
+Each entry of `pictures()` and of `gridded_pictures()` is `(name, luma)`; they are always the same.
 """
 
 from importlib.util import find_spec
@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 EACH = 16
 """Drawn pictures of each kind."""
+
+EACH_GRIDDED = 10
 
 PHOTOGRAPHS = {
     "skimage": "data",
@@ -30,6 +32,14 @@ def pictures():
     for kind, draw in DRAWN.items():
         for number in range(EACH):
             rng = np.random.default_rng([len(kind), number])
+            yield f"{kind} {number}", draw(rng)
+
+
+def gridded_pictures():
+    """Pictures with grids, as ECG pages have them, drawn by code: pairs like `pictures`."""
+    for kind, draw in GRIDDED.items():
+        for number in range(EACH_GRIDDED):
+            rng = np.random.default_rng([EACH, len(kind), number])
             yield f"{kind} {number}", draw(rng)
 
 
@@ -84,7 +94,7 @@ def graph_paper(rng):
 
 
 def form(rng):
-    """Boxes one above the other, as in questionnaires: the nearest thing to pulses."""
+    """Draw boxes one above the other, as in questionnaires; they resemble calibration pulses."""
     image, draw = _sheet(rng)
     font = ImageFont.load_default(24)
     side = int(rng.integers(14, 60))
@@ -176,4 +186,110 @@ DRAWN = {
     "EEG": eeg,
     "seismogram": seismogram,
     "single-lead ECG": single_lead,
+}
+
+
+# --- pictures with grids
+
+
+def _gridded(rng, draw, panels=1):
+    """Plot on millimetre paper in any colour."""
+    figure = Figure(figsize=(rng.uniform(8, 12), rng.uniform(5, 9)), dpi=150)
+    colour = str(rng.choice(["tomato", "lightpink", "mediumseagreen", "cornflowerblue", "silver"]))
+    for axes in figure.subplots(panels, squeeze=False).ravel():
+        draw(axes)
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            axis.set_ticks(np.linspace(low, high, 11))
+            axis.set_ticks(np.linspace(low, high, 51), minor=True)
+        axes.grid(which="major", color=colour, linewidth=0.8)
+        axes.grid(which="minor", color=colour, linewidth=0.3)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("L"))
+
+
+def millimetre_paper(rng):
+    """Draw printed graph paper, empty or with a curve."""
+
+    def draw(axes):
+        if rng.random() < 0.5:
+            axes.plot(rng.normal(0, 1, 40).cumsum(), "k")
+
+    return _gridded(rng, draw)
+
+
+def spreadsheet(rng):
+    """Draw cells with numbers, numbered rows and lettered columns."""
+    image, draw = _sheet(rng)
+    font = ImageFont.load_default(int(rng.integers(14, 22)))
+    width, height = int(rng.integers(80, 160)), int(rng.integers(24, 40))
+    for column, x in enumerate(range(0, image.width, width)):
+        draw.line([x, 0, x, image.height], fill=150)
+        draw.text((x + width // 2, 4), chr(65 + column % 26), fill=60, font=font)
+        for row, y in enumerate(range(height, image.height, height)):
+            if column == 0:
+                draw.line([0, y, image.width, y], fill=150)
+            words = str(row + 1) if column == 0 else f"{rng.normal(50, 30):.1f}"
+            if rng.random() < 0.7:
+                draw.text((x + 6, y + 4), words, fill=30, font=font)
+    return np.asarray(image)
+
+
+def eeg_on_grid(rng):
+    """Draw an EEG's channels, each with its electrodes' names, on a grid."""
+    names = ["Fp1-F3", "F3-C3", "C3-P3", "P3-O1", "Fp2-F4", "F4-C4", "C4-P4", "P4-O2", "Fz-Cz"]
+    lines = int(rng.integers(6, len(names) + 1))
+
+    def draw(axes):
+        for line, name in enumerate(names[:lines]):
+            waves = np.convolve(rng.normal(0, 1, 2000), np.hanning(rng.integers(8, 40)), "valid")
+            axes.plot(waves / waves.std() - 4 * line, "k", linewidth=0.7)
+            axes.text(0, 1 - 4 * line, name, fontsize=8)
+
+    return _gridded(rng, draw)
+
+
+def spirometry(rng):
+    """Draw loops of flow over volume, or volume over time."""
+
+    def draw(axes):
+        for _ in range(rng.integers(1, 4)):
+            volume = np.linspace(0, rng.uniform(2, 6), 200)
+            share = volume / volume[-1]
+            if rng.random() < 0.5:
+                flow = rng.uniform(4, 10) * share**0.3 * (1 - share)
+                axes.plot(volume, flow, "k")
+                axes.plot(volume, -rng.uniform(3, 6) * np.sin(np.pi * share), "k")
+            else:
+                axes.plot(8 * share, volume[-1] * (1 - np.exp(-4 * share)), "k")
+        axes.set_xlabel("Volume (l)")
+        axes.set_title("FVC  FEV1  PEF")
+
+    return _gridded(rng, draw)
+
+
+def cardiotocogram(rng):
+    """Draw a fetus's heart rate above the contractions, on the paper of such machines."""
+    time = np.arange(0, 30, 0.02)
+
+    def draw(axes):
+        if axes.get_subplotspec().rowspan.start == 0:
+            slow = np.convolve(rng.normal(0, 4, time.size), np.hanning(60) / 8, "same")
+            axes.plot(time, rng.uniform(120, 155) + slow, "k", linewidth=0.8)
+            axes.set_ylim(50, 210)
+        else:
+            peaks = np.exp(-(((time - 3) % rng.uniform(4, 8) - 2) ** 2))
+            axes.plot(time, 15 + 60 * peaks + rng.normal(0, 1, time.size), "k", linewidth=0.8)
+            axes.set_ylim(0, 100)
+
+    return _gridded(rng, draw, panels=2)
+
+
+GRIDDED = {
+    "millimetre paper": millimetre_paper,
+    "spreadsheet": spreadsheet,
+    "EEG on a grid": eeg_on_grid,
+    "spirometry": spirometry,
+    "cardiotocogram": cardiotocogram,
 }
