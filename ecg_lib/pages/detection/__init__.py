@@ -2,7 +2,8 @@
 
 A flat page with calibration pulses in a published layout is read by them, which is quick
 (`pulse_reader`), if the names at its first leads agree. Any other page is read by its printed lead
-names and its traces (`general`), turned if need be.
+names and its traces (`general`), turned if need be. Grid and pulses then tell the page's scale
+(`scale`).
 """
 
 from dataclasses import replace
@@ -21,6 +22,7 @@ from ecg_lib.pages.detection.general.reading import (
 from ecg_lib.pages.detection.ink import look_at
 from ecg_lib.pages.detection.pulse_reader import read_by_pulses
 from ecg_lib.pages.detection.result import Detection, rectify
+from ecg_lib.pages.detection.scale import with_scale
 from ecg_lib.pages.image import MAX_ASPECT
 from ecg_lib.pages.layouts import LAYOUTS
 
@@ -54,7 +56,8 @@ def detect(luma: np.ndarray) -> Detection:
         luma: uint8 array (height, width), dark ink on light paper.
 
     Returns:
-        A `Detection`.
+        A `Detection`, with the scale of the page as far as it can be measured: it takes a
+        millisecond, and of a photograph ten.
 
     Raises:
         PageRefused: where the twelve leads cannot be found; the message says what was looked for
@@ -64,7 +67,14 @@ def detect(luma: np.ndarray) -> Detection:
         >>> detection = detect(np.asarray(Image.open("page.jpg").convert("L")))
         >>> detection.layout
         'standard_3x4_with_rhythm'
+        >>> detection.mm_per_second, detection.mm_per_mv
+        (25.0, 10.0)
     """
+    return with_scale(luma, _find(luma))
+
+
+def _find(luma):
+    """Find the leads, whatever the scale."""
     look = look_at(luma)
     if look is None:
         raise _nothing_on(luma)

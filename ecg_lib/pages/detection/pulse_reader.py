@@ -10,7 +10,7 @@ import numpy as np
 from ecg_lib.pages.detection.columns import match_layout
 from ecg_lib.pages.detection.ink import Look, look_through
 from ecg_lib.pages.detection.lines import follow_lines, resemble_ecg
-from ecg_lib.pages.detection.pulses import HEIGHT, find_pulses
+from ecg_lib.pages.detection.pulses import HEIGHT, find_pulses, measured_width
 from ecg_lib.pages.detection.result import Detection
 from ecg_lib.pages.detection.rhythm import read_rhythm_lead
 from ecg_lib.pages.detection.tilt import enlarging_homography, is_straight
@@ -48,21 +48,22 @@ def read_by_pulses(luma: np.ndarray, look: Look) -> Detection | None:
         lines = _best_lines(look)
     if lines is None or not resemble_ecg(look.ink, lines):
         return None
-    height, width = luma.shape
-    matched = match_layout(look.ink, lines, height > width)
+    matched = match_layout(look.ink, lines, luma.shape[0] > luma.shape[1])
     if matched is None:
         return None
     layout, edges = matched
     scale = 1 / np.sqrt(abs(np.linalg.det(look.to_page[:2, :2])))
     left, top = look.to_page[:2, 2]
-    boxes = lead_boxes(layout, edges / scale + left, lines.baselines / scale + top, height)
+    boxes = lead_boxes(layout, edges / scale + left, lines.baselines / scale + top, len(luma))
+    width = measured_width(look.ink, lines.pulses.feet, lines.pulses.height)
     return Detection(
         layout.name,
         tuple(boxes),
         np.eye(3),
-        (width, height),
+        luma.shape[::-1],
         float(min(np.mean(lines.covered), 2 * lines.pulses.score, 1)),
         read_rhythm_lead(look.ink, lines, layout, edges),
+        pulse=None if width is None else (width / scale, lines.pulses.height / scale),
     )
 
 

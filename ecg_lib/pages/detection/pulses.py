@@ -17,6 +17,12 @@ HEIGHT = 37
 _NARROW, _WIDE = 0.23, 0.5
 """Widths of the pulses of the real pages, as shares of their height."""
 
+_NARROWEST, _WIDEST = 0.15, 1.2
+"""Widths of pulses of any speed and gain."""
+
+_STROKE_INK = 0.5
+"""Minimum share of ink along a pulse's right stroke."""
+
 _TOLERANCE = 5
 """How many pixels a stroke may lie off, from end to end of this window."""
 
@@ -91,6 +97,37 @@ def find_pulses(ink, height=HEIGHT):
     _, distinct = np.unique(feet[:, 1], return_index=True)
     score = float(column[:, 2].mean()) / 255
     return Pulses(feet[distinct], width, measured, score, int(strays))
+
+
+def measured_width(ink: np.ndarray, feet: np.ndarray, height: float) -> float | None:
+    """Measure the distance between the two strokes of pulses, which may be of any speed.
+
+    Args:
+        ink: uint8 array (height, width), 255 on ink.
+        feet: float array (pulses, 2): x, y of the foot of each left stroke, to a few pixels.
+        height: height of the pulses, in pixels.
+
+    Returns:
+        The median in pixels, or None where half of the pulses have no second stroke.
+    """
+    widths = [_stroke_distance(ink, round(x), round(y), round(height)) for x, y in feet]
+    found = [width for width in widths if width is not None]
+    return float(np.median(found)) if 2 * len(found) > len(widths) else None
+
+
+def _stroke_distance(ink, x, y, height):
+    first = max(x - _TOLERANCE, 0)
+    upper = ink[max(y - round(0.85 * height), 0) : y - round(0.25 * height), first:]
+    upper = cv2.dilate(upper[:, : round(_WIDEST * height) + 2 * _TOLERANCE], np.ones((1, 3)))
+    if not upper.size:
+        return None
+    inked = upper.mean(axis=0) / 255
+    left = int(np.argmax(inked[: 2 * _TOLERANCE]))
+    beyond = left + round(_NARROWEST * height)
+    strokes = beyond + np.flatnonzero(inked[beyond:] > _STROKE_INK)
+    if inked[left] < _STROKE_INK or not strokes.size:
+        return None
+    return int(strokes[0] + np.argmax(inked[strokes[0] : strokes[0] + _TOLERANCE])) - left
 
 
 class _Strokes:

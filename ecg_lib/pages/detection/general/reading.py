@@ -11,6 +11,7 @@ from ecg_lib.pages.detection.general.columns import find_columns
 from ecg_lib.pages.detection.general.lattice import match
 from ecg_lib.pages.detection.general.level import level, moved
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_marks
+from ecg_lib.pages.detection.general.pulses import typical_pulse
 from ecg_lib.pages.detection.general.rows import TRACED, find_rows
 from ecg_lib.pages.detection.result import Detection
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
@@ -56,6 +57,9 @@ READ = (
     "Cabrera order"
 )
 """The layouts that are read, in words."""
+
+MIDDLES = np.array([[CELL, 0, CELL / 2], [0, CELL, CELL / 2], [0, 0, 1]])
+"""The homography from cells to pixels of a look."""
 
 WHOLE = (slice(None), slice(None))
 
@@ -169,6 +173,7 @@ def read_by_names(seen: Seen) -> Detection:
         geometry.size,
         float(np.clip(best.support / len(LEADS), 0, 1)),
         rhythm_lead,
+        pulse=_pulse_size(seen, geometry.homography, float(np.mean(np.diff(rows)))),
     )
 
 
@@ -292,6 +297,19 @@ def _layout(lattice, strip_leads):
     return layout, lead if lead in read else None
 
 
+def _pulse_size(seen, homography, spacing):
+    """Width and height of the pulses in pixels of the rectified page, or None."""
+    pulse = typical_pulse(seen.marks.pulse)
+    # Pulses taller than a row touch one another, so that none can be measured.
+    if pulse is None or pulse[3] > spacing:
+        return None
+    left, top, width, height = pulse
+    to_flat = np.linalg.inv(homography) @ seen.to_page @ MIDDLES
+    corners = [(left, top), (left + width, top), (left, top + height)]
+    corner, aside, below = moved(corners, to_flat)
+    return float(np.hypot(*(aside - corner))), float(np.hypot(*(below - corner)))
+
+
 @dataclass(frozen=True)
 class _Geometry:
     """Edges and baselines in pixels of the rectified page, its size, and its homography."""
@@ -305,8 +323,7 @@ class _Geometry:
 def _on_page(frame, columns, edges, baselines, page):
     """Bring edges and baselines from the level frame to the page, or a rectified page."""
     height, width = page.shape
-    middles = np.array([[CELL, 0, CELL / 2], [0, CELL, CELL / 2], [0, 0, 1]])
-    to_page = page.to_page @ middles @ np.linalg.inv(frame.homography)
+    to_page = page.to_page @ MIDDLES @ np.linalg.inv(frame.homography)
     number, top, bottom = columns.number, baselines[0], baselines[-1]
     corners = [(0, top), (number, top), (number, bottom), (0, bottom)]
     seen = moved([(columns.x(c, y), y) for c, y in corners], to_page)
