@@ -17,7 +17,7 @@ def features():
 
 def test_a_probe_tells_features_that_differ_by_format(features):
     patients = pd.Series(np.arange(60) // 2)
-    assert page_format.probe(features, features + [3, 0, 0, 0], patients) > 0.95
+    assert page_format.probe(features, features + np.array([3, 0, 0, 0]), patients) > 0.95
     assert 0.3 < page_format.probe(features, features[::-1], patients) < 0.7
 
 
