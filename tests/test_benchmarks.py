@@ -128,7 +128,7 @@ def test_preparing_is_compared_and_grown(few, tmp_path):
         found.loc["6 pages prepared: memory", "median"]
         - found.loc["3 pages prepared: memory", "median"]
     )
-    measured = found.loc["memory of a page more, 6 to 3 pages", "median"]
+    measured = found.loc["memory per additional page, 6 to 3 pages", "median"]
     assert measured == pytest.approx(1024 * more / 3)
 
 

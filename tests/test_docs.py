@@ -144,6 +144,14 @@ def test_tables_are_those_of_the_committed_predictions(tmp_path):
         assert copy.read_text("utf-8") == path.read_text("utf-8")
 
 
+def test_every_command_is_listed():
+    from ecg_lib.cli.main import _parser
+
+    (commands,) = [action.choices for action in _parser()._actions if action.choices]
+    listed = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert {name for name in commands if f"`{name}`" not in listed} == set()
+
+
 @pytest.mark.parametrize("name", (*PUBLISHED, *OURS))
 def test_parameter_counts_are_those_of_the_networks(name):
     model = build(name)

@@ -375,7 +375,7 @@ def test_a_page_of_the_synthetic_set_is_drawn_if_missing(asked, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     page = "data/synthetic/covid_19/covid_19_0001.jpg"
     question = explain.open_question(asked.run, page)
-    assert len(list((tmp_path / "data").rglob("*.jpg"))) == 5  # one a class
+    assert len(list((tmp_path / "data").rglob("*.jpg"))) == 5  # one per class
     assert (tmp_path / page).is_file()
     # Numbered as in the whole set: the same page.
     same = explain.open_question(asked.run, asked.page)

@@ -89,7 +89,7 @@ def _waiting(prepared, repetitions):
     return [
         row(f"{INPUT}, {CHEAPEST}", "of an epoch", ratio(timings, INPUT, EPOCH), MOST_WAITING),
         row(f"{NO_INPUT}, {CHEAPEST}", "of an epoch", without),
-        row(f"{EPOCH}, {CHEAPEST}, a step", "ms", milliseconds(timings, EPOCH, steps)),
+        row(f"{EPOCH}, {CHEAPEST}, per step", "ms", milliseconds(timings, EPOCH, steps)),
     ]
 
 

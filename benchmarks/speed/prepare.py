@@ -180,7 +180,7 @@ def _growth(files, work, sizes):
         used["milliseconds"] = 1000 * used["seconds"] / size
         named = f"{size:,} pages prepared"
         rows += [
-            row(f"{named}: time a page, {CORES[-1]} cores", "ms", spread([used["milliseconds"]])),
+            row(f"{named}: time per page, {CORES[-1]} cores", "ms", spread([used["milliseconds"]])),
             row(f"{named}: memory", "MB", spread([used["memory"]])),
             row(f"{named}: memory of a worker", "MB", spread([used["worker_memory"]])),
         ]
@@ -189,8 +189,8 @@ def _growth(files, work, sizes):
             growth = spread([used["milliseconds"] / before["milliseconds"]])
             more = 1024 * (used["memory"] - before["memory"]) / (size - before["pages"])
             rows += [
-                row(f"time a page, {named}", "times as much", growth, NOT_MORE),
-                row(f"memory of a page more, {named}", "kB", spread([more]), MOST_KILOBYTES),
+                row(f"time per page, {named}", "times as much", growth, NOT_MORE),
+                row(f"memory per additional page, {named}", "kB", spread([more]), MOST_KILOBYTES),
             ]
         before = used
     return rows

@@ -21,7 +21,9 @@ def measure(pages_folder, work, repetitions, run):
     """Measure the command `predict` for one page; arguments as in `answer.measure`."""
     page = some_files(pages_folder)[0]
     ways = {}
-    for name, folder in ({KERAS: run} | exported(run, work / "run")).items():
+    is_exported = (run / "model.onnx").is_file()
+    runs = {KERAS: run} | ({ONNX: run} if is_exported else exported(run, work / "run"))
+    for name, folder in runs.items():
         runtime = ["--runtime", "onnx" if name == ONNX else "keras"]
         ways[name] = _command("-m", "ecg_lib", "predict", page, "--model", folder, *runtime)
         ways[IMPORTS[name]] = _command("-c", IMPORTS[name])

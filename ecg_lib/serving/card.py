@@ -244,7 +244,7 @@ confidence.
   recorder, country or drawing is not in these figures; `python -m benchmarks.external`
   measures it, for the committed network in `results/external/table.md`.
 - A class with few test pages has a wide interval: read the interval, not the figure.
-- Where a class comes on a layout or paper of its own, part of what is measured is layout or paper;
+- If nearly all pages of a class share a layout or a paper, part of what is measured is that;
   `audit.md` beside the tables of results says how much such shortcuts give.
 - Probabilities lean on how frequent the classes are among the training pages, and on how the
   recipe weights them, which is not how frequent they are among people.
@@ -349,7 +349,7 @@ def _layout_text(measured):
         return "The layouts of these pages are not in the catalogue of published pages.\n"
     return (
         "Share of test pages that are right, by layout, and how many pages of each class it has. A "
-        f"layout that nearly all pages of a class share tells that class by itself.\n\n"
+        f"layout that nearly all pages of a class share gives that class away.\n\n"
         f"{markdown(table)}"
     )
 
