@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ecg_lib.errors import InputError
-from ecg_lib.files import replacing, writing
+from ecg_lib.files import replacing
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.card import CARD, REFUSALS, measure
 
@@ -82,7 +82,7 @@ def make_space(folder: Path, run: Path) -> None:
         raise InputError(
             f"{run} holds no model.onnx: python -m ecg_lib export {run} --format onnx writes it"
         )
-    with writing(folder), replacing(folder) as part:
+    with replacing(folder) as part:
         without = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "ecg_lib", part / "ecg_lib", ignore=without)
         (part / "model").mkdir()
