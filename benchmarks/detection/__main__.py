@@ -13,6 +13,7 @@ Nothing here was used for training the reader's network, and no threshold was fi
 
 import argparse
 import hashlib
+import os
 import platform
 from pathlib import Path
 
@@ -86,8 +87,9 @@ def measured_with() -> str:
     weights = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
     return (
         f"Measured with ecg_lib {code_version()}, the reader's network {weights}, on one core of "
-        f"{_processor()}. A page is read right if its layout is right, and the box of each of its "
-        "twelve leads. Of a picture without an ECG every answer is wrong. A reason of a refusal is "
+        f"{_processor()}, with a load of {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores: other "
+        "work makes times longer. A page is read right if its layout is right, and the box of each "
+        "of its twelve leads. Of a picture without an ECG every answer is wrong. A reason of a refusal is "
         "false if it claims of the picture what is not so, such as that it is mirrored or cut off."
     )
 

@@ -28,7 +28,7 @@ from ecg_lib.drawing.photographs import moved
 from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.layouts import LAYOUTS
-from ecg_lib.pages.leads import CROPS, RHYTHM_STRIP, Box
+from ecg_lib.pages.leads import CROPS, Box
 
 MARKS = Path(__file__).with_name("marks.csv")
 BOXES_BEFORE = Path(__file__).with_name("boxes_of_pulse_reader.csv")
@@ -114,8 +114,8 @@ def read_cut(folder, row, cut):
     try:
         detect(np.ascontiguousarray(part))
     except PageRefused as refused:
-        said = str(refused).rpartition(": ")[2].rsplit(" ", 2)[0].replace(" and ", ", ")
-        names = set(said.split(", ")) - {"calibration pulses"}
+        named = str(refused).rpartition(": ")[2].removesuffix(" are missing")
+        names = set(named.replace(" and ", ", ").split(", "))
         return refused.reason == "partial", refused.reason == "partial" and names == missing
     return False, False
 
@@ -129,20 +129,16 @@ def turned(folder, row, turn):
         return refused.reason
 
 
-def strip_of(layout):
-    return {RHYTHM_STRIP} if layout.rhythm_strip else set()
-
-
 def cut_left(luma, boxes, layout):
     first = {row[0] for row in layout.rows}
     box = boxes[layout.rows[0][0]]
-    return luma[:, (box.left + box.right) // 2 :], first | strip_of(layout)
+    return luma[:, (box.left + box.right) // 2 :], first
 
 
 def cut_right(luma, boxes, layout):
     last = {row[-1] for row in layout.rows}
     box = boxes[layout.rows[0][-1]]
-    return luma[:, : (box.left + box.right) // 2], last | strip_of(layout)
+    return luma[:, : (box.left + box.right) // 2], last
 
 
 def cut_top(luma, boxes, layout):
@@ -151,7 +147,7 @@ def cut_top(luma, boxes, layout):
 
 def cut_bottom(luma, boxes, layout):
     last = layout.rows[-1]
-    return luma[: boxes[last[0]].top], set(last) | strip_of(layout)
+    return luma[: boxes[last[0]].top], set(last)
 
 
 CUTS = {

@@ -11,6 +11,9 @@ WITHOUT, GRIDDED = "without an ECG", "without an ECG, on a grid"
 
 ECGS = (REAL, PACKAGES, DRAWN, DISTORTED)
 
+PLACES = ("left", "right", "columns", "none")
+"""Where pulses are, in the order of a table's columns; others follow."""
+
 DISTORTED_TARGET = 100
 """Distorted pictures for each layout at which the target of the distorted pages is set."""
 
@@ -87,7 +90,9 @@ def by_layout_and_pulses(readings: pd.DataFrame, part: str) -> pd.DataFrame:
         "right"
     ]
     counts = cells.sum().astype(str) + " of " + cells.count().astype(str)
-    return counts.unstack(fill_value="").reset_index()
+    table = counts.unstack(fill_value="")
+    places = [place for place in PLACES if place in table] + sorted(set(table) - set(PLACES))
+    return table[places].reset_index()
 
 
 def reasons(readings: pd.DataFrame) -> pd.DataFrame:
