@@ -85,12 +85,13 @@ def _read_without_ecg(part, name, luma):
 def measured_with() -> str:
     """Say with which code, weights and processor something was measured."""
     weights = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
+    load, cores = os.getloadavg()[0], os.cpu_count()
     return (
         f"Measured with ecg_lib {code_version()}, the reader's network {weights}, on one core of "
-        f"{_processor()}, with a load of {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores: other "
-        "work makes times longer. A page is read right if its layout is right, and the box of each "
-        "of its twelve leads. Of a picture without an ECG every answer is wrong. A reason of a refusal is "
-        "false if it claims of the picture what is not so, such as that it is mirrored or cut off."
+        f"{_processor()}, with a load of {load:.0f} on {cores} cores: other work makes times "
+        "longer. A page is read right if its layout is right, and the box of each of its twelve "
+        "leads. Of a picture without an ECG every answer is wrong. A reason of a refusal is false "
+        "if it claims of the picture what is not so, such as that it is mirrored or cut off."
     )
 
 
