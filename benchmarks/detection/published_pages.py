@@ -46,7 +46,7 @@ SEED = 2021
 
 
 def distinct_pages():
-    """Rows of the catalogue, one for each distinct image."""
+    """Return rows of the catalogue, one for each distinct image."""
     with (resources.files("ecg_lib.data") / "khan2021.csv").open() as file:
         return list({row["page_id"]: row for row in reversed(list(csv.DictReader(file)))}.values())
 
@@ -58,13 +58,13 @@ def decoded(path):
 
 
 def copied(path):
-    """A page in grey as a plain mean of its colours, however bright they look."""
+    """Read a page in grey as a plain mean of its colours, however bright they look."""
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB")).mean(axis=2).round().astype(np.uint8)
 
 
 def read(folder, row):
-    """What a page is read as, whether all crops show ink, and the seconds of one core it took."""
+    """Read a page: the reading, its layout or reason, whether all crops show ink, and seconds."""
     cv2.setNumThreads(1)
     luma = decoded(folder / row["file"])
     begun = time.process_time()
@@ -82,7 +82,7 @@ def read(folder, row):
 
 
 def read_distorted(folder, row, name, number):
-    """Whether the layout is right under a distortion, and the mean overlap of the leads."""
+    """Say whether the layout is right under a distortion, and how far the leads overlap."""
     cv2.setNumThreads(1)
     luma = decoded(folder / row["file"])
     flat = detect(luma)
@@ -105,8 +105,7 @@ def read_distorted(folder, row, name, number):
 
 
 def read_cut(folder, row, cut):
-    """Whether a page with its first or last column or row of leads cut through is refused as cut
-    off, and whether exactly what is missing is named."""
+    """Say whether a page that is cut is refused as such, and with exactly the missing leads."""
     cv2.setNumThreads(1)
     luma = decoded(folder / row["file"])
     boxes = dict(zip(CROPS, detect(luma).boxes, strict=True))
@@ -121,7 +120,7 @@ def read_cut(folder, row, cut):
 
 
 def turned(folder, row, turn):
-    """By how many degrees a turned page is righted, or why it is refused."""
+    """Say by how many degrees a turned page is righted, or why it is refused."""
     cv2.setNumThreads(1)
     try:
         return detect(np.ascontiguousarray(turn(decoded(folder / row["file"])))).turned
@@ -167,7 +166,7 @@ TURNED = {
 
 
 def original_boxes(row):
-    """The original experiment's boxes of a page, in canonical order."""
+    """Return the original experiment's boxes of a page, in canonical order."""
     with (resources.files("ecg_lib.data") / "published_boxes.json").open() as file:
         *leads, strip = (Box(*box) for box in json.load(file)[row["published_boxes"]])
     columns = 4 if "3x4" in row["layout"] else 2
@@ -175,7 +174,7 @@ def original_boxes(row):
 
 
 def marks_inside(folder):
-    """Share of the marked name tags and trace points that lie in their boxes, and their number."""
+    """Return the share of the marked tags and traces that lie in their boxes, and their number."""
     with MARKS.open() as file:
         marks = list(csv.DictReader(file))
     found = {
@@ -240,7 +239,7 @@ def measure(folder: Path, changed: int, jobs: int) -> Iterator[tuple[str, str, s
         right, overlaps = np.mean(results, axis=0)
         yield f"{name}: layout, {changed} pages", ">= 98 %", f"{right:.1%}"
         yield f"{name}: overlap", ">= 0.90", f"{overlaps:.3f}"
-    some = whole_rows[:: len(whole_rows) // changed]
+    some = whole_rows[:: max(len(whole_rows) // changed, 1)]
     for cut in CUTS:
         results = parallel(delayed(read_cut)(folder, row, cut) for row in some)
         refused_as_cut, named = np.mean(results, axis=0)

@@ -285,7 +285,7 @@ def _paint_dots(area):
     x, y = (np.arange(0, side, px_per_mm / 2).astype(int) for side in (width, height))
     column, row = np.meshgrid(np.arange(len(x)), np.arange(len(y)))
     strong = (column % 10 == 0) | (row % 10 == 0)
-    # The exports leave out the first column of dots in each big square, save in its first row.
+    # The exports leave out the first column of dots in each big square, except in its first row.
     left_out = (column % 10 == 2) & (row % 10 > 2)
     weak = (column % 2 == 0) & (row % 2 == 0) & ~left_out & ~strong
     xs, ys = np.meshgrid(x, y)

@@ -5,7 +5,7 @@
 It learns from drawn pages alone (`ecg_lib.drawing.practice_pictures`), a new one for about every
 second step, and takes 45 minutes on one free core. A training that was interrupted is resumed from
 the file given by `--checkpoint`. Writing the weights needs the package `onnx`, which is in the
-extra `export`.
+extra `export`. The committed weights were trained on pages of an earlier renderer.
 """
 
 import argparse
