@@ -55,9 +55,13 @@ def _page(layout, number):
 
 
 def _peak_memory(lumas: Iterable[np.ndarray]) -> float:
-    """Measure a fresh process that reads pictures and does nothing else."""
+    """Measure a fresh process that reads pictures and does nothing else, on Linux.
+
+    `getrusage` does not serve: a process inherits its parent's peak.
+    """
     code = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection import detect
 from ecg_lib.pages.image import read_luma
@@ -66,7 +70,7 @@ for path in sys.argv[1:]:
         detect(read_luma(path))
     except PageRefused:
         pass
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024)
 """
     with tempfile.TemporaryDirectory() as folder:
         paths = []
