@@ -1,10 +1,14 @@
 """Measure one answer with the program's start, beside importing the libraries alone.
 
-A single time depends on what else the machine does. The ratio says how much of it is ours.
+The time that passes depends on what else the machine does. The ratio is one of processor times,
+which depend on it much less: it says how much of a start is ours.
 """
 
+import os
 import subprocess
 import sys
+
+import pandas as pd
 
 from benchmarks.speed.answer import KERAS, ONNX, exported
 from benchmarks.speed.prepare import some_files
@@ -20,25 +24,45 @@ MAX_MILLISECONDS = {KERAS: 4000, ONNX: 1000}
 def measure(pages_folder, work, repetitions, run):
     """Measure the command `predict` for one page; arguments as in `answer.measure`."""
     page = some_files(pages_folder)[0]
-    ways = {}
     is_exported = (run / "model.onnx").is_file()
     runs = {KERAS: run} | ({ONNX: run} if is_exported else exported(run, work / "run"))
+    ways, spent = {}, []
     for name, folder in runs.items():
         runtime = ["--runtime", "onnx" if name == ONNX else "keras"]
-        ways[name] = _command("-m", "ecg_lib", "predict", page, "--model", folder, *runtime)
-        ways[IMPORTS[name]] = _command("-c", IMPORTS[name])
+        command = ["-m", "ecg_lib", "predict", page, "--model", folder, *runtime]
+        ways[name] = _noting(spent, name, command)
+        ways[IMPORTS[name]] = _noting(spent, IMPORTS[name], ["-c", IMPORTS[name]])
     timings = side_by_side(ways, repetitions)
+    processor = pd.DataFrame(spent)
+    # The first of each warmed up.
+    processor["repetition"] = processor.groupby("name").cumcount() - 1
+    processor = processor[processor["repetition"] >= 0]
     rows = []
-    for name in filter(ways.__contains__, IMPORTS):
-        what = f"{name}: one page, program started for it"
+    for name in runs:
+        what, imports = f"{name}: one page, program started for it", IMPORTS[name]
         rows += [
             row(what, "ms", milliseconds(timings, name), MAX_MILLISECONDS[name]),
-            row(IMPORTS[name], "ms", milliseconds(timings, IMPORTS[name])),
-            row(f"{what}, to these imports", "times as long", ratio(timings, name, IMPORTS[name])),
+            row(f"{what}, processor", "ms", milliseconds(processor, name)),
+            row(f"{imports}, processor", "ms", milliseconds(processor, imports)),
+            row(
+                f"{name}: processor time, to these imports",
+                "times as long",
+                ratio(processor, name, imports),
+            ),
         ]
     return table(rows)
 
 
-def _command(*arguments):
-    # A page that is refused, for which the exit status is 2, takes as long.
-    return lambda: subprocess.run([sys.executable, *arguments], check=False, capture_output=True)
+def _noting(spent, name, arguments):
+    """A function that runs Python and notes the processor time of its process."""
+
+    def run():
+        before = os.times()
+        # A page that is refused, for which the exit status is 2, takes as long.
+        subprocess.run([sys.executable, *arguments], check=False, capture_output=True)
+        after = os.times()
+        user = after.children_user - before.children_user
+        system = after.children_system - before.children_system
+        spent.append({"name": name, "seconds": user + system})
+
+    return run
