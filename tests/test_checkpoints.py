@@ -144,6 +144,12 @@ def compressed_by_nobody(path):
     path.write_bytes(content)
 
 
+def name_an_array_as_another(path):
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"arr_8.npy") + 4] = ord("9")
+    path.write_bytes(content)
+
+
 def a_folder(path):
     path.unlink()
     path.mkdir()
@@ -152,7 +158,16 @@ def a_folder(path):
 
 @pytest.mark.parametrize(
     "damage",
-    [cut, change_a_weight, empty, of_another_model, encrypted, compressed_by_nobody, a_folder],
+    [
+        cut,
+        change_a_weight,
+        empty,
+        of_another_model,
+        encrypted,
+        compressed_by_nobody,
+        name_an_array_as_another,
+        a_folder,
+    ],
 )
 def test_damaged_state_is_named_and_the_one_before_taken(tmp_path, model, caplog, damage):
     train(tmp_path, model, [3, 2, 1])

@@ -32,6 +32,8 @@ from ecg_lib.runs.folder import HISTORY, MODEL
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.record import RECORD
 from ecg_lib.serving import export
+from ecg_lib.serving.markup import Html
+from ecg_lib.serving.predictor import Predictor
 from ecg_lib.training import headless
 from ecg_lib.training.train import train
 
@@ -146,9 +148,6 @@ def test_signals_draw(sweep, here):
 
 
 def test_prepare(sweep, here, monkeypatch, pages_folder):
-    (here / "pages" / "normal").mkdir(parents=True)
-    for number in (1, 2):
-        shutil.copy(pages_folder / "normal" / f"normal_000{number}.jpg", here / "pages" / "normal")
     prepared = {}
     prepare_page = building._prepare_page
 
@@ -159,8 +158,8 @@ def test_prepare(sweep, here, monkeypatch, pages_folder):
         return crops, dict(entry)
 
     monkeypatch.setattr(building, "_prepare_page", prepare_once)
-    options = ("--data", here / "pages", "--prepared", here / "prepared")
-    assert sweep("prepare", *options) > 40
+    options = ("--data", pages_folder, "--prepared", here / "prepared")
+    assert sweep("prepare", *options, every=7) > 90
 
 
 @pytest.fixture
@@ -241,7 +240,32 @@ def test_look(sweep, here, pages_folder):
     assert sweep("look", page, "--picture", picture, every=10) > 10
 
 
-def test_predict(sweep, here, runs, pages_folder):
+def test_predict(sweep, here, runs, pages_folder, monkeypatch):
+    predictor = Predictor(runs[0], "keras")
+    monkeypatch.setattr("ecg_lib.serving.predictor.Predictor", lambda *options: predictor)
+    monkeypatch.setattr("ecg_lib.serving.report.limits", lambda run: Html("<p>Limits.</p>"))
+    monkeypatch.setattr("ecg_lib.serving.report.section", lambda answer, _: Html("<p>A page.</p>"))
     pages = [pages_folder / "normal" / f"normal_000{number}.jpg" for number in (1, 2)]
     outputs = ("--csv", here / "answers.csv", "--report", here / "answers.html")
     assert sweep("predict", *pages, "--model", runs[0], *outputs) > 9
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_an_output_on_a_full_disk_keeps_its_beginning_and_leaves_the_others_alone(
+    here, runs, pages_folder, capsys, option
+):
+    page, output = pages_folder / "normal" / "normal_0001.jpg", here / "output"
+    broken = here / "broken.jpg"
+    broken.write_bytes(b"no page")
+    command = ["predict", page, broken, "--json", "--model", runs[0], option, output]
+    assert cli.main(list(map(str, command))) == 0
+    whole = output.read_bytes()
+    # Opened, the beginning, the first answer: the second is not written.
+    disk = FullDisk(here, 3, stays=True)
+    with disk.inserted():
+        assert cli.main(list(map(str, command))) == 2
+    printed = capsys.readouterr()
+    assert f"{output} {FULL}" in printed.err
+    pages = json.loads(printed.out.splitlines()[-1])["pages"]
+    assert [page["answered"] for page in pages] == [True, False]
+    assert whole.startswith(output.read_bytes()) and len(output.read_bytes()) > 100

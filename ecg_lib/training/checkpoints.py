@@ -147,9 +147,10 @@ class Checkpoints(keras.callbacks.Callback):
         return self._folder / BACKUP / f"after_epoch_{done}.npz"
 
     def _read(self, model, done):
-        with np.load(self._path(done)) as file:
-            state = [file[name] for name in file.files]
         expected = [tuple(variable.shape) for variable in _state(model)]
+        with np.load(self._path(done)) as file:
+            # By the names that `savez` gave: where one is damaged, there may be two of another.
+            state = [file[f"arr_{number}"] for number in range(len(file.files))]
         if [value.shape for value in state] != expected:
             raise ValueError("it holds the state of another network")
         return state
