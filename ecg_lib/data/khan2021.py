@@ -60,8 +60,9 @@ def published_files() -> "pd.DataFrame":
 @cache
 def published_classes() -> dict[str, str]:
     """Return the class of each published file by its SHA-256, where it is filed under one alone."""
-    classes = published_files().groupby("sha256")["class"].unique()
-    return {digest: names[0] for digest, names in classes.items() if len(names) == 1}
+    classes = published_files()[["sha256", "class"]].drop_duplicates()
+    classes = classes.drop_duplicates("sha256", keep=False)
+    return dict(zip(classes["sha256"], classes["class"], strict=True))
 
 
 def is_published(page_ids: "pd.Series") -> "pd.Series":
