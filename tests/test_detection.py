@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.drawing.styled_page import draw_styled
 from ecg_lib.drawing.styles import PULSES, Style
@@ -193,6 +194,27 @@ def test_nameless_page_is_refused_and_told_what_helps():
     assert refused.reason == "no_names"
     assert "Layouts that are read: 3x4" in str(refused)
     assert "lead names visible" in str(refused)
+
+
+def test_nameless_page_with_pulses_is_taken_to_be_in_standard_order(drawn, monkeypatch):
+    named = detect(drawn["standard_3x4_with_rhythm"][0])
+    assert not named.order_assumed
+    monkeypatch.setattr("PIL.ImageDraw.ImageDraw.text", lambda *_, **options: None)
+    rng = np.random.default_rng(3)
+    page, _ = draw_page(simulate("normal", rng), RATE, "standard_3x4_with_rhythm", rng)
+    nameless = detect(np.asarray(page.convert("L")))
+    assert nameless.layout == named.layout
+    assert nameless.order_assumed
+
+
+def test_small_print_is_read():
+    """Letters of a page with ten seconds in each of two columns are half as tall as usual."""
+    signals = simulate("normal", np.random.default_rng(4), seconds=12.0)
+    style = Style(column_seconds=10.0, continuous=False, row_mm=20.0, pulses="columns", name_mm=3.0)
+    page = draw_styled(signals, RATE, "cabrera_6x2", style)
+    found = detect(np.asarray(page.image.convert("L")))
+    assert found.layout == "cabrera_6x2"
+    assert mean_overlap(found.boxes, page.boxes) > 0.7
 
 
 def test_leads_in_another_order_are_not_filed_under_wrong_names(monkeypatch):

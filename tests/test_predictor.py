@@ -164,6 +164,10 @@ def test_the_committed_network_never_says_covid_for_the_landscape_layout(drawn, 
     [
         ({"mm_per_second": 50.0}, "it is drawn at 50 mm/s, and the network was trained on 25 mm/s"),
         ({"mm_per_mv": 5.0}, "it is drawn at 5 mm/mV, and the network was trained on 10 mm/mV"),
+        (
+            {"order_assumed": True},
+            "its lead names could not be read, and the standard order is assumed",
+        ),
         ({"turned": 180}, "it was turned by 180 degrees clockwise to be read"),
         ({"mm_per_second": 24.6, "mm_per_mv": 10.3}, None),
     ],

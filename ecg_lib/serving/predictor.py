@@ -220,6 +220,8 @@ def _about_scale(found: Detection) -> list[str]:
             said.append(
                 f"it is drawn at {value:g} {unit}, and the network was trained on {usual:g} {unit}"
             )
+    if found.order_assumed:
+        said.append("its lead names could not be read, and the standard order is assumed")
     if found.turned:
         said.append(f"it was turned by {found.turned} degrees clockwise to be read")
     return said

@@ -25,6 +25,7 @@ from ecg_lib.pages.detection.result import Detection, rectify
 from ecg_lib.pages.detection.scale import with_scale
 from ecg_lib.pages.image import MAX_ASPECT
 from ecg_lib.pages.layouts import LAYOUTS
+from ecg_lib.pages.leads import LEADS
 
 __all__ = ["Detection", "detect", "rectify"]
 
@@ -44,6 +45,9 @@ TURNED_PIXELS = 700_000
 
 DOUBTED = ("other_order", "order_unclear")
 """Reasons for which the order that pulses suggest may be wrong."""
+
+ALIKE = 0.6
+"""Minimum mean overlap of a page's boxes where it is read alike by its pulses and its names."""
 
 UNREAD = ("no_traces", "no_names")
 """Reasons for which a page may stand otherwise."""
@@ -82,19 +86,27 @@ def _find(luma):
     agreed = None if by_pulses is None else names_agree(luma, by_pulses)
     if by_pulses is not None and agreed:
         return by_pulses
-    seen, by_names = look_and_read(luma, look.part)
+    seen, by_names = look_and_read(luma, look.part, by_pulses is not None)
     if isinstance(by_names, PageRefused):
         if by_pulses is not None and agreed is None:
             rows = LAYOUTS[by_pulses.layout].rows
             if by_names.reason not in DOUBTED or likeliest_rows(seen) in (None, rows):
-                return by_pulses
+                return replace(by_pulses, order_assumed=True)
         if by_names.reason not in UNREAD:
             raise by_names
         return _read_turned(luma, look, seen.marks.trace > 0.5, by_names)
-    # Pulses tell the strips more surely, and names the order of the leads.
-    if by_pulses is not None and LAYOUTS[by_pulses.layout].rows == LAYOUTS[by_names.layout].rows:
+    if by_pulses is not None and _alike(by_pulses, by_names):
         return by_pulses
     return by_names
+
+
+def _alike(by_pulses, by_names):
+    """Whether a page was read twice alike, but for strips, which pulses tell more surely."""
+    if LAYOUTS[by_pulses.layout].rows != LAYOUTS[by_names.layout].rows:
+        return False
+    pairs = list(zip(by_pulses.boxes, by_names.boxes, strict=True))[: len(LEADS)]
+    overlap = sum(one.intersection_over_union(other) for one, other in pairs) / len(LEADS)
+    return not by_names.flat or overlap > ALIKE
 
 
 def _nothing_on(luma):

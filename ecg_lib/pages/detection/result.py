@@ -25,6 +25,8 @@ class Detection:
             its name cannot be read.
         turned: by how many degrees clockwise the given image has to be turned to stand upright:
             0, 90, 180 or 270.
+        order_assumed: whether the leads are taken to stand in standard order because their names
+            could not be read.
         pulse: width and height of the calibration pulses in pixels of the rectified page, or None
             where there are none.
         mm_per_pixel: millimetres of the page's grid that a pixel of the rectified page spans, or
@@ -40,6 +42,7 @@ class Detection:
     confidence: float
     rhythm_lead: str | None
     turned: int = 0
+    order_assumed: bool = False
     pulse: tuple[float, float] | None = None
     mm_per_pixel: float | None = None
     mm_per_second: float | None = None

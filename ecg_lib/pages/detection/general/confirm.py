@@ -21,6 +21,10 @@ _WINDOW = (0.015, 0.075)
 """A name is looked for from this share of the traces' length left of its lead's start to this
 share right of it."""
 
+ZOOMS = (1, 2, 4)
+"""Names are looked for at these sizes in turn, as multiples of the size at which pages are read: a
+line of ten seconds per column is twice as long as usual, and its letters look half as tall."""
+
 _MORE = 2
 """The expected lead must be so many times as probable as each of its rivals."""
 
@@ -42,12 +46,17 @@ def names_agree(luma: np.ndarray, detection: Detection) -> bool | None:
         True where one of the names is read, False where rivals are read in all their places, and
         None where the names do not tell.
     """
+    told = (_agree_at(luma, detection, zoom) for zoom in ZOOMS)
+    return next((agree for agree in told if agree is not None), None)
+
+
+def _agree_at(luma, detection, zoom):
     layout = LAYOUTS[detection.layout]
     boxes = dict(zip(CROPS, detection.boxes, strict=True))
     length = boxes[layout.rows[0][-1]].right - boxes[layout.rows[0][0]].left
     against = 0
     for lead, rivals in RIVALS.items():
-        names = _names_at(luma, boxes[lead], length)
+        names = _names_at(luma, boxes[lead], length, zoom)
         likely = [name.probabilities[KINDS.index(lead)] for name in names]
         rival = [name.probabilities[[KINDS.index(one) for one in rivals]].max() for name in names]
         if any(p > max(_MORE * q, _LIKELY) for p, q in zip(likely, rival, strict=True)):
@@ -56,12 +65,12 @@ def names_agree(luma: np.ndarray, detection: Detection) -> bool | None:
     return False if against == len(RIVALS) else None
 
 
-def _names_at(luma, box, length):
+def _names_at(luma, box, length, zoom):
     left, right = (round(box.left + share * length) for share in (-_WINDOW[0], _WINDOW[1]))
     part = luma[max(box.top, 0) : box.bottom, max(left, 0) : right]
     if min(part.shape) < CELL:
         return []
-    scale = 0.92 * LOOK_WIDTH / length
+    scale = zoom * 0.92 * LOOK_WIDTH / length
     size = [max(round(scale * side), 4 * CELL) for side in part.shape[::-1]]
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return find_marks(cv2.resize(part, size, interpolation=how)).names
