@@ -62,6 +62,7 @@ def test_own_train_and_test_folders_are_used_and_the_planted_copies_counted(tree
     # Whichever of the training pages are held back for validation.
     found = audit.leaked_test_files(tree, splits)
     assert found.meaning.startswith("2 of 7 test files have a copy of their page in training")
+    assert found.table.set_index("class").loc["all", "test_files"] == 7
 
 
 def first_table(folder, tmp_path):

@@ -143,7 +143,11 @@ def leaked_test_files(pages: pd.DataFrame, splits: pd.Series) -> Finding:
         A `Finding`, see `leaks`.
     """
     as_found = folder_splits(pages) if has_folder_splits(pages) else splits
-    return leaks(pages, as_found, ("test",))
+    found = leaks(pages, as_found, ("test",))
+    return found._replace(
+        title="Test files that are in training",
+        table=found.table.rename(columns={"scored": "test_files"}),
+    )
 
 
 def shortcuts(prepared: PreparedSet, splits: pd.Series) -> Finding:
