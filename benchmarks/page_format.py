@@ -4,8 +4,9 @@
 
 RECORDINGS is a folder of recordings with the `labels.csv` of `benchmarks.external`; a RUN is a run
 folder with its weights, by default that of the committed network. Each recording is drawn as an
-export of an electrocardiograph and in each of the small formats of the published COVID-19 pages.
-format.csv and format.md get one row per run and format. It takes about two minutes per run.
+export of an electrocardiograph, in each of the small formats of the published COVID-19 pages, and
+in the style of another electrocardiograph. format.csv and format.md get one row per run and format.
+It takes about two minutes per run.
 """
 
 import argparse
@@ -24,8 +25,12 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.external import read_labels
 from benchmarks.refusal import last_features
 from benchmarks.robustness import COVID
+from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recording_pages import draw_recording
 from ecg_lib.drawing.recordings import read_recordings
+from ecg_lib.drawing.simulation import RATE
+from ecg_lib.drawing.styled_page import draw_styled
+from ecg_lib.drawing.styles import random_style
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
@@ -34,6 +39,10 @@ from ecg_lib.runs.record import read_record
 
 EXPORT = "standard_3x4_with_rhythm"
 SMALL = ("portrait_3x4_with_rhythm", "landscape_3x4_with_rhythm")
+STYLED = "other styles"
+"""The layout of the export, in one random style per recording."""
+
+FORMATS = (*SMALL, STYLED)
 PARTS = 5
 """Parts of the patients; a probe is tried on each part after the others have taught it."""
 
@@ -49,7 +58,7 @@ def format_table(run: Path, recordings: Path, jobs: int = -1) -> pd.DataFrame:
         jobs: number of processes that draw pages.
 
     Returns:
-        DataFrame with one row per small format: recordings, to_covid (share that become COVID-19
+        DataFrame with one row per other format: recordings, to_covid (share that become COVID-19
         and were not as exports), changed (share with another label than as an export), and
         probe_auroc: how surely a linear model on the last features tells the two formats apart,
         on patients that it was not fitted on; 0.5 is a guess.
@@ -67,11 +76,11 @@ def format_table(run: Path, recordings: Path, jobs: int = -1) -> pd.DataFrame:
     features = features.reshape(*crops.shape[:2], -1)
     answers = np.array(record.classes)[logits.argmax(axis=1)].reshape(crops.shape[:2])
     rows = []
-    for place, layout in enumerate(SMALL, start=1):
+    for place, name in enumerate(FORMATS, start=1):
         before, after = answers[:, 0], answers[:, place]
         rows.append(
             {
-                "format": layout,
+                "format": name,
                 "recordings": len(crops),
                 "to_covid": ((after == COVID) & (before != COVID)).mean(),
                 "changed": (after != before).mean(),
@@ -87,31 +96,35 @@ def _crops(file, options):
     if not recordings:
         return None
     pages = [draw_recording(recordings[0], layout) for layout in (EXPORT, *SMALL)]
+    rng = np.random.default_rng(list(file.stem.encode()))
+    signals = page_signals(recordings[0]).signals
+    styled = draw_styled(signals, RATE, EXPORT, random_style(rng, EXPORT))
+    pages.append((styled.image, styled.boxes))
     return np.stack(
         [crop_leads(np.asarray(page.convert("L")), boxes, **options) for page, boxes in pages]
     )
 
 
-def probe(exports: np.ndarray, small: np.ndarray, patients: pd.Series) -> float:
+def probe(exports: np.ndarray, others: np.ndarray, patients: pd.Series) -> float:
     """Compute the AUROC with which a linear model tells features of one format from the other.
 
     Args:
         exports: float array `(recordings, values)`.
-        small: the same recordings in the other format.
+        others: the same recordings in the other format.
         patients: the patient of each recording; none is in two parts.
     """
-    features = np.concatenate([exports, small])
-    is_small = np.repeat([0, 1], len(exports))
+    features = np.concatenate([exports, others])
+    is_other = np.repeat([0, 1], len(exports))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
     scores = cross_val_predict(
         model,
         features,
-        is_small,
+        is_other,
         groups=np.tile(patients, 2),
         cv=GroupKFold(min(PARTS, patients.nunique())),
         method="decision_function",
     )
-    return float(roc_auc_score(is_small, scores))
+    return float(roc_auc_score(is_other, scores))
 
 
 def write(tables: dict[str, pd.DataFrame], folder: Path) -> str:
@@ -123,11 +136,12 @@ def write(tables: dict[str, pd.DataFrame], folder: Path) -> str:
     text = (
         f"{markdown(pd.read_csv(folder / 'format.csv', dtype=str))}\n"
         f"Recordings of PTB-XL (CC BY 4.0), none of them of a patient with COVID-19, drawn as "
-        f"{EXPORT} pages and in a small format. to covid: share that become COVID-19 and were not "
-        f"as exports. changed: share with another label than as an export. probe auroc: a linear "
-        f"model on the network's last features, cross-validated over patients, tells the formats "
-        f"apart; 0.5 is a guess. `predict` gives no answer where all training pages of a layout "
-        f"were of the class that the network names. Written by `python -m "
+        f"{EXPORT} pages and in another format: {STYLED} is the same layout with the grid, pen, "
+        f"font, resolution and scale of other machines. to covid: share that become COVID-19 and "
+        f"were not as exports. changed: share with another label than as an export. probe auroc: a "
+        f"linear model on the network's last features, cross-validated over patients, tells the "
+        f"formats apart; 0.5 is a guess. `predict` gives no answer where all training pages of a "
+        f"layout were of the class that the network names. Written by `python -m "
         f"benchmarks.page_format`.\n"
     )
     (folder / "format.md").write_text(text, encoding="utf-8")

@@ -39,9 +39,9 @@ def test_formats_of_recordings(finished_run, tmp_path):
     labels = {"record": range(3), "patient_id": range(3), "label": "NORM"}
     pd.DataFrame(labels | {"infarction_stadium1": ""}).to_csv(recordings / "labels.csv")
     table = page_format.format_table(finished_run.run_path, recordings, jobs=1)
-    assert list(table["format"]) == list(page_format.SMALL)
-    assert list(table["recordings"]) == [2, 2]
+    assert list(table["format"]) == list(page_format.FORMATS)
+    assert list(table["recordings"]) == [2, 2, 2]
     assert table[["to_covid", "changed", "probe_auroc"]].stack().between(0, 1).all()
     text = page_format.write({"some run": table}, tmp_path)
     assert text == (tmp_path / "format.md").read_text(encoding="utf-8")
-    assert all(f"| some run | {layout} | 2 |" in text for layout in page_format.SMALL)
+    assert all(f"| some run | {layout} | 2 |" in text for layout in page_format.FORMATS)
