@@ -4,9 +4,12 @@
 
 PAGES holds v1/ and v2/ of the published pages; PICTURES holds real pictures with `annotations.json`
 and `score.py`, which says what counts as read right, and is left out where it is missing. Packages
-that draw pages are used where they are installed (`pip install pmecg "ecg_plot[matplotlib]"`). The
-tables go to detection.md and detection.csv in the results folder. With 100 distorted pictures for
-each layout it takes about twenty minutes on two free cores.
+that draw pages, and scikit-image for its photographs, are used where they are installed:
+
+    pip install pmecg "ecg_plot[matplotlib]" scikit-image
+
+The tables go to detection.md and detection.csv in the results folder. With 100 distorted pictures
+for each layout it takes about twenty minutes on two free cores.
 
 Nothing here was used for training the reader's network, and no threshold was fitted to it.
 """

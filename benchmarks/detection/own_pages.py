@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle
 
 import cv2
 import numpy as np
@@ -34,13 +35,13 @@ def own_pages(undistorted: int, distorted: int) -> Iterator:
         undistorted: pages for each layout and place of the pulses.
         distorted: pictures for each layout, at least; they are shared among the places.
     """
+    situations = cycle(CHANGED)
     for layout in ARRANGEMENTS:
         places = places_of_pulses(layout)
         for pulses in places:
             yield from (delayed(_read)(layout, pulses, UNTOUCHED, k) for k in range(undistorted))
             for number in range(-(-distorted // len(places))):
-                situation = CHANGED[number % len(CHANGED)]
-                yield delayed(_read)(layout, pulses, situation, undistorted + number)
+                yield delayed(_read)(layout, pulses, next(situations), undistorted + number)
 
 
 def draw(layout: str, pulses: str, situation: str, number: int) -> VariedPage:
