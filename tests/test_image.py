@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from ecg_lib.errors import InputError
 from ecg_lib.pages import image as page_image
+from ecg_lib.pages import pdf
 from ecg_lib.pages.detection import detect
 from ecg_lib.pages.image import MAX_ASPECT, MIN_SIDE, list_pages, read_luma
 
@@ -196,6 +197,30 @@ def test_each_page_of_a_pdf_is_read(tmp_path, grey):
     assert read_luma(file).shape == (1920, 2400)
 
 
+def test_a_pdf_that_takes_for_ever_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip("pypdfium2")
+    monkeypatch.setattr(pdf, "SECONDS", 2)
+    # Forms that draw the next one twelve times, nine deep: 5 thousand million lines.
+    levels = 9
+    bodies = [b"/F Do " * 12] * (levels - 1) + [b"0 0 m 9 9 l S "]
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents 4 0 R "
+        b"/Resources << /XObject << /F 5 0 R >> >> >>",
+        b"<< /Length 6 >>\nstream\n/F Do \nendstream",
+    ]
+    for number, body in enumerate(bodies, start=6):
+        head = b"/Type /XObject /Subtype /Form /BBox [0 0 600 800] "
+        head += b"/Resources << /XObject << /F %d 0 R >> >> /Length %d" % (number, len(body))
+        objects.append(b"<< %s >>\nstream\n%s\nendstream" % (head, body))
+    numbered = enumerate(objects, start=1)
+    content = b"".join(b"%d 0 obj\n%s\nendobj\n" % one for one in numbered)
+    (tmp_path / "page.pdf").write_bytes(b"%PDF-1.7\n" + content + b"trailer << /Root 1 0 R >>")
+    with pytest.raises(InputError, match=r"page.pdf takes more than 2 s to render: expected"):
+        read_luma(tmp_path / "page.pdf")
+
+
 def test_a_heic_picture_is_read(tmp_path, grey):
     pytest.importorskip("pillow_heif").register_heif_opener()
     grey.save(tmp_path / "IMG_0001.HEIC", quality=90)
@@ -216,6 +241,19 @@ def test_without_the_package_a_sentence_names_it(tmp_path, monkeypatch, begin, p
 
 
 # --- Damaged files ---
+
+
+def test_a_damaged_fax_is_refused_and_nothing_is_printed(tmp_path, capfd):
+    noise = np.random.default_rng(1).random((400, 400)) > 0.1
+    Image.fromarray(noise).save(tmp_path / "fax.tif", compression="group4")
+    assert read_luma(tmp_path / "fax.tif").shape == (400, 400)
+    content = bytearray((tmp_path / "fax.tif").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 40] = bytes(range(100, 140))
+    (tmp_path / "fax.tif").write_bytes(content)
+    with pytest.raises(InputError, match=r"fax.tif is damaged, its decoder says: Fax4Decode: "):
+        read_luma(tmp_path / "fax.tif")
+    assert "".join(capfd.readouterr()) == ""
 
 
 @pytest.mark.parametrize("orientation", [1, 6])

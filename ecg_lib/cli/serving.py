@@ -61,7 +61,14 @@ def _add_model(parser):
     )
 
 
-def _predict(pages, model, runtime, as_json, csv, report):
+def _predict(
+    pages: list[str],
+    model: Path | None,
+    runtime: str | None,
+    as_json: bool,
+    csv: Path | None,
+    report: Path | None,
+) -> None:
     from tqdm import tqdm
 
     from ecg_lib.pages.image import file_of

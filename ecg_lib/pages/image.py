@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ecg_lib.errors import InputError
 from ecg_lib.pages.jpeg import decode_jpeg
+from ecg_lib.pages.messages import collected, pass_on
 from ecg_lib.pages.pdf import count_pdf_pages, render_pdf_page
 
 MIN_SIDE = 200
@@ -58,6 +59,14 @@ PAGE_SUFFIXES = (
     ".pdf",
 )
 """Endings of page files' names, in lower case. The format is recognised by a file's content."""
+
+_OF_DECODERS = re.compile(
+    rb"^(?:\w*Decode\w*: |tempfile\.tif: |TIFF\w*: |libpng |\[ ?(?:WARN|ERROR):).*\n*", re.MULTILINE
+)
+"""How lines begin that libtiff, libpng and OpenCV print."""
+
+_FAX_DAMAGE = re.compile(rb"^Fax\w+: (?:Bad code word|Uncompressed data)[^(\n]*\b", re.MULTILINE)
+"""libtiff continues a fax after these with wrong pixels. After others it fails, or all is well."""
 
 _NUMBERED = re.compile(r"(?P<file>.+)#(?P<number>[1-9][0-9]{0,5})", re.DOTALL)
 
@@ -160,8 +169,8 @@ def read_luma(path: str | Path) -> np.ndarray:
     file, number = _split_name(path)
     with _checked(path, file) as begin:
         if _is_pdf(begin):
-            _check_number(path, number, count_pdf_pages(file))
-            luma = render_pdf_page(file, number or 1)
+            pages, luma = render_pdf_page(file, number or 1)
+            _check_number(path, number, pages)
             _check_size(path, luma.shape[::-1])
         else:
             with _opened(file, begin) as image:
@@ -344,14 +353,33 @@ def _decode(path, file, image):
         # Pillow says more about a file that OpenCV does not decode.
         if luma is not None and image.mode in ("L", "RGB"):
             return _upright(luma, image)
-    elif image.mode == "RGB" and "16" in str(image.tile):
-        # Pillow keeps the upper 8 of 16 bits in colour, of which few may be used.
-        flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-        levels = cv2.imdecode(np.fromfile(file, np.uint8), flags)
-        if levels is not None and levels.shape == image.size[::-1]:
-            return _upright(_to_8_bits(levels), image)
-    ImageOps.exif_transpose(image, in_place=True)
-    return np.asarray(_to_grey(image))
+    with _damage_refused(path):
+        if image.mode == "RGB" and "16" in str(image.tile):
+            # Pillow keeps the upper 8 of 16 bits in colour, of which few may be used.
+            flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+            levels = cv2.imdecode(np.fromfile(file, np.uint8), flags)
+            if levels is not None and levels.shape == image.size[::-1]:
+                return _upright(_to_8_bits(levels), image)
+        ImageOps.exif_transpose(image, in_place=True)
+        return np.asarray(_to_grey(image))
+
+
+@contextmanager
+def _damage_refused(path: Path) -> Iterator[None]:
+    """Refuse a page of which a decoder only prints that it is damaged; let none print on its own.
+
+    Raises:
+        InputError: if the page is damaged.
+    """
+    printed = bytearray()
+    try:
+        with collected(printed):
+            yield
+    finally:
+        pass_on(_OF_DECODERS.sub(b"", printed))
+    damage = _FAX_DAMAGE.search(printed)
+    if damage:
+        raise InputError(f"{path} is damaged, its decoder says: {damage[0].decode()}")
 
 
 def _upright(luma, image):

@@ -6,15 +6,12 @@ standard error of the process. OpenCV lets this line pass and Pillow suppresses 
 decodes, while the standard error is redirected into a file.
 """
 
-import os
 import re
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 import cv2
 import numpy as np
+
+from ecg_lib.pages.messages import collected, pass_on
 
 _DAMAGE = re.compile(
     rb"^(?:Corrupt JPEG data|Premature end of JPEG|Inconsistent progression).*\n?", re.MULTILINE
@@ -24,9 +21,6 @@ parameters in pictures of Samsung's phones, do not."""
 
 _BEFORE_PIXELS = re.compile(rb"extraneous bytes before marker 0x(?:c0|c2|db|e.|fe)")
 """Some cameras leave stray bytes between the segments of the header, where there are no pixels."""
-
-_STDERR = 2
-_ONE_AT_A_TIME = threading.Lock()
 
 
 def decode_jpeg(data: np.ndarray) -> tuple[np.ndarray | None, str | None]:
@@ -40,39 +34,10 @@ def decode_jpeg(data: np.ndarray) -> tuple[np.ndarray | None, str | None]:
         and libjpeg's message about damaged data, None if there is none.
     """
     printed = bytearray()
-    with _ONE_AT_A_TIME, _redirected_stderr(printed):
+    with collected(printed):
         luma = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
     damage = _DAMAGE.search(printed)
-    if others := _DAMAGE.sub(b"", printed):  # Another thread's, or a harmless warning.
-        with suppress(OSError):
-            os.write(_STDERR, others)
+    pass_on(_DAMAGE.sub(b"", printed))
     if damage is None or _BEFORE_PIXELS.search(damage[0]):
         return luma, None
     return luma, damage[0].decode(errors="replace").strip()
-
-
-@contextmanager
-def _redirected_stderr(printed: bytearray) -> Iterator[None]:
-    """Collect what is written to the process's standard error, by C code as well."""
-    with _memory_file() as file:
-        saved = None
-        with suppress(OSError):  # It may be closed.
-            saved = os.dup(_STDERR)
-        os.dup2(file.fileno(), _STDERR)
-        try:
-            yield
-        finally:
-            if saved is not None:
-                os.dup2(saved, _STDERR)
-                os.close(saved)
-            elif file.fileno() != _STDERR:
-                os.close(_STDERR)
-            file.seek(0)
-            printed += file.read()
-
-
-def _memory_file():
-    """A file that takes no space on a disk where the system has such: the disk may be full."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("stderr"), "w+b")
-    return tempfile.TemporaryFile()

@@ -1,6 +1,13 @@
-"""Render the pages of a PDF file, with PDFium."""
+"""Render the pages of a PDF file, with PDFium in a process of its own.
 
-import threading
+A PDF file may be made so that rendering it never ends, takes all memory, or crashes the renderer:
+then that process is ended, and the page refused.
+"""
+
+import struct
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +19,23 @@ SIDE = 2400
 have. It does not depend on the size that the file states, since programs that make PDF files of
 pictures state any."""
 
-_ONE_AT_A_TIME = threading.Lock()  # PDFium may not be used by two threads at once.
+SECONDS = 30
+"""Longest time for a page. A scan takes less than one second."""
+
+_PROGRAM = Path(__file__).with_name("pdf_process.py")
 
 
 def count_pdf_pages(path: Path) -> int:
-    """Number of pages of a PDF file."""
-    with _ONE_AT_A_TIME, _pdfium(path).PdfDocument(path) as document:
-        return len(document)
+    """Return the number of pages of a PDF file.
+
+    Raises:
+        InputError: if that takes too long.
+        RuntimeError: if PDFium cannot read the file.
+    """
+    return _run(path, 0)[0]
 
 
-def render_pdf_page(path: Path, number: int) -> np.ndarray:
+def render_pdf_page(path: Path, number: int) -> tuple[int, np.ndarray]:
     """Render a page of a PDF file in grey levels.
 
     Args:
@@ -29,19 +43,40 @@ def render_pdf_page(path: Path, number: int) -> np.ndarray:
         number: the page's number, from 1.
 
     Returns:
-        uint8 array `(height, width)`; the longer side is `SIDE`.
+        The number of pages of the file, and a uint8 array `(height, width)` whose longer side is
+        `SIDE`, or which is empty where there is no such page.
+
+    Raises:
+        InputError: if that takes too long.
+        RuntimeError: if PDFium cannot read the file.
     """
-    with _ONE_AT_A_TIME, _pdfium(path).PdfDocument(path) as document:
-        page = document[number - 1]
-        bitmap = page.render(scale=SIDE / max(page.get_size()), grayscale=True)
-        return bitmap.to_numpy().copy()
+    return _run(path, number)
 
 
-def _pdfium(path):
-    try:
-        import pypdfium2
-    except ModuleNotFoundError:
+def _run(path: Path, number: int) -> tuple[int, np.ndarray]:
+    if find_spec("pypdfium2") is None:
         raise InputError(
             f"{path} is a PDF file, which needs the package pypdfium2: pip install pypdfium2"
+        )
+    # -P: the folder of the program holds modules of other names than it looks for.
+    command = [sys.executable, "-P", str(_PROGRAM), str(path.absolute()), str(number), str(SIDE)]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"{path} takes more than {SECONDS} s to render: expected a page of fewer or simpler "
+            "drawings, or a picture of it"
         ) from None
-    return pypdfium2
+    if done.returncode < 0:
+        raise RuntimeError("PDFium crashed or ran out of memory")
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+    header = struct.Struct("<4I")
+    pages, width, height, stride = header.unpack_from(done.stdout)
+    picture = np.frombuffer(done.stdout, np.uint8, offset=header.size)
+    return pages, picture.reshape(height, stride)[:, :width]
