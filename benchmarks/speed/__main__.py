@@ -79,7 +79,7 @@ def _answer(options, work):
 def _start(options, work):
     from benchmarks.speed import start
 
-    return start.measure(options.data, work, max(options.repetitions // 3, 1), options.run)
+    return start.measure(options.data, work, options.repetitions, options.run)
 
 
 def _pipeline(options, work):
