@@ -60,7 +60,7 @@ def read_by_pulses(luma: np.ndarray, look: Look) -> Detection | None:
         layout.name,
         tuple(boxes),
         np.eye(3),
-        luma.shape[::-1],
+        (luma.shape[1], luma.shape[0]),
         float(min(np.mean(lines.covered), 2 * lines.pulses.score, 1)),
         read_rhythm_lead(look.ink, lines, layout, edges),
         pulse=None if width is None else (width / scale, lines.pulses.height / scale),
