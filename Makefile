@@ -16,10 +16,10 @@ run: .venv/installed
 	$(BIN)/python -m ecg_lib run $(OPTIONS)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -X warn_default_encoding -m pytest -m "not slow"
 
 test-slow: .venv/installed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -X warn_default_encoding -m pytest -m slow
 
 lint: .venv/installed
 	$(BIN)/ruff check .

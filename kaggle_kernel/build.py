@@ -132,7 +132,7 @@ def _build_wheel(folder):
         shutil.copytree(PROJECT / "ecg_lib", Path(source, "ecg_lib"), ignore=without)
         pip = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
         built = subprocess.run(
-            [*pip, "--wheel-dir", folder, source], capture_output=True, text=True
+            [*pip, "--wheel-dir", folder, source], capture_output=True, encoding="utf-8"
         )
     if built.returncode:
         raise InputError(f"the wheel cannot be built: {built.stderr.strip().splitlines()[-1]}")

@@ -165,5 +165,5 @@ def test_one_command_measures_and_writes_parts(few, tmp_path, monkeypatch, capsy
     assert costs.loc["step: 3 x Lead attention / CNN 2D", "at_most"] == 0.05
     assert costs.loc["ONNX: one more page, one core", "at_most"] == 25
     assert costs.loc["weights", "median"] < costs.loc["weights", "at_most"] == 4
-    told = Path(tmp_path, "speed.md").read_text()
+    told = Path(tmp_path, "speed.md").read_text(encoding="utf-8")
     assert "## Answer" in told and "## Pipeline" in told and "tensorflow" in told

@@ -230,9 +230,9 @@ def test_after_a_damaged_history_training_starts_anew(tmp_path, model, caplog, c
 )
 def test_a_damaged_row_is_named_and_the_epoch_before_taken(tmp_path, model, caplog, damage):
     train(tmp_path, model, [3, 2])
-    head, first, second = (tmp_path / HISTORY).read_text().split()
+    head, first, second = (tmp_path / HISTORY).read_text(encoding="utf-8").split()
     assert damage(second) != second
-    (tmp_path / HISTORY).write_text("\n".join([head, first, damage(second)]))
+    (tmp_path / HISTORY).write_text("\n".join([head, first, damage(second)]), encoding="utf-8")
     assert restored(tmp_path, model) == 1
     assert f"{HISTORY} is damaged: only its first 1 epochs are read" in caplog.text
     assert list(train(tmp_path, model, [3, 2]).history["val_loss"]) == [3, 2]
@@ -269,7 +269,7 @@ def test_a_full_disk_is_named_and_leaves_what_was_done(tmp_path, model, monkeypa
 def test_half_written_files_do_not_count(tmp_path, model):
     train(tmp_path, model, [3, 2])
     (tmp_path / BACKUP / "after_epoch_3.npz.part").write_bytes(b"PK")
-    (tmp_path / f"{HISTORY}.part").write_text("epo")
+    (tmp_path / f"{HISTORY}.part").write_text("epo", encoding="utf-8")
     assert restored(tmp_path, model) == 2
     train(tmp_path, model, [3, 2, 1])
     assert saved(tmp_path) == {"after_epoch_2.npz", "after_epoch_3.npz"}

@@ -33,7 +33,9 @@ def test_two_processes_prepare_one_set_once(pages_folder, prepared_set, tmp_path
     code = "import sys; from ecg_lib.data.prepared import prepare; "
     code += "prepare(sys.argv[1], sys.argv[2], height=16, width=16, jobs=1)"
     command = [sys.executable, "-c", code, str(pages_folder), str(tmp_path)]
-    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    started = [
+        subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") for _ in range(2)
+    ]
     printed = [process.communicate()[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], printed
     assert sum("preparing" in text for text in printed) == 1

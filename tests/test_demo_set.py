@@ -91,7 +91,7 @@ def test_a_set_is_not_continued_with_another_seed(drawn):
 
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path):
-    (tmp_path / "mine.txt").write_text("not a set")
+    (tmp_path / "mine.txt").write_text("not a set", encoding="utf-8")
     with pytest.raises(InputError, match="name an empty folder"):
         draw_set(tmp_path, pages_per_class=1)
     assert list(contents(tmp_path)) == ["mine.txt"]

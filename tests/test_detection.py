@@ -253,7 +253,7 @@ def test_form_is_refused():
 
 
 def khan2021():
-    with (resources.files("ecg_lib.data") / "khan2021.csv").open() as file:
+    with (resources.files("ecg_lib.data") / "khan2021.csv").open(encoding="utf-8") as file:
         return {row["page_id"]: row for row in csv.DictReader(file)}.values()
 
 
@@ -283,7 +283,7 @@ def test_pictures_from_anywhere_are_read(monkeypatch):
     monkeypatch.syspath_prepend(WILD)
     score = importlib.import_module("score")
     right, wrong = 0, []
-    for annotation in json.loads((WILD / "annotations.json").read_text()):
+    for annotation in json.loads((WILD / "annotations.json").read_text(encoding="utf-8")):
         try:
             found = detect(read_luma(WILD / annotation["file"]))
         except PageRefused:

@@ -45,7 +45,9 @@ def test_make_knows_the_target(command):
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
     program, target = shlex.split(command)
-    dry = subprocess.run([program, "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
+    dry = subprocess.run(
+        [program, "--dry-run", target], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     assert dry.returncode == 0, dry.stderr
 
 
@@ -122,7 +124,9 @@ def test_the_python_examples_run(tmp_path):
         "assert crops.shape == (13, 64, 64) and crops.dtype == 'uint8'\n"
         "assert logits.shape == (1, 5)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, encoding="utf-8"
+    )
     assert ran.returncode == 0, ran.stderr
 
 

@@ -115,7 +115,7 @@ def test_suffixes_in_upper_case(tmp_path, suffix):
 def test_segments_are_joined(tmp_path):
     write(tmp_path, lines(sums=checksums(COUNTS[:, :200])), COUNTS[:, :200], "a")
     write(tmp_path, lines(sums=checksums(COUNTS[:, 200:])), COUNTS[:, 200:], "b")
-    (tmp_path / "r.hea").write_text("r/2 3 250 500\na 200\nb 300\n")
+    (tmp_path / "r.hea").write_text("r/2 3 250 500\na 200\nb 300\n", encoding="utf-8")
     raw = read_one(tmp_path / "r.hea")
     np.testing.assert_array_equal(raw.values, COUNTS / 1000)
     assert raw.notes == ("2 segments joined",)
@@ -127,7 +127,9 @@ def test_a_gap_between_segments_is_not_closed(tmp_path):
     write(tmp_path, lines(sums=checksums(COUNTS[:, :200])), COUNTS[:, :200], "a")
     write(tmp_path, lines(sums=checksums(COUNTS[:, 200:])), COUNTS[:, 200:], "b")
     write(tmp_path, ["0 1000/mV 16 0 0 0 0 I"] * 3, COUNTS[:, :0], "r_layout")
-    (tmp_path / "r.hea").write_text("r/4 3 250 700\nr_layout 0\na 200\n~ 200\nb 300\n")
+    (tmp_path / "r.hea").write_text(
+        "r/4 3 250 700\nr_layout 0\na 200\n~ 200\nb 300\n", encoding="utf-8"
+    )
     raw = read_one(tmp_path / "r.hea")
     np.testing.assert_array_equal(raw.values, COUNTS[:, 200:] / 1000)
     assert "the longest of 2 stretches" in raw.notes[-1]
@@ -170,6 +172,6 @@ def test_other_formats_of_samples(tmp_path, form):
 )
 def test_bad_headers(tmp_path, header, words):
     write(tmp_path, lines())
-    (tmp_path / "r.hea").write_text(header)
+    (tmp_path / "r.hea").write_text(header, encoding="utf-8")
     with pytest.raises(InputError, match=words):
         open_file(tmp_path / "r.hea")

@@ -80,7 +80,7 @@ def test_unwritable_output(notebook, tmp_path):
 def test_parameters_reach_the_cells_and_prints_are_shown(notebook, output, capfd):
     run_notebook(notebook("print(name * epochs, rate)"), output, {"name": "xy", "epochs": 3})
     assert "xyxyxy -0.5" in capfd.readouterr().out
-    assert "xyxyxy -0.5" in output.read_text()
+    assert "xyxyxy -0.5" in output.read_text(encoding="utf-8")
 
 
 def test_braces_in_a_path_are_part_of_its_name(notebook, tmp_path):
@@ -131,7 +131,7 @@ def test_a_foreign_kernel_of_the_same_name_is_not_used(notebook, output, tmp_pat
     folder.mkdir(parents=True)
     command = ["/gone/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {"argv": command, "display_name": "Python 3", "language": "python"}
-    (folder / "kernel.json").write_text(json.dumps(spec))
+    (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     run_notebook(notebook("import sys\nprint(sys.executable)"), output, {})
-    assert sys.executable in output.read_text()
+    assert sys.executable in output.read_text(encoding="utf-8")

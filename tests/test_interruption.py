@@ -229,7 +229,7 @@ def start_batch(configure, tmp_path):
     output = tmp_path / "output"
 
     def start_process():
-        with output.open("w") as file:
+        with output.open("w", encoding="utf-8") as file:
             command = [sys.executable, "-m", "ecg_lib", "run", *options]
             command += ["--models", "testing", "cnn_2d"]
             process = subprocess.Popen(
@@ -267,7 +267,7 @@ def test_a_killed_batch_is_resumed_and_its_table_says_so(start_batch, configure)
     process, output = start_batch()
     stop_batch(process, first, 1, signal.SIGINT)
     assert process.returncode == 130
-    assert "interrupted; what is finished is kept" in output.read_text()
+    assert "interrupted; what is finished is kept" in output.read_text(encoding="utf-8")
 
     process, output = start_batch()
     stop_batch(process, second, 3, signal.SIGKILL)
@@ -276,7 +276,7 @@ def test_a_killed_batch_is_resumed_and_its_table_says_so(start_batch, configure)
 
     process, output = start_batch()
     assert process.wait() == 0
-    text = output.read_text()
+    text = output.read_text(encoding="utf-8")
     assert f"already finished in {first}, not trained again" in text
     assert {path: path.read_bytes() for path in first.iterdir()} == before
     assert "cnn_2d-16px-s1: resuming after epoch" in text

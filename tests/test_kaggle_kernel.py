@@ -108,7 +108,7 @@ def test_the_wheel_holds_the_whole_package_and_says_its_version(built):
     package = ROOT / "ecg_lib"
     files = {path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.is_file()}
     assert packed == {name for name in files if "__pycache__" not in name}
-    assert (built / "package" / "code_version.txt").read_text() == code_version()
+    assert (built / "package" / "code_version.txt").read_text(encoding="utf-8") == code_version()
 
 
 def test_the_package_is_flat_since_kaggle_s_client_skips_folders(built):
@@ -185,8 +185,8 @@ def test_the_push_request(api, client, built, capsys):
 
 
 def test_no_key_that_kaggle_s_client_would_leave_unread(api, built, tmp_path):
-    known = json.loads(Path(api.kernels_initialize(str(tmp_path))).read_text())
-    written = json.loads((built / "kernel" / "kernel-metadata.json").read_text())
+    known = json.loads(Path(api.kernels_initialize(str(tmp_path))).read_text(encoding="utf-8"))
+    written = json.loads((built / "kernel" / "kernel-metadata.json").read_text(encoding="utf-8"))
     assert written.keys() <= known.keys()
 
 
@@ -225,7 +225,7 @@ def driver_code():
 
 
 def test_the_driver_is_thin_and_holds_no_output():
-    for cell in json.loads(DRIVER.read_text())["cells"]:
+    for cell in json.loads(DRIVER.read_text(encoding="utf-8"))["cells"]:
         assert cell.get("outputs", []) == []
         assert cell.get("execution_count") is None
     defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -492,7 +492,7 @@ def run_notebook(kaggle_python, tmp_path):
             cwd=working,
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         return done.returncode, working, text_of(executed)
 
@@ -547,7 +547,7 @@ def inputs(built, pages_folder, tmp_path):
 @pytest.mark.slow
 def test_ecg_lib_is_not_importable_before(kaggle_python, tmp_path):
     command = [kaggle_python, "-c", "import papermill, ecg_lib"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
     assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'ecg_lib'"
 
 
@@ -589,7 +589,7 @@ def test_the_kernel_trains_and_ends_with_the_table(run_kernel, inputs, built):
     options = {"epochs": 1, "seed": 2, "batch_size": 5}
     status, working, text = run_kernel(inputs("flat"), models=["testing", "cnn_2d"], **options)
     assert status == 0, text
-    code_version = (built / "package" / "code_version.txt").read_text()
+    code_version = (built / "package" / "code_version.txt").read_text(encoding="utf-8")
     assert f"code: {code_version}" in text
     assert "strategy single" in text
     table = text[text.rindex("| model |") :]

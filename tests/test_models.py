@@ -68,14 +68,14 @@ def in_another_process(code, **environment):
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         env=os.environ | environment,
     )
 
 
 def test_what_the_user_s_keras_is_set_to_does_not_matter(tmp_path):
     settings = {"backend": "jax", "floatx": "float16", "image_data_format": "channels_first"}
-    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    (tmp_path / "keras.json").write_text(json.dumps(settings), encoding="utf-8")
     code = (
         "import ecg_lib; model = ecg_lib.build('cnn_2d', filters=(4, 6), dense_units=8)\n"
         "print(model.output.dtype, [layer.data_format for layer in model.layers if "

@@ -78,7 +78,7 @@ def run_on_two_workers(tmp_path):
                 "task": {"type": "worker", "index": index},
             }
             environment = os.environ | {"TF_CONFIG": json.dumps(config)}
-            log = (tmp_path / f"worker{index}.log").open("w+")
+            log = (tmp_path / f"worker{index}.log").open("w+", encoding="utf-8")
             command = [sys.executable, *map(str, arguments)]
             process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
             started.append((process, log))

@@ -46,7 +46,7 @@ def test_the_notebooks_of_the_design_are_there():
 
 @each_notebook
 def test_no_output_is_stored(path):
-    for cell in json.loads(path.read_text())["cells"]:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "code":
             assert cell["outputs"] == []
             assert cell["execution_count"] is None
@@ -149,7 +149,7 @@ def test_training_under_papermill_shows_and_records_what_it_did(trained, folders
     # Curves, architecture, and a confusion matrix for test, validation and both.
     assert pictures_of(trained) == 5
     (record,) = Path(folders["results"]).glob("*/plain/testing-32px-s1/run.json")
-    assert json.loads(record.read_text())["epochs_done"] == 2
+    assert json.loads(record.read_text(encoding="utf-8"))["epochs_done"] == 2
 
 
 def test_results_under_papermill_show_the_table(trained, folders, tmp_path):

@@ -308,7 +308,7 @@ def test_one_bad_page_does_not_stop_the_rest(finished_run, mixed, tmp_path, caps
     assert "1 of 3 pages answered" in shown.out
     assert "Research software, not a diagnosis." in shown.out
     assert "3/3" in shown.err
-    with table.open(newline="") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["answered"] for row in rows] == ["True", "False", "False"]
     shares = [float(rows[0][f"p_{name}"]) for name in CLASSES]

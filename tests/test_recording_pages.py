@@ -128,11 +128,11 @@ def pages_in(folder):
 def test_a_file_that_is_no_drawn_page_is_left_alone(recordings, tmp_path):
     folder = tmp_path / "covid_19"
     folder.mkdir()
-    (folder / "good.jpg").write_text("a page of somebody's")
+    (folder / "good.jpg").write_text("a page of somebody's", encoding="utf-8")
     outcomes = draw_recordings([recordings / "good.npy"], folder, LAYOUT, GIVEN)
     (text,) = texts(outcomes, "left out")
     assert "good.jpg was not drawn from a recording, and is not replaced" in text
-    assert (folder / "good.jpg").read_text() == "a page of somebody's"
+    assert (folder / "good.jpg").read_text(encoding="utf-8") == "a page of somebody's"
 
 
 def test_the_same_page_is_kept(recordings, tmp_path):

@@ -201,8 +201,8 @@ def test_truncated_files(tmp_path, cut, write, share):
 
 def test_a_table_cut_within_a_row(tmp_path):
     write_csv(tmp_path / "one.csv")
-    text = (tmp_path / "one.csv").read_text()
-    (tmp_path / "one.csv").write_text(text[: len(text) // 2])
+    text = (tmp_path / "one.csv").read_text(encoding="utf-8")
+    (tmp_path / "one.csv").write_text(text[: len(text) // 2], encoding="utf-8")
     assert read_recordings(tmp_path / "one.csv")[1]
 
 
@@ -237,7 +237,7 @@ def test_a_header_without_its_samples(tmp_path):
     ],
 )
 def test_bad_text(tmp_path, name, text, words):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, encoding="utf-8")
     recordings, (fault,) = read_recordings(tmp_path / name, GIVEN)
     assert not recordings
     assert fault.startswith(str(tmp_path / name))
@@ -313,8 +313,8 @@ def test_some_units_in_the_file(tmp_path):
 
 def test_a_unit_that_a_format_lays_down_is_said_to_be_assumed(tmp_path):
     write_wfdb(tmp_path / "one.hea")
-    header = (tmp_path / "one.hea").read_text()
-    (tmp_path / "one.hea").write_text(header.replace("/mV", ""))
+    header = (tmp_path / "one.hea").read_text(encoding="utf-8")
+    (tmp_path / "one.hea").write_text(header.replace("/mV", ""), encoding="utf-8")
     (recording,), _ = read_recordings(tmp_path / "one.hea")
     assert (recording.unit, recording.sources["unit"]) == ("mV", "assumed")
 
@@ -326,7 +326,7 @@ def test_a_recording_shorter_than_a_beat(tmp_path):
 
 
 def test_a_table_with_fewer_samples_than_leads(tmp_path):
-    (tmp_path / "a.csv").write_text("I,II,V1\n1,2,3\n3,4,5\n")
+    (tmp_path / "a.csv").write_text("I,II,V1\n1,2,3\n3,4,5\n", encoding="utf-8")
     _, (fault,) = read_recordings(tmp_path / "a.csv", GIVEN)
     assert "is 0.008 s long at 250 Hz" in fault
 
@@ -387,8 +387,8 @@ def test_find_recordings(tmp_path):
 
 def test_a_matlab_file_with_a_header_is_one_recording(tmp_path):
     write_wfdb(tmp_path / "one.hea")
-    header = (tmp_path / "one.hea").read_text().replace("one.dat", "one.mat")
-    (tmp_path / "one.hea").write_text(header)
+    header = (tmp_path / "one.hea").read_text(encoding="utf-8").replace("one.dat", "one.mat")
+    (tmp_path / "one.hea").write_text(header, encoding="utf-8")
     shutil.move(tmp_path / "one.dat", tmp_path / "one.mat")
     assert find_recordings(tmp_path) == [tmp_path / "one.hea"]
 

@@ -35,7 +35,7 @@ DEAD = ("block6", "block7", "global_conv")
 
 def run_on_two_devices(code, *arguments):
     command = [sys.executable, "-c", TWO_DEVICES + code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr[-3000:]
 
 

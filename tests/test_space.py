@@ -57,11 +57,15 @@ def port(space, tmp_path):
     with socket.socket() as free:
         free.bind((LOCAL, 0))
         number = free.getsockname()[1]
-    (tmp_path / "tensorflow.py").write_text("raise ImportError('not in a Space')")
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('not in a Space')", encoding="utf-8")
     environment = {"PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path), "SPACE_HOST": SPACE}
     environment |= {"GRADIO_SERVER_PORT": str(number), "PATH": os.environ["PATH"]}
     process = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=space, env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "app.py"],
+        cwd=space,
+        env=environment,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     )
     with process:
         assert f"http://localhost:{number}/" in process.stdout.readline()

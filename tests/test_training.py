@@ -137,7 +137,7 @@ def run(configure):
 
 
 def record_of(folder):
-    return json.loads((folder / RECORD).read_text())
+    return json.loads((folder / RECORD).read_text(encoding="utf-8"))
 
 
 def test_run_folder_is_complete_and_true(finished_run):

@@ -78,5 +78,5 @@ print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[
             paths.append(str(Path(folder, f"{number}.png")))
             cv2.imwrite(paths[-1], luma)
         command = [sys.executable, "-c", code, *paths]
-        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+        ran = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     return float(ran.stdout)

@@ -63,7 +63,7 @@ def real_pictures(folder: Path) -> Iterator[dict]:
     """
     sys.path.insert(0, str(folder))
     score = importlib.import_module("score")
-    for one in json.loads((folder / "annotations.json").read_text()):
+    for one in json.loads((folder / "annotations.json").read_text(encoding="utf-8")):
 
         def judge(found, one=one):
             scores = score.score(one, found.boxes, found.homography)

@@ -47,7 +47,7 @@ SEED = 2021
 
 def distinct_pages():
     """Return rows of the catalogue, one for each distinct image."""
-    with (resources.files("ecg_lib.data") / "khan2021.csv").open() as file:
+    with (resources.files("ecg_lib.data") / "khan2021.csv").open(encoding="utf-8") as file:
         return list({row["page_id"]: row for row in reversed(list(csv.DictReader(file)))}.values())
 
 
@@ -167,7 +167,7 @@ TURNED = {
 
 def original_boxes(row):
     """Return the original experiment's boxes of a page, in canonical order."""
-    with (resources.files("ecg_lib.data") / "published_boxes.json").open() as file:
+    with (resources.files("ecg_lib.data") / "published_boxes.json").open(encoding="utf-8") as file:
         *leads, strip = (Box(*box) for box in json.load(file)[row["published_boxes"]])
     columns = 4 if "3x4" in row["layout"] else 2
     return [*(lead for column in range(columns) for lead in leads[column::columns]), strip]
@@ -175,7 +175,7 @@ def original_boxes(row):
 
 def marks_inside(folder):
     """Return the share of the marked tags and traces that lie in their boxes, and their number."""
-    with MARKS.open() as file:
+    with MARKS.open(encoding="utf-8") as file:
         marks = list(csv.DictReader(file))
     found = {
         name: detect(decoded(folder / name)).boxes for name in {mark["file"] for mark in marks}
@@ -193,7 +193,7 @@ def synthetic_overlaps(jobs):
     with tempfile.TemporaryDirectory() as folder:
         draw_set(Path(folder), 40, seed=SEED, jobs=jobs)
         for truth_path in sorted(Path(folder).glob("*/*.json")):
-            truth = json.loads(truth_path.read_text())
+            truth = json.loads(truth_path.read_text(encoding="utf-8"))
             found = detect(decoded(truth_path.with_suffix(".jpg")))
             boxes = [Box(*box) for box in truth["boxes"]]
             yield mean_overlap(found.boxes, boxes)
@@ -258,7 +258,7 @@ def _as_they_are(pairs, whole):
         for row, (_, layout, _, _) in pairs
     ]
     yield f"layout, {len(pairs)} published pages", ">= 99.8 %", f"{np.mean(right):.2%}"
-    with BOXES_BEFORE.open() as file:
+    with BOXES_BEFORE.open(encoding="utf-8") as file:
         before = {row["file"]: row["boxes"] for row in csv.DictReader(file)}
     same = sum(
         found is not None and digest_of_boxes(found) == before[row["file"]]

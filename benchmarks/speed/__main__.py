@@ -39,7 +39,7 @@ def main(arguments=None):
         tables[part] = table
         table.to_csv(options.results / f"{part}.csv", index=False, float_format="%.4g")
         print(f"\n{part}\n{markdown(readable(table))}", flush=True)
-    (options.results / "speed.md").write_text(report(tables, options))
+    (options.results / "speed.md").write_text(report(tables, options), encoding="utf-8")
     drawn = figure(tables)
     if drawn:
         drawn.savefig(options.results / "speed.png", dpi=120)
@@ -143,7 +143,7 @@ def report(tables, options):
 def processor():
     """Return the name of the processor, or of its architecture where the system hides it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

@@ -223,7 +223,9 @@ def _peak_memory():
 
     `resource.getrusage` also counts that of the process that started this one.
     """
-    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    (line,) = re.findall(
+        r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8")
+    )
     return int(line) / 1024
 
 
