@@ -150,6 +150,24 @@ def write_csv(path: Path, table: "pd.DataFrame", **options: Any) -> None:
         table.to_csv(part, **options)
 
 
+def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
+    """Read a CSV file.
+
+    Args:
+        path: the file.
+        **options: keyword arguments of `pandas.read_csv`.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    import pandas as pd  # Here, since answering for a page needs no table.
+
+    try:
+        return pd.read_csv(path, **options)
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors.
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+
+
 @contextmanager
 def temporary_folder(prefix: str | None = None) -> Iterator[Path]:
     """Make a folder among the system's temporary files that is removed when the context is left.

@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard
 
 from ecg_lib import cli
 from ecg_lib.data.khan2021 import published_files
+from ecg_lib.errors import InputError
 from ecg_lib.evaluation.metrics import accuracy
 from ecg_lib.runs.folder import read_record
 from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
@@ -46,6 +47,16 @@ def test_the_head_keeps_a_stranger_s_names_as_names(run_copy):
     data = ModelCard(card.model_card(run_copy)).data
     assert data.datasets == [name]
     assert data.license == "unknown"
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_predictions_without_pages_of_a_split_are_named(run_copy, split):
+    lines = (run_copy / PREDICTIONS).read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = "".join(line for line in lines if f",{split}," not in line)
+    (run_copy / PREDICTIONS).write_text(kept, encoding="utf-8")
+    change_record(run_copy)
+    with pytest.raises(InputError, match=rf"predictions.csv holds no {split} pages: expected at"):
+        card.measure(run_copy)
 
 
 def test_figures_are_those_of_the_test_pages(committed):

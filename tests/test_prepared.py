@@ -194,7 +194,7 @@ def test_a_damaged_set_is_named_and_made_again_once_it_is_removed(build):
     folder = build().folder
     for file in (folder / "crops.npy", folder / "bad_pages.csv", folder / "pages.csv"):
         content = file.read_bytes()
-        damages = [b""] if file.suffix == ".csv" else [b"", content[:50], content[:-50]]
+        damages = [b"", b"[1]"] if file.suffix == ".csv" else [b"", content[:50], content[:-50]]
         for damaged in damages:
             file.write_bytes(damaged)
             assert_damaged(build, folder)

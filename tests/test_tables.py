@@ -186,6 +186,12 @@ def test_readme_changes_between_its_marks_only(folder, tmp_path):
     assert readme.read_text(encoding="utf-8") == text
 
 
+def test_a_document_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "README.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"README.md cannot be read: .*; expected text in UTF-8"):
+        update_document(tmp_path / "README.md")
+
+
 @pytest.mark.parametrize(
     ("source", "words"), [("nowhere", "holds no finished run"), ("nowhere.csv", "is not a file")]
 )

@@ -38,6 +38,7 @@ def _run(arguments):
     show_progress()
     try:
         _check_current_folder()
+        _check_names(options.values())
         with ended_as_by_ctrl_c():
             return command(**options) or 0
     except InputError as error:
@@ -55,6 +56,27 @@ def _check_current_folder():
         raise InputError(
             f"the current folder cannot be used: {error.strerror}; change into one that exists"
         ) from None
+
+
+def _check_names(values):
+    """Refuse what the system cannot look up, be it a path or not: a name that is too long, or NUL.
+
+    A path that is not there is each command's own matter.
+    """
+    for value in values:
+        if isinstance(value, list | tuple):
+            _check_names(value)
+        elif isinstance(value, str | Path):
+            try:
+                Path(value).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except (OSError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise InputError(
+                    f"{str(value)!r} cannot be looked up: {reason}; expected a name that this "
+                    "system takes and may open"
+                ) from None
 
 
 def _parser():

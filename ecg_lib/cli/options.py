@@ -47,7 +47,10 @@ def make_config(**given):
     """Make a `RunConfig`; paths from the command line are relative to the current folder."""
     for name in PATH_OPTIONS:
         if name in given:
-            given[name] = str(Path(given[name]).expanduser().absolute())
+            try:
+                given[name] = str(Path(given[name]).expanduser().absolute())
+            except RuntimeError:
+                raise InputError(f"{given[name]}: expected ~ or the name of a user") from None
     return RunConfig(**given)
 
 

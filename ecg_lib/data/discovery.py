@@ -5,7 +5,10 @@ class folders.
 """
 
 import hashlib
+import logging
+import lzma
 import zipfile
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,6 +28,11 @@ UNPACKED = Path("data/unpacked")
 
 LOOKED_AT = 3
 """Files of a folder that are compared with the published ones: a copy has more than one of them."""
+
+_DAMAGED = (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
+"""What reading an archive may raise; a RuntimeError where it is encrypted."""
+
+_logger = logging.getLogger(__name__)
 
 _LEFT_OUT = {"prepared", "runs", "results", "node_modules", "site-packages", "sample_data"}
 
@@ -49,9 +57,12 @@ def find_data(places: Iterable[str | Path] = PLACES, unpacked: Path = UNPACKED) 
             return found
         else:
             archives = [path for path in _files(place) if path.suffix.lower() == ".zip"]
-        for archive in filter(_holds_pages, archives):
-            if found := _largest_copy(_unpack(archive, unpacked)):
-                return found
+        for archive in archives:
+            try:
+                if _holds_pages(archive) and (found := _largest_copy(_unpack(archive, unpacked))):
+                    return found
+            except _DAMAGED as error:
+                _logger.warning("%s is passed over, it is damaged or encrypted: %s", archive, error)
     return None
 
 

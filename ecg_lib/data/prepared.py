@@ -167,7 +167,7 @@ def open_prepared(folder: Path, fingerprint: str) -> PreparedSet:
         crops = np.load(folder / CROPS_FILE, mmap_mode="r", allow_pickle=False)
         pages = pd.read_csv(folder / PAGES_FILE, index_col="row", dtype=text)
         _check(folder, crops, pages)
-        bad = pd.read_csv(folder / BAD_FILE, dtype=str)
+        bad = pd.read_csv(folder / BAD_FILE, dtype=str)[["file", "reason"]]
     return PreparedSet(folder, crops, pages, bad, fingerprint)
 
 
@@ -188,7 +188,7 @@ def _reading(folder: Path) -> Iterator[None]:
     """Say what to do about a prepared set that cannot be read."""
     try:
         yield
-    except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+    except (OSError, ValueError, EOFError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"the prepared set {folder} cannot be read, it may be damaged "
             f"({' '.join(str(error).split())}): remove this folder, and it is made again"

@@ -3,13 +3,11 @@
 import re
 from pathlib import Path
 
-import pandas as pd
-
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.summary import summary_markdown
 from ecg_lib.evaluation.tables import table_markdown
-from ecg_lib.files import write_text
+from ecg_lib.files import read_csv, write_text
 
 _MARKED = re.compile(r"(<!-- (table|summary): (\S+) -->)\n.*?(<!-- end of table -->)", re.DOTALL)
 
@@ -36,7 +34,10 @@ def update_document(document: Path) -> None:
         mark, kind, path, end = match.groups()
         return f"{mark}\n{_table(kind, document.parent / path)}{end}"
 
-    text = document.read_text(encoding="utf-8")
+    try:
+        text = document.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"{document} cannot be read: {error}; expected text in UTF-8") from None
     write_text(document, _MARKED.sub(current, text))
 
 
@@ -46,5 +47,5 @@ def _table(kind, source):
     if source.suffix == ".csv":
         if not source.is_file():
             raise InputError(f"{source} is not a file: expected a CSV file for the table's mark")
-        return markdown(pd.read_csv(source, dtype=str))
+        return markdown(read_csv(source, dtype=str))
     return table_markdown(source)

@@ -47,14 +47,15 @@ def fit_answering(predictions: "pd.DataFrame") -> Answering:
     """
     # Here, since scoring a page needs neither pandas nor SciPy.
     from ecg_lib.evaluation.calibration import temperature_of
-    from ecg_lib.runs.predictions import logits_of, predicted_classes
+    from ecg_lib.evaluation.metrics import accuracy
+    from ecg_lib.runs.predictions import logits_of
 
     spread = _log_spread(logits_of(predictions[predictions["split"] == "validation"]))
     usual = float(np.median(spread))
     limit = float(np.quantile(np.abs(spread - usual), KEPT, method="inverted_cdf"))
     test = predictions[predictions["split"] == "test"]
-    accuracy = float((predicted_classes(test) == test["label"]).mean()) if len(test) else None
-    return Answering(temperature_of(predictions), usual, limit, len(test), accuracy)
+    right = accuracy(test) if len(test) else None
+    return Answering(temperature_of(predictions), usual, limit, len(test), right)
 
 
 def answering_of(run: Path, record: RunRecord) -> Answering:
@@ -70,9 +71,11 @@ def answering_of(run: Path, record: RunRecord) -> Answering:
     """
     if record.answering is not None:
         return record.answering
-    from ecg_lib.runs.predictions import read_predictions  # As in `fit_answering`.
+    from ecg_lib.runs.predictions import read_predictions, require_pages  # As in `fit_answering`.
 
-    return fit_answering(read_predictions(run, record))
+    predictions = read_predictions(run, record)
+    require_pages(run, predictions, ["validation"])
+    return fit_answering(predictions)
 
 
 def _log_spread(logits):

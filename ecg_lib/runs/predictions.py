@@ -8,7 +8,7 @@ import numpy as np
 
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
-from ecg_lib.files import write_csv
+from ecg_lib.files import read_csv, write_csv
 from ecg_lib.runs.record import RunRecord, check_digest, read_record
 
 if TYPE_CHECKING:
@@ -84,16 +84,24 @@ def read_predictions(folder: Path, record: RunRecord | None = None) -> "pd.DataF
     return _read_table(path, record.classes)
 
 
-def _read_table(path, classes):
-    import pandas as pd  # Here, since answering for a page needs no table.
+def require_pages(folder: Path, predictions: "pd.DataFrame", splits: Sequence[str]) -> None:
+    """Refuse the predictions of a run that hold no page of a split.
 
+    Raises:
+        InputError: if they do not.
+    """
+    for split in splits:
+        if not (predictions["split"] == split).any():
+            raise InputError(
+                f"{Path(folder) / PREDICTIONS} holds no {split} pages: expected at least one"
+            )
+
+
+def _read_table(path, classes):
     logits = _logit_columns(classes)
     types = dict.fromkeys(PAGE_COLUMNS, str) | dict.fromkeys(logits, float)
-    try:
-        missing = dict.fromkeys(logits, ("", "nan", "NaN"))
-        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=missing)
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors.
-        raise InputError(f"{path} cannot be read: {str(error).strip()}") from None
+    missing = dict.fromkeys(logits, ("", "nan", "NaN"))
+    table = read_csv(path, dtype=types, keep_default_na=False, na_values=missing)
     if list(table.columns) != [*PAGE_COLUMNS, *logits]:
         raise InputError(
             f"{path} has the columns {', '.join(table.columns)}: expected "

@@ -29,10 +29,10 @@ from ecg_lib.evaluation.calibration import (
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.out_of_distribution import KEPT, answering_of, out_of_distribution_score
-from ecg_lib.files import write_text
+from ecg_lib.files import read_csv, write_text
 from ecg_lib.runs.folder import MODEL, read_run
 from ecg_lib.runs.names import network_name
-from ecg_lib.runs.predictions import logits_of
+from ecg_lib.runs.predictions import SCORED_SPLITS, logits_of, require_pages
 from ecg_lib.runs.record import RunRecord
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.predictor import only_class
@@ -186,6 +186,7 @@ def measure(run: str | Path) -> Measured:
         InputError: if it holds no finished run.
     """
     found = read_run(Path(run))
+    require_pages(found.folder, found.predictions, SCORED_SPLITS)
     scored = score(found.predictions)
     return Measured(*found, scored, _figures(scored))
 
@@ -369,7 +370,7 @@ def _refusal_text(measured):
     path = measured.run / REFUSALS
     if not path.is_file():
         return text
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_csv(path, dtype=str, keep_default_na=False)
     energy = (
         " Energy, which is the same for every page of a mean of several networks, notices nothing."
         if measured.record.members

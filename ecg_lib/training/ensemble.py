@@ -5,7 +5,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import fit_answering
@@ -138,6 +137,7 @@ def _mean_predictions(tables):
     """Compute the predictions of the mean network from those of its members."""
     first = tables[0].set_index("file")
     members = [logits_of(table.set_index("file").loc[first.index]) for table in tables]
-    mean = logsumexp(log_softmax(members, axis=2), axis=0) - np.log(len(members))
+    # The layer of the network, in the precision of the tables.
+    mean = np.asarray(MeanProbability(dtype="float64")(members))
     names = [LOGIT + name for name in classes_of(first)]
     return first.assign(**dict(zip(names, mean.T, strict=True))).reset_index()
