@@ -136,9 +136,11 @@ def test_a_damaged_archive_is_named_and_passed_over(tmp_path, known, caplog):
     write_pages(tmp_path / "set", "normal")
     shutil.make_archive(str(tmp_path / "place" / "pages"), "zip", tmp_path, "set")
     archive = tmp_path / "place" / "pages.zip"
-    archive.write_bytes(archive.read_bytes().replace(b"\x89PNG", b"\x89XXX"))
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"normal/0.png") + 30] ^= 0xFF
+    archive.write_bytes(content)
     assert find_data([tmp_path / "place"], tmp_path / "unpacked") is None
-    assert "pages.zip is passed over, it is damaged or encrypted: Bad CRC-32" in caplog.text
+    assert "pages.zip is passed over, it is damaged or encrypted: " in caplog.text
 
 
 def test_where_there_are_no_pages_there_is_no_folder(tmp_path, known):
