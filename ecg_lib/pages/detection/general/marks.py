@@ -105,13 +105,14 @@ def find_marks(look: np.ndarray) -> Marks:
 def _names(name, half_width, kinds):
     blurred = cv2.blur(name, (3, 3))
     peaks = (blurred == cv2.dilate(blurred, np.ones((5, 7), np.uint8))) & (blurred > _LEAST_NAME)
+    rows, columns = np.indices(name.shape)
     found = []
     for y, x in zip(*np.nonzero(peaks), strict=True):
         part = (slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2))
         weights = name[part].ravel()
         logits = kinds[(slice(None), *part)].reshape(len(KINDS), -1) @ weights / weights.sum()
         odds = np.exp(logits - logits.max())
-        ys, xs = (grid[part] for grid in np.indices(name.shape))
+        ys, xs = rows[part], columns[part]
         found.append(
             Name(
                 float(xs.ravel() @ weights / weights.sum()),
