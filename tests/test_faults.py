@@ -39,7 +39,7 @@ from ecg_lib.training.train import train
 
 pytestmark = pytest.mark.slow
 
-FULL = "cannot be written: No space left on device"
+FULL = "No space left on device"
 
 NEVER_THE_SAME = {"wall_seconds", "model_sha256", "resumed", "resumed_after"}
 """Fields in which the records of two trainings of one run may differ."""
@@ -70,11 +70,10 @@ def _content(path):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch):
-    """A folder for all that a test writes, temporary files included."""
+def here(tmp_path):
+    """A folder for all that a test writes."""
     folder = tmp_path / "here"
     folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
     return folder
 
 
@@ -112,7 +111,7 @@ def sweep(here, tmp_path, capfd):
                 continue
             assert status == 2, where
             (sentence,) = (line for line in printed.splitlines() if FULL in line)
-            assert str(here) in sentence, where
+            assert str(here) in sentence or "temporary files" in sentence, where
             assert all(after[name] in (before[name], whole[name]) for name in before), where
             assert main(arguments, FullDisk(here, None))[0] == 0, where
             assert contents(here) == whole, where
@@ -159,7 +158,7 @@ def test_prepare(sweep, here, monkeypatch, pages_folder):
 
     monkeypatch.setattr(building, "_prepare_page", prepare_once)
     options = ("--data", pages_folder, "--prepared", here / "prepared")
-    assert sweep("prepare", *options, every=7) > 90
+    assert sweep("prepare", *options, every=13) > 90
 
 
 @pytest.fixture
@@ -189,7 +188,7 @@ def no_kernel(monkeypatch):
 def test_run(sweep, here, configure, prepared_set, no_kernel):
     options = ("--data", configure().data, "--prepared", configure().prepared)
     arguments = ("--models", "testing", *TINY, *options, "--results", here / "runs")
-    assert sweep("run", *arguments, every=4) > 40
+    assert sweep("run", *arguments, every=29) > 200
 
 
 def test_audit(sweep, here, configure, prepared_set, monkeypatch):
@@ -217,7 +216,7 @@ def test_ensemble(sweep, here, runs):
     assert sweep("ensemble", *runs, "--to", here / "runs" / "both", every=3) > 15
 
 
-def test_export(sweep, runs, monkeypatch):
+def test_export(sweep, here, runs, monkeypatch):
     """What is slow in it is done once."""
     converted = SimpleNamespace(content=None)
     convert, crops = export._convert, export.drawn_crops(RunConfig(height=16, width=16))
@@ -228,6 +227,7 @@ def test_export(sweep, runs, monkeypatch):
             converted.content = Path(path).read_bytes()
         path.write_bytes(converted.content)
 
+    monkeypatch.setattr("tempfile.tempdir", str(here))
     monkeypatch.setattr(export, "_convert", convert_once)
     monkeypatch.setattr(export, "drawn_crops", lambda config: crops)
     assert sweep("export", runs[0], "--format", "onnx") > 10
@@ -237,7 +237,7 @@ def test_look(sweep, here, pages_folder):
     page = pages_folder / "normal" / "normal_0001.jpg"
     picture = here / "leads.png"
     picture.write_text("an older one", encoding="utf-8")
-    assert sweep("look", page, "--picture", picture, every=10) > 10
+    assert sweep("look", page, "--picture", picture, every=20) > 10
 
 
 def test_predict(sweep, here, runs, pages_folder, monkeypatch):
@@ -265,7 +265,7 @@ def test_an_output_on_a_full_disk_keeps_its_beginning_and_leaves_the_others_alon
     with disk.inserted():
         assert cli.main(list(map(str, command))) == 2
     printed = capsys.readouterr()
-    assert f"{output} {FULL}" in printed.err
+    assert f"{output} cannot be written: {FULL}" in printed.err
     pages = json.loads(printed.out.splitlines()[-1])["pages"]
     assert [page["answered"] for page in pages] == [True, False]
     assert whole.startswith(output.read_bytes()) and len(output.read_bytes()) > 100
