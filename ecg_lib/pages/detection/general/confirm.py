@@ -21,9 +21,10 @@ _WINDOW = (0.015, 0.075)
 """A name is looked for from this share of the traces' length left of its lead's start to this
 share right of it."""
 
-ZOOMS = (1, 2, 4)
+ZOOMS = {1: 0.0, 2: 0.6}
 """Names are looked for at these sizes in turn, as multiples of the size at which pages are read: a
-line of ten seconds per column is twice as long as usual, and its letters look half as tall."""
+line of ten seconds per column is twice as long as usual, and its letters look half as tall. With
+each goes the minimum certainty of a name: enlarged beats may look like names."""
 
 _MORE = 2
 """The expected lead must be so many times as probable as each of its rivals."""
@@ -56,7 +57,8 @@ def _agree_at(luma, detection, zoom):
     length = boxes[layout.rows[0][-1]].right - boxes[layout.rows[0][0]].left
     against = 0
     for lead, rivals in RIVALS.items():
-        names = _names_at(luma, boxes[lead], length, zoom)
+        found = _names_at(luma, boxes[lead], length, zoom)
+        names = [name for name in found if name.certainty > ZOOMS[zoom]]
         likely = [name.probabilities[KINDS.index(lead)] for name in names]
         rival = [name.probabilities[[KINDS.index(one) for one in rivals]].max() for name in names]
         if any(p > max(_MORE * q, _LIKELY) for p, q in zip(likely, rival, strict=True)):
