@@ -188,7 +188,7 @@ def no_kernel(monkeypatch):
 def test_run(sweep, here, configure, prepared_set, no_kernel):
     options = ("--data", configure().data, "--prepared", configure().prepared)
     arguments = ("--models", "testing", *TINY, *options, "--results", here / "runs")
-    assert sweep("run", *arguments, every=29) > 200
+    assert sweep("run", *arguments, every=11) > 60
 
 
 def test_audit(sweep, here, configure, prepared_set, monkeypatch):

@@ -10,6 +10,7 @@ written last, so that a kill at any moment leaves files that agree.
 import csv
 import logging
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import keras
@@ -99,8 +100,11 @@ class Checkpoints(keras.callbacks.Callback):
     def _write(self, done):
         self._path(done).parent.mkdir(exist_ok=True)
         _remove_folder(self._path(done))
-        with replacing(self._path(done)) as part, part.open("wb") as file:
-            np.savez(file, *[variable.numpy() for variable in _state(self.model)])
+        with replacing(self._path(done)) as part:
+            archive = BytesIO()
+            # In memory first: of an archive that it cannot finish, `zipfile` prints a traceback.
+            np.savez(archive, *[variable.numpy() for variable in _state(self.model)])
+            part.write_bytes(archive.getbuffer())
         with replacing(self._folder / HISTORY) as part:
             # An empty cell is damage, NaN is not.
             self.history.to_csv(part, index=False, na_rep="nan")
