@@ -1,5 +1,10 @@
 """Errors that the user can correct."""
 
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
 
 class InputError(ValueError):
     """A file, folder or option that cannot be used.
@@ -9,7 +14,7 @@ class InputError(ValueError):
     """
 
 
-def one_of(what, value, valid):
+def one_of(what: str, value: T, valid: Iterable[T]) -> T:
     """Return `value` if it is one of `valid`, else raise an `InputError` that lists them.
 
     Args:
@@ -34,6 +39,6 @@ class PageRefused(InputError):  # noqa: N818 - what happened to the page, not to
             `"partial"` or `"mirrored"`.
     """
 
-    def __init__(self, reason, message):
+    def __init__(self, reason: str, message: str):
         super().__init__(message)
         self.reason = reason

@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-from ecg_lib.cli.options import PREPARE_OPTIONS, add_config_options, make_config
+from ecg_lib.cli.options import PREPARE_OPTIONS, Commands, add_config_options, make_config
 from ecg_lib.errors import InputError
 from ecg_lib.runs.config import RunConfig
 
 AUDIT_OPTIONS = (*PREPARE_OPTIONS, "seed", "fold", "ink_only", "results")
 
 
-def add_commands(commands):
+def add_commands(commands: Commands) -> None:
     """Add the commands of this module to the parser's commands."""
     _add_audit(commands)
     _add_table(commands)

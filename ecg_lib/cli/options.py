@@ -1,12 +1,16 @@
 """The parser of the command line, and the options that several commands share."""
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
 
 from ecg_lib.errors import InputError
 from ecg_lib.runs.config import RunConfig
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+"""What a parser's `add_subparsers` returns; each group of commands adds its own."""
 
 PREPARE_OPTIONS = ("data", "protocol", "height", "width", "prepared")
 PATH_OPTIONS = ("data", "prepared", "results")
@@ -19,19 +23,19 @@ class Parser(argparse.ArgumentParser):
         """Take options by their whole names: a misspelt one must not pass for another."""
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args=None, namespace=None) -> Any:
         """Let each command report the options that it does not know."""
         namespace, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return namespace, unknown
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         """Report an error in one line, without the usage above it."""
         self.exit(2, f"ecg_lib: {message}; {self.prog} --help says what is valid\n")
 
 
-def add_config_options(parser, names):
+def add_config_options(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
     """Add options for fields of `RunConfig`; one that is not given stays out of the namespace."""
     for field in fields(RunConfig):
         if field.name not in names:
@@ -43,7 +47,7 @@ def add_config_options(parser, names):
         )
 
 
-def make_config(**given):
+def make_config(**given: Any) -> RunConfig:
     """Make a `RunConfig`; paths from the command line are relative to the current folder."""
     for name in PATH_OPTIONS:
         if name in given:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ecg_lib.cli.options import (
     PREPARE_OPTIONS,
+    Commands,
     add_config_options,
     check_outputs,
     make_config,
@@ -13,7 +14,7 @@ from ecg_lib.files import replacing
 from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig
 
 
-def add_commands(commands):
+def add_commands(commands: Commands) -> None:
     """Add the commands of this module to the parser's commands."""
     _add_draw(commands)
     _add_prepare(commands)

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from ecg_lib.cli.options import Commands
 from ecg_lib.data.classes import CLASSES, class_of_folder
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 
 
-def add_commands(commands):
+def add_commands(commands: Commands) -> None:
     """Add the commands of this module to the parser's commands."""
     signals = commands.add_parser("signals", help="digital recordings: read them, draw them")
     verbs = signals.add_subparsers(title="commands", required=True, metavar="COMMAND")

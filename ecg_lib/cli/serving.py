@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecg_lib.cli.options import check_outputs
+from ecg_lib.cli.options import Commands, check_outputs
 from ecg_lib.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ecg_lib.serving.predictor import Predictor
 
 
-def add_commands(commands):
+def add_commands(commands: Commands) -> None:
     """Add the commands of this module to the parser's commands."""
     _add_predict(commands)
     _add_app(commands)

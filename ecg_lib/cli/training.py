@@ -3,12 +3,12 @@
 from dataclasses import fields
 from pathlib import Path
 
-from ecg_lib.cli.options import add_config_options, make_config
+from ecg_lib.cli.options import Commands, add_config_options, make_config
 from ecg_lib.models import OURS, PUBLISHED
 from ecg_lib.runs.config import DEMO, RunConfig
 
 
-def add_commands(commands):
+def add_commands(commands: Commands) -> None:
     """Add the commands of this module to the parser's commands."""
     _add_run(commands)
     _add_ensemble(commands)

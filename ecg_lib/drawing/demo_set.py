@@ -3,9 +3,11 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from PIL import Image
 from tqdm import tqdm
 
 from ecg_lib.drawing.page import draw_page
@@ -115,7 +117,9 @@ def _is_drawn(path):
     return path.exists() and _truth_path(path).exists()
 
 
-def draw_example(class_name, seed, number):
+def draw_example(
+    class_name: str, seed: int, number: int
+) -> tuple[Image.Image, dict[str, Any], int]:
     """Draw one page of a set.
 
     The layout depends on the seed and the number alone, so that it is independent of the class.

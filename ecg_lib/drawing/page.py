@@ -20,7 +20,7 @@ from scipy.signal import find_peaks
 from ecg_lib.drawing.letters import load_font
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS, lead_boxes
-from ecg_lib.pages.leads import LEADS
+from ecg_lib.pages.leads import LEADS, Box
 
 SECONDS = 10.0
 """What a page shows, from the first column's start to the last column's end."""
@@ -127,12 +127,14 @@ class Form:
     font: ImageFont.FreeTypeFont
     name_offset: tuple[float, float]
 
-    def column_edges(self, columns):
+    def column_edges(self, columns: int) -> list[float]:
         width = SECONDS * MM_PER_SECOND * self.px_per_mm / columns
         return [self.trace_start + column * width for column in range(columns + 1)]
 
 
-def draw_page(signals, rate, layout, rng):
+def draw_page(
+    signals: np.ndarray, rate: float, layout: str, rng: np.random.Generator
+) -> tuple[Image.Image, list[Box]]:
     """Draw twelve leads as a page.
 
     Each column shows the seconds that follow the column before it, the rhythm strip all ten.
@@ -155,18 +157,18 @@ def draw_page(signals, rate, layout, rng):
         InputError: if the layout is unknown, or the signals are not twelve leads of at least ten
             seconds.
     """
-    layout = PUBLISHED_LAYOUTS[one_of("layout", layout, PUBLISHED_LAYOUTS)]
+    drawn = PUBLISHED_LAYOUTS[one_of("layout", layout, PUBLISHED_LAYOUTS)]
     signals = _ten_seconds(signals, rate)
-    if layout.name in EXPORTS:
-        form = _export(layout, signals, rate, rng)
+    if drawn.name in EXPORTS:
+        form = _export(drawn, signals, rate, rng)
     else:
-        sheet = SHEETS[layout.name]
+        sheet = SHEETS[drawn.name]
         form = _sheet(sheet, int(rng.integers(*sheet.dpi, endpoint=True)))
     page = form.blank.copy()
-    _draw_leads(page, form, layout, dict(zip(LEADS, signals, strict=True)))
+    _draw_leads(page, form, drawn, dict(zip(LEADS, signals, strict=True)))
     page.info["dpi"] = (form.dpi, form.dpi)
-    edges = form.column_edges(layout.columns)
-    return page, lead_boxes(layout, edges, form.baselines, page.height)
+    edges = form.column_edges(drawn.columns)
+    return page, lead_boxes(drawn, edges, form.baselines, page.height)
 
 
 def _ten_seconds(signals, rate):

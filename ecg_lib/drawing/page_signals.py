@@ -82,7 +82,7 @@ def complete_leads(signals: np.ndarray, leads: Sequence[str]) -> tuple[np.ndarra
     """
     recorded = dict(zip(leads, signals, strict=True))
     missing = np.full(signals.shape[1], np.nan)
-    computed = twelve_leads([recorded.get(lead, missing) for lead in INDEPENDENT_LEADS])
+    computed = twelve_leads(np.stack([recorded.get(lead, missing) for lead in INDEPENDENT_LEADS]))
     complete = dict(zip(LEADS, computed, strict=True)) | recorded
     empty = [lead for lead in LEADS if np.isnan(complete[lead]).all()]
     made = [lead for lead in LEADS if lead not in empty and lead not in recorded]

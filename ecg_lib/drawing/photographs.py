@@ -16,12 +16,13 @@ from ecg_lib.pages.leads import Box
 
 IN_PLACE = np.eye(3)
 
-Effect = Callable[..., tuple[np.ndarray, np.ndarray]]
+Changed = tuple[np.ndarray, np.ndarray]
+"""The changed page and its homography."""
+
+Effect = Callable[..., Changed]
 
 
-def photograph(
-    image: np.ndarray, keep: Box, situation: str, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def photograph(image: np.ndarray, keep: Box, situation: str, rng: np.random.Generator) -> Changed:
     """Simulate how a page becomes a picture in one situation.
 
     Args:
@@ -70,7 +71,7 @@ def moved_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
 # --- where the page lies in the picture
 
 
-def held(image, rng, keep):
+def held(image: np.ndarray, rng: np.random.Generator, keep: Box) -> Changed:
     """Photograph on a table: rotation of up to 6 degrees, perspective, and a frame."""
     corners = _corners(*image.shape[1::-1])
     inwards = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * image.shape[1::-1]
@@ -79,13 +80,13 @@ def held(image, rng, keep):
     return _viewed(image, seen, keep, rng, table.tolist())
 
 
-def laid(image, rng, keep):
+def laid(image: np.ndarray, rng: np.random.Generator, keep: Box) -> Changed:
     """Lay on the glass of a scanner: rotation of up to 2 degrees, and a frame."""
     corners = _turned(_corners(*image.shape[1::-1]), rng.uniform(-2, 2))
     return _viewed(image, corners, keep, rng, [int(rng.choice([255, 245, 60]))] * 3)
 
 
-def resized(image, rng):
+def resized(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Resize by a factor of 0.5 to 1.3."""
     scale = rng.uniform(0.5, 1.3)
     height, width = image.shape[:2]
@@ -137,7 +138,7 @@ def _shift(right, down):
 # --- what happens to the paper
 
 
-def folded(image, rng):
+def folded(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Fold one to three times: a thin line, with different light on both sides."""
     x, y = _grid(image)
     light = np.ones_like(x)
@@ -150,7 +151,7 @@ def folded(image, rng):
     return _lit(image, light), IN_PLACE
 
 
-def crumpled(image, rng):
+def crumpled(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Dent the paper at three scales."""
     light = np.ones_like(_grid(image)[0])
     for cells in (3, 6, 14):
@@ -159,12 +160,12 @@ def crumpled(image, rng):
     return _lit(image, light), IN_PLACE
 
 
-def stained(image, rng):
+def stained(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Add one to four blots, brown or grey, with a darker rim."""
     x, y = _grid(image)
     light = np.ones((*x.shape, 3), np.float32)
     for _ in range(rng.integers(1, 5)):
-        colour = np.float32([[0.75, 0.6, 0.4], [0.6, 0.6, 0.62]][rng.integers(2)])
+        colour = np.array([[0.75, 0.6, 0.4], [0.6, 0.6, 0.62]], np.float32)[rng.integers(2)]
         at_x, at_y, radius = rng.uniform((0, 0, 0.02), (1, 0.7, 0.12))
         distance = np.hypot(x - at_x, y - at_y) / radius
         wet = rng.uniform(0.1, 0.35) * (distance < 1) + 0.3 * np.exp(
@@ -174,19 +175,19 @@ def stained(image, rng):
     return _lit(image, light), IN_PLACE
 
 
-def written_on(image, rng):
+def written_on(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Scribble on the paper one to three times."""
     image = image.copy()
     height, width = image.shape[:2]
     for _ in range(rng.integers(1, 4)):
         steps = rng.normal(0, 0.02 * width, (8, 2)).cumsum(axis=0)
-        points = np.int32(steps + rng.random(2) * (width, height))
+        points = (steps + rng.random(2) * (width, height)).astype(np.int32)
         colour = [(20, 20, 20), (30, 40, 150), (190, 30, 40)][rng.integers(3)]
         cv2.polylines(image, [points], False, colour, max(width // 500, 1), cv2.LINE_AA)
     return image, IN_PLACE
 
 
-def printed(image, rng):
+def printed(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Print in black on an office printer, which may turn light colours into dots."""
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     if rng.random() < 0.5:
@@ -206,7 +207,7 @@ _BAYER = 16 * np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13
 # --- what light and camera do
 
 
-def shaded(image, rng):
+def shaded(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Dim the light across the picture by 10 to 60 %, perhaps with a soft shadow."""
     x, y = _grid(image)
     angle = rng.uniform(0, 2 * np.pi)
@@ -219,7 +220,7 @@ def shaded(image, rng):
     return _lit(image, light), IN_PLACE
 
 
-def tinted(image, rng):
+def tinted(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Change the colour of the light, the exposure and the contrast."""
     gain = rng.uniform(0.86, 1.0, 3) * rng.uniform(0.85, 1.1)
     level = np.arange(256)[:, None] / 255
@@ -228,20 +229,20 @@ def tinted(image, rng):
     return cv2.LUT(image, table), IN_PLACE
 
 
-def blurred(image, rng):
+def blurred(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Blur by a standard deviation of up to a thousandth of the picture's width."""
     spread = max(rng.uniform(0.2, 1.0) * image.shape[1] / 1000, 0.3)
     return cv2.GaussianBlur(image, (0, 0), spread), IN_PLACE
 
 
-def noisy(image, rng):
+def noisy(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Add sensor noise with a standard deviation of 1 to 9 grey levels."""
     grain = rng.standard_normal(image.shape, dtype=np.float32)
     grain *= np.float32(rng.uniform(1, 9))
     return cv2.add(image, grain, dtype=cv2.CV_8U), IN_PLACE
 
 
-def on_screen(image, rng):
+def on_screen(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Show on a screen: its lines of pixels, and their moire with the camera's."""
     x, y = _grid(image)
     light = np.ones((*x.shape, 3), np.float32)
@@ -257,11 +258,12 @@ def on_screen(image, rng):
     return shown, IN_PLACE
 
 
-def compressed(image, rng):
+def compressed(image: np.ndarray, rng: np.random.Generator) -> Changed:
     """Write and read as JPEG of quality 30 to 95."""
     quality = int(rng.integers(30, 96))
     _, coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]), IN_PLACE
+    read = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))
+    return np.ascontiguousarray(read[..., ::-1]), IN_PLACE
 
 
 def _grid(image):

@@ -96,7 +96,9 @@ TERRITORIES = {
 }
 
 
-def simulate(class_name, rng, seconds=10.0, rate=RATE):
+def simulate(
+    class_name: str, rng: np.random.Generator, seconds: float = 10.0, rate: float = RATE
+) -> np.ndarray:
     """Simulate a recording of one class.
 
     Rate, axis, amplitude, baseline wander, mains hum and muscle noise vary from one recording to
@@ -125,7 +127,7 @@ def simulate(class_name, rng, seconds=10.0, rate=RATE):
     return twelve_leads(clean + _noise(time, rate, rng))
 
 
-def twelve_leads(independent):
+def twelve_leads(independent: np.ndarray) -> np.ndarray:
     """Compute all leads from the independent ones, by Einthoven's and Goldberger's relations.
 
     Args:

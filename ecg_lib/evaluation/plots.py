@@ -1,11 +1,15 @@
 """Plots; every function returns a matplotlib Figure and shows nothing by itself."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.evaluation.calibration import (
@@ -15,11 +19,13 @@ from ecg_lib.evaluation.calibration import (
     reliability,
 )
 from ecg_lib.evaluation.style import SERIES, new_axes
-from ecg_lib.pages.leads import CROPS
+from ecg_lib.pages.leads import CROPS, Box
 from ecg_lib.runs.predictions import SCORED_SPLITS
 
 
-def page_figure(luma, boxes, title, names=CROPS):
+def page_figure(
+    luma: np.ndarray, boxes: Sequence[Box], title: str, names: Sequence[str] = CROPS
+) -> Figure:
     """Draw a page with its boxes and their names.
 
     Args:
@@ -61,7 +67,7 @@ def _draw_box(axes, box, label, colour):
     axes.text(left + 6, top + 6, label, **style, bbox={"color": colour, "pad": 1.5})
 
 
-def crops_figure(crops, title, names=CROPS):
+def crops_figure(crops: np.ndarray, title: str, names: Sequence[str] = CROPS) -> Figure:
     """Draw the 13 crops of a page side by side, as the models see them.
 
     Args:
@@ -78,7 +84,7 @@ def crops_figure(crops, title, names=CROPS):
     return figure
 
 
-def history_figure(history):
+def history_figure(history: pd.DataFrame) -> Figure:
     """Plot loss and accuracy over the epochs, in training and on the validation pages.
 
     Args:
@@ -89,12 +95,12 @@ def history_figure(history):
         axes.plot(history["epoch"] + 1, history[name], "o-", label="training")
         axes.plot(history["epoch"] + 1, history[f"val_{name}"], "s-", label="validation")
         axes.set(xlabel="epoch", ylabel=name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.legend(frameon=False)
     return figure
 
 
-def confusion_figure(counts, title):
+def confusion_figure(counts: pd.DataFrame, title: str) -> Figure:
     """Draw a confusion matrix.
 
     Args:
@@ -104,10 +110,10 @@ def confusion_figure(counts, title):
     names = [DISPLAY_NAMES[name] for name in counts.index]
     figure = Figure(figsize=(6.5, 5), layout="constrained")
     axes = figure.subplots()
-    shares = counts / counts.sum(axis=1).clip(lower=1).to_numpy()[:, np.newaxis]
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts.to_numpy()):
-        colour = "white" if shares.iat[row, column] > 0.5 else "black"
+        colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, count, ha="center", va="center", color=colour)
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_yticks(range(len(names)), names)
@@ -115,7 +121,7 @@ def confusion_figure(counts, title):
     return figure
 
 
-def accuracy_figure(table):
+def accuracy_figure(table: pd.DataFrame) -> Figure:
     """Plot the runs' accuracies side by side, with the published ones if there are any.
 
     Args:
@@ -135,7 +141,7 @@ def accuracy_figure(table):
     return figure
 
 
-def reliability_figure(scored, title):
+def reliability_figure(scored: pd.DataFrame, title: str) -> Figure:
     """Plot accuracy over confidence, as trained and after temperature scaling.
 
     Args:
@@ -165,7 +171,14 @@ INK_SHARE = 0.7
 """How dark the page's ink is over an explanation: 0 invisible, 1 black."""
 
 
-def explanation_figure(luma, painted, boxes, title, unit, names=CROPS):
+def explanation_figure(
+    luma: np.ndarray,
+    painted: np.ndarray,
+    boxes: Sequence[Box],
+    title: str,
+    unit: str,
+    names: Sequence[str] = CROPS,
+) -> Figure:
     """Draw a page with an explanation over it, its boxes and their names.
 
     Args:
@@ -189,7 +202,7 @@ def explanation_figure(luma, painted, boxes, title, unit, names=CROPS):
     return figure
 
 
-def leads_figure(values, title, unit, names=CROPS):
+def leads_figure(values: np.ndarray, title: str, unit: str, names: Sequence[str] = CROPS) -> Figure:
     """Draw a bar for each crop.
 
     Args:
@@ -209,7 +222,7 @@ def leads_figure(values, title, unit, names=CROPS):
     return figure
 
 
-def deletion_figure(table, title):
+def deletion_figure(table: pd.DataFrame, title: str) -> Figure:
     """Plot how the probability of a class falls as crops are removed in different orders.
 
     Args:

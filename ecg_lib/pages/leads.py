@@ -18,14 +18,14 @@ class Box(NamedTuple):
     bottom: int
 
     @property
-    def width(self):
+    def width(self) -> int:
         return self.right - self.left
 
     @property
-    def height(self):
+    def height(self) -> int:
         return self.bottom - self.top
 
-    def intersection_over_union(self, other):
+    def intersection_over_union(self, other: "Box") -> float:
         """Area shared with `other` as a share of the area covered by either, 0 to 1."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)

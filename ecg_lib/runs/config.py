@@ -201,7 +201,7 @@ DEMO_PAGES_PER_CLASS = 100
 """Number of synthetic pages that are drawn of each class."""
 
 
-def project_path(path):
+def project_path(path: str | Path) -> Path:
     """`path` itself if it is absolute, else `path` below the project's folder.
 
     The project's folder is the nearest one at or above the current folder that holds

@@ -11,6 +11,7 @@ import warnings
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ from ecg_lib.files import read_csv, write_text
 from ecg_lib.runs.folder import MODEL, read_run
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import SCORED_SPLITS, logits_of, require_pages
-from ecg_lib.runs.record import RunRecord
+from ecg_lib.runs.record import Answering, RunRecord
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.predictor import only_class
 
@@ -75,22 +76,22 @@ class Measured:
     figures: pd.DataFrame
 
     @property
-    def network(self):
+    def network(self) -> str:
         return network_name(self.record)
 
     @property
-    def protocol(self):
+    def protocol(self) -> str:
         return self.record.config.protocol
 
     @property
-    def summary(self):
+    def summary(self) -> str:
         """One sentence that says how often the network was right, and on what."""
         return (
             f"{self.network}, trained on {self.record.data} under the protocol {self.protocol}: "
             f"right on {_interval(self.figures.loc['accuracy'])} of {len(self.scored):,} test pages"
         )
 
-    def as_record(self):
+    def as_record(self) -> dict[str, Any]:
         """The network and its figures as a dict for JSON: run, network, data, protocol,
         test_pages, and figures, each with value, low and high."""
         return {
@@ -106,13 +107,13 @@ class Measured:
         }
 
     @property
-    def overall_table(self):
+    def overall_table(self) -> pd.DataFrame:
         """DataFrame of text: figure, test pages."""
         rows = [(words, _interval(self.figures.loc[name])) for name, words in OVERALL.items()]
         return pd.DataFrame(rows, columns=["figure", "test pages"])
 
     @property
-    def class_table(self):
+    def class_table(self) -> pd.DataFrame:
         """DataFrame of text: class, pages, sensitivity, specificity, AUROC."""
         rows = []
         for name in scored_classes(self.scored):
@@ -133,7 +134,7 @@ class Measured:
         return pd.DataFrame(rows)
 
     @property
-    def layout_table(self):
+    def layout_table(self) -> pd.DataFrame:
         """DataFrame of text: layout, pages, accuracy, pages of each class. Without rows where the
         pages are not the published ones."""
         known = published_files().drop_duplicates("page_id").set_index("page_id")["layout"]
@@ -154,7 +155,7 @@ class Measured:
         return pd.DataFrame(rows)
 
     @property
-    def calibration_table(self):
+    def calibration_table(self) -> pd.DataFrame:
         """DataFrame of text: probabilities, expected calibration error, Brier score."""
         rows = []
         for words, prefix in (
@@ -168,11 +169,11 @@ class Measured:
         return pd.DataFrame(rows, columns=columns)
 
     @property
-    def temperature(self):
+    def temperature(self) -> float:
         return self.answering.temperature
 
     @property
-    def answering(self):
+    def answering(self) -> Answering:
         return answering_of(self.run, self.record)
 
 

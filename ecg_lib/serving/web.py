@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -271,7 +272,7 @@ def _is_own(folder):
 
 
 @contextmanager
-def served(app, host: str, port: int) -> Iterator[str]:
+def served(app: Any, host: str, port: int) -> Iterator[str]:
     """Serve an ASGI application in a thread while the context lasts.
 
     Args:

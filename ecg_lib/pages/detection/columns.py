@@ -6,7 +6,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
+from ecg_lib.pages.detection.lines import Lines
+from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS, Layout
 
 _SEPARATOR_REACH = 0.02
 """A separator is looked for this share of a trace's length around its expected place."""
@@ -52,7 +53,7 @@ class Columns:
     strip: bool | None
 
 
-def match_layout(ink, lines, portrait):
+def match_layout(ink: np.ndarray, lines: Lines, portrait: bool) -> tuple[Layout, np.ndarray] | None:
     """The layout that the lines and columns make.
 
     Args:
@@ -74,7 +75,7 @@ def match_layout(ink, lines, portrait):
     return None
 
 
-def find_columns(ink, lines):
+def find_columns(ink: np.ndarray, lines: Lines) -> Columns:
     """Find the columns by the separators, or by the traces' ends where there are none.
 
     Args:

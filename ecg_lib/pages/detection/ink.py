@@ -67,7 +67,7 @@ class Look:
         return slice(int(top), int(bottom)), slice(int(left), int(right))
 
 
-def look_at(luma):
+def look_at(luma: np.ndarray) -> Look | None:
     """Cut the inked part out of a page and bring it to `LOOK_WIDTH`.
 
     Args:
@@ -92,7 +92,7 @@ def look_at(luma):
     return Look(soft_ink(_resized(part, scale)), to_page)
 
 
-def look_through(luma, to_page, size):
+def look_through(luma: np.ndarray, to_page: np.ndarray, size: tuple[int, int]) -> Look:
     """Look at a page through a homography.
 
     Args:
@@ -115,7 +115,7 @@ def look_through(luma, to_page, size):
     return Look(soft_ink(seen), to_page)
 
 
-def soft_ink(luma):
+def soft_ink(luma: np.ndarray) -> np.ndarray:
     """How surely each pixel is ink rather than paper or grid, whatever the light.
 
     Args:

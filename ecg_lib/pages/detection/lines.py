@@ -66,11 +66,11 @@ class Lines:
         return len(self.starts)
 
     @property
-    def baselines(self):
+    def baselines(self) -> np.ndarray:
         return self.starts[:, 1]
 
 
-def follow_lines(ink, pulses):
+def follow_lines(ink: np.ndarray, pulses: Pulses) -> Lines:
     """Follow the traces that start at calibration pulses.
 
     Args:
@@ -90,7 +90,7 @@ def follow_lines(ink, pulses):
     return Lines(starts, ends[kept], pulses, covered[kept])
 
 
-def resemble_ecg(ink, lines):
+def resemble_ecg(ink: np.ndarray, lines: Lines) -> bool:
     """Whether what was found can be an ECG, or only looks like one in places.
 
     Args:

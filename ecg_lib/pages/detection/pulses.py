@@ -71,7 +71,7 @@ class Pulses:
     strays: int
 
 
-def find_pulses(ink, height=HEIGHT):
+def find_pulses(ink: np.ndarray, height: float = HEIGHT) -> Pulses | None:
     """Find the column of calibration pulses.
 
     Args:

@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 
+from ecg_lib.pages.detection.lines import Lines
+from ecg_lib.pages.layouts import Layout
+
 _REACH = 1.0
 """The traces are compared within this many pulse heights of their baselines."""
 
@@ -13,7 +16,9 @@ _CLEARLY = 0.05
 """The correlation must exceed that of every other lead by this much."""
 
 
-def read_rhythm_lead(ink, lines, layout, edges):
+def read_rhythm_lead(
+    ink: np.ndarray, lines: Lines, layout: Layout, edges: np.ndarray
+) -> str | None:
     """Find the lead that the rhythm strip repeats.
 
     The strip is recorded at the same time as the leads above it, so where it repeats one of them,
@@ -32,12 +37,12 @@ def read_rhythm_lead(ink, lines, layout, edges):
         return None
     reach = round(_REACH * lines.pulses.height)
     bands = [_band(ink, baseline, reach) for baseline in lines.baselines]
-    agreement = {}
+    agreement: dict[str, float] = {}
     for number, leads in enumerate(zip(*layout.rows, strict=True)):
         part = slice(round(edges[number] / 2) + 2, round(edges[number + 1] / 2) - 2)
         *above, strip = [band[:, part] for band in bands]
         agreement |= zip(leads, _agreements(above, strip), strict=True)
-    best, second = sorted(agreement, key=agreement.get)[:-3:-1]
+    best, second = sorted(agreement, key=agreement.__getitem__)[:-3:-1]
     clear = agreement[best] >= max(_ALIKE, agreement[second] + _CLEARLY)
     return best if clear else None
 

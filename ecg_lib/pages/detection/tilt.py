@@ -5,9 +5,12 @@ they are `y = v + (slope + convergence * v) * x`, one line for each v, and the h
 `levelling` makes them level. For a page that is only rotated the convergence is 0.
 """
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 
+from ecg_lib.pages.detection.lines import Lines
 from ecg_lib.pages.detection.pulses import HEIGHT as PULSE_HEIGHT
 
 PULSES_UPRIGHT = 0.003
@@ -30,7 +33,9 @@ _BLOCKS = 40
 """The look is read in so many upright blocks, in each of which a tilted line is nearly level."""
 
 
-def levelling_homography(tilt, shape):
+def levelling_homography(
+    tilt: tuple[float, float], shape: tuple[int, int]
+) -> tuple[np.ndarray, tuple[int, int]]:
     """What makes a tilted look level.
 
     Args:
@@ -46,13 +51,13 @@ def levelling_homography(tilt, shape):
     height, width = shape
     level = np.array([[1, slope, 0], [-slope, 1, 0], [convergence, 0, 1]])
     level = level @ _moving(-width / 2, -height / 2)
-    corners = np.float64([[[0, 0], [width, 0], [width, height], [0, height]]])
+    corners = np.array([[[0, 0], [width, 0], [width, height], [0, height]]], np.float64)
     moved = cv2.perspectiveTransform(corners, level)[0]
     right, bottom = np.ceil(np.ptp(moved, axis=0)).astype(int).tolist()
     return _moving(*-moved.min(axis=0)) @ level, (right, bottom)
 
 
-def is_straight(ink, lines):
+def is_straight(ink: np.ndarray, lines: Lines) -> bool:
     """Whether a look shows a page that is neither tilted nor seen from aside.
 
     Args:
@@ -66,7 +71,7 @@ def is_straight(ink, lines):
     return Profiles(ink, 2).sharpest(_CLEAR, _CLEAR) == (0, 0)
 
 
-def enlarging_homography(lines):
+def enlarging_homography(lines: Lines) -> tuple[np.ndarray, tuple[int, int]] | None:
     """What brings the lines of a straight look to the usual size.
 
     Args:
@@ -124,7 +129,7 @@ class Profiles:
         middles = (np.arange(_BLOCKS) + 0.5) / _BLOCKS - 0.5
         self.down = (middles * width * rows / height).astype(np.float32)[:, None]
 
-    def sharpest(self, tops, bottoms):
+    def sharpest(self, tops: Iterable[float], bottoms: Iterable[float]) -> tuple[float, float]:
         """The slopes at top and bottom, of those given, along which the sums differ most."""
         return max(
             ((float(top), float(bottom)) for top in tops for bottom in bottoms),

@@ -66,12 +66,12 @@ class Lattice:
         """Mean distance of the rows."""
         return float(np.mean(np.diff(self.names_y)))
 
-    def x(self, column, y):
+    def x(self, column: float, y: float) -> float:
         """Left end of a name, by its column and height."""
         x0, w, s, k = self.across
         return x0 + w * column + s * y + k * column * y
 
-    def width(self, y):
+    def width(self, y: float) -> float:
         """Width of a column at a height."""
         return self.across[1] + self.across[3] * y
 

@@ -35,7 +35,8 @@ class Level:
 
 def level(marks: Marks) -> Level:
     """Find the slope of a look's lines and take it away."""
-    homography, size = levelling_homography(_tilt(marks.trace), marks.trace.shape)
+    height, width = marks.trace.shape
+    homography, size = levelling_homography(_tilt(marks.trace), (height, width))
     trace, boundary = (
         cv2.warpPerspective(one, homography, size, flags=cv2.INTER_LINEAR)
         for one in (marks.trace, marks.boundary)

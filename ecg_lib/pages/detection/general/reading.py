@@ -1,5 +1,6 @@
 """Read any page by its printed lead names and its traces, without pulses or a known paper."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -360,7 +361,7 @@ def _on_page(frame, columns, edges, baselines, page):
     return _Geometry(aside + edges / number * wide, heights, homography, size)
 
 
-def listed(names, verb=True):
+def listed(names: Sequence[str], verb: bool = True) -> str:
     """Names as a sentence's subject and verb: `"V4, V5 and V6 are"`."""
     *first, last = names
     words = f"{', '.join(first)} and {last}" if first else last
