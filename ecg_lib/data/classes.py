@@ -83,7 +83,7 @@ def class_of_folder(folder_name: str) -> str | None:
 
 
 def denies_class(folder_name: str) -> bool:
-    """Whether a folder of this name holds pages that are not of the class above it.
+    """Return whether a folder of this name holds pages that are not of the class above it.
 
     Examples are `"negative"`, `"non-covid"`, `"Controls (12)"` and `"not MI"`.
     """

@@ -105,7 +105,7 @@ def hash_text(bits: np.ndarray) -> str:
 
 
 def hash_pixels(luma: np.ndarray) -> str:
-    """Digest of a page's size and grey levels, 16 hexadecimal digits."""
+    """Digest a page's size and grey levels in 16 hexadecimal digits."""
     return hashlib.sha256(repr(luma.shape).encode() + luma.tobytes()).hexdigest()[:16]
 
 

@@ -66,7 +66,7 @@ def published_classes() -> dict[str, str]:
 
 
 def is_published(page_ids: "pd.Series") -> "pd.Series":
-    """Whether pages are among the published ones: a Series of bool for one of `page_id`s."""
+    """Return whether pages are published ones, as a Series of bool for a Series of `page_id`s."""
     return page_ids.isin(published_files()["page_id"])
 
 

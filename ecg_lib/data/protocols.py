@@ -125,7 +125,7 @@ def folder_splits(pages: "pd.DataFrame") -> "pd.Series":
 
 
 def has_folder_splits(pages: "pd.DataFrame") -> bool:
-    """Whether pages lie in train and test folders of their own."""
+    """Return whether pages lie in train and test folders of their own."""
     return {"train", "test"} <= set(folder_splits(pages).dropna())
 
 

@@ -73,7 +73,7 @@ class _Box:
 
     @cached_property
     def lines(self):
-        """What the box says, line by line; equal neighbours share a line."""
+        """Return what the box says, line by line; equal neighbours share a line."""
         lines = []
         for layer in self.layers:
             kind = type(layer).__name__
@@ -91,7 +91,7 @@ class _Box:
         return LINE * len(self.lines) + 2 * PADDING
 
     def characters(self):
-        """Length of the longest title, text and shape; bold letters are a tenth wider."""
+        """Return the length of the longest title, text and shape; bold is a tenth wider."""
         return (
             len(self.title) * 1.1,
             max(len(line.text) for line in self.lines),
@@ -279,7 +279,7 @@ def _place(trunk, lane, lane_left):
 
 
 def _routes(edges, trunk, trunk_right, lane_left, lane_right):
-    """Points and colour of every arrow."""
+    """Return the points and the colour of every arrow."""
     routes, skips = [], 0
     for edge in edges:
         source, target = edge.source, edge.target

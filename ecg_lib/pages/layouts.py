@@ -115,7 +115,7 @@ tell apart."""
 def lead_boxes(
     layout: Layout, column_edges: Sequence[float], baselines: Sequence[float], page_height: int
 ) -> list[Box]:
-    """Boxes of the 13 crops, from where the page's columns and baselines lie.
+    """Compute the boxes of the 13 crops from where the page's columns and baselines lie.
 
     This is the one definition of a lead's box. From left to right it spans the lead's column.
     From top to bottom it reaches halfway to the neighbouring baselines; the outermost boxes

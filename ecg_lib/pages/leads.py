@@ -26,7 +26,7 @@ class Box(NamedTuple):
         return self.bottom - self.top
 
     def intersection_over_union(self, other: "Box") -> float:
-        """Area shared with `other` as a share of the area covered by either, 0 to 1."""
+        """Divide the area shared with `other` by the area covered by either, 0 to 1."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         shared = max(width, 0) * max(height, 0)

@@ -202,7 +202,7 @@ DEMO_PAGES_PER_CLASS = 100
 
 
 def project_path(path: str | Path) -> Path:
-    """`path` itself if it is absolute, else `path` below the project's folder.
+    """Return `path` itself if it is absolute, else `path` below the project's folder.
 
     The project's folder is the nearest one at or above the current folder that holds
     `notebooks/02_train_model.ipynb`, so the same relative path means the same place in a terminal,

@@ -92,8 +92,8 @@ class Measured:
         )
 
     def as_record(self) -> dict[str, Any]:
-        """The network and its figures as a dict for JSON: run, network, data, protocol,
-        test_pages, and figures, each with value, low and high."""
+        """Return what is measured as a dict for JSON: run, network, data, protocol, test_pages,
+        and figures, each with value, low and high."""
         return {
             "run": str(self.run),
             "network": self.network,

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of the classes, along the last axis, in double precision.
+    """Compute the probabilities of the classes, along the last axis, in double precision.
 
     SciPy's own is the same, and takes longer to import than a page takes to be answered.
     """

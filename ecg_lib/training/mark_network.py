@@ -69,7 +69,7 @@ def _convolved(x, filters, size, **options):
 
 @keras.saving.register_keras_serializable(package="ecg_lib", name="marks_loss")
 def loss(cells, answer):
-    """Cross-entropy of what cells show, and of the names' classes where there are names.
+    """Compute the cross-entropy of what cells show, and of names where there are names.
 
     Boundaries and names are rare: their cells count for more.
     """

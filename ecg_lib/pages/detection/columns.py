@@ -54,7 +54,7 @@ class Columns:
 
 
 def match_layout(ink: np.ndarray, lines: Lines, portrait: bool) -> tuple[Layout, np.ndarray] | None:
-    """The layout that the lines and columns make.
+    """Find the layout that the lines and columns make.
 
     Args:
         ink: uint8 array (height, width), 255 on ink; the lines are straight and level in it.

@@ -116,7 +116,7 @@ def look_through(luma: np.ndarray, to_page: np.ndarray, size: tuple[int, int]) -
 
 
 def soft_ink(luma: np.ndarray) -> np.ndarray:
-    """How surely each pixel is ink rather than paper or grid, whatever the light.
+    """Measure how surely each pixel is ink rather than paper or grid, whatever the light.
 
     Args:
         luma: uint8 array (height, width), dark ink on light paper.

@@ -91,7 +91,7 @@ def follow_lines(ink: np.ndarray, pulses: Pulses) -> Lines:
 
 
 def resemble_ecg(ink: np.ndarray, lines: Lines) -> bool:
-    """Whether what was found can be an ECG, or only looks like one in places.
+    """Return whether what was found can be an ECG, or only looks like one in places.
 
     Args:
         ink: uint8 array (height, width), 255 on ink.

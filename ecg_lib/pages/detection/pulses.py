@@ -141,7 +141,7 @@ class _Strokes:
         self.thick = cv2.dilate(ink, across.T)
 
     def score(self, width):
-        """How like a pulse the ink is, 0 to 255, at the foot of a pulse's left stroke.
+        """Measure how like a pulse the ink is, 0 to 255, at the foot of its left stroke.
 
         A pulse has ink on its two uprights and its top, and none between them or above.
         """

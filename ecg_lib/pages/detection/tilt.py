@@ -36,7 +36,7 @@ _BLOCKS = 40
 def levelling_homography(
     tilt: tuple[float, float], shape: tuple[int, int]
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """What makes a tilted look level.
+    """Compute what makes a tilted look level.
 
     Args:
         tilt: `(slope, convergence)`, in pixels down for each pixel to the right, and in such
@@ -58,7 +58,7 @@ def levelling_homography(
 
 
 def is_straight(ink: np.ndarray, lines: Lines) -> bool:
-    """Whether a look shows a page that is neither tilted nor seen from aside.
+    """Return whether a look shows a page neither tilted nor seen from aside.
 
     Args:
         ink: uint8 array (height, width), 255 on ink.
@@ -72,7 +72,7 @@ def is_straight(ink: np.ndarray, lines: Lines) -> bool:
 
 
 def enlarging_homography(lines: Lines) -> tuple[np.ndarray, tuple[int, int]] | None:
-    """What brings the lines of a straight look to the usual size.
+    """Compute what brings the lines of a straight look to the usual size.
 
     Args:
         lines: the `ecg_lib.pages.detection.lines.Lines` of the look.
@@ -130,7 +130,7 @@ class Profiles:
         self.down = (middles * width * rows / height).astype(np.float32)[:, None]
 
     def sharpest(self, tops: Iterable[float], bottoms: Iterable[float]) -> tuple[float, float]:
-        """The slopes at top and bottom, of those given, along which the sums differ most."""
+        """Find the slopes at top and bottom, of those given, along which the sums differ most."""
         return max(
             ((float(top), float(bottom)) for top in tops for bottom in bottoms),
             key=lambda slopes: self._sharpness(*slopes),

@@ -50,7 +50,7 @@ class Columns:
     last: float
 
     def x(self, column: float, y: float) -> float:
-        """x of a boundary at a height."""
+        """Compute x of a boundary at a height."""
         return float(self.across @ [1, column, y, column * y])
 
 

@@ -67,12 +67,12 @@ class Lattice:
         return float(np.mean(np.diff(self.names_y)))
 
     def x(self, column: float, y: float) -> float:
-        """Left end of a name, by its column and height."""
+        """Compute the left end of a name from its column and height."""
         x0, w, s, k = self.across
         return x0 + w * column + s * y + k * column * y
 
     def width(self, y: float) -> float:
-        """Width of a column at a height."""
+        """Compute the width of a column at a height."""
         return self.across[1] + self.across[3] * y
 
 
@@ -105,7 +105,7 @@ class _Fit:
         self.values = _values(names)
 
     def best(self):
-        """The best supported `Lattice`, or None where no two names make one."""
+        """Return the best supported `Lattice`, or None where no two names make one."""
         guesses = self._guesses()
         if not len(guesses):
             return None

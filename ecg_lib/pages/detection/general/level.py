@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ecg_lib.pages.detection.general.marks import Marks
 from ecg_lib.pages.detection.tilt import Profiles, levelling_homography
@@ -44,8 +45,8 @@ def level(marks: Marks) -> Level:
     return Level(homography, trace, boundary)
 
 
-def moved(points, homography: np.ndarray) -> np.ndarray:
-    """Points (x, y) under a homography: float array (points, 2)."""
+def moved(points: npt.ArrayLike, homography: np.ndarray) -> np.ndarray:
+    """Map points (x, y) by a homography: float array (points, 2)."""
     points = np.asarray(points, float).reshape(1, -1, 2)
     return cv2.perspectiveTransform(points, homography)[0]
 

@@ -58,7 +58,7 @@ class Marks:
 
 
 def darkness(luma: np.ndarray) -> np.ndarray:
-    """How dark each pixel is against the paper around it, 0 to 1.5.
+    """Measure how dark each pixel is against the paper around it, 0 to 1.5.
 
     Full darkness, 1, is that of the darkest hundredth of the pixels. The sheet's edge before a dark
     table does not count: it is far darker than ink.

@@ -189,7 +189,7 @@ def read_by_names(seen: Seen) -> Detection:
 
 
 def likeliest_rows(seen: Seen) -> tuple[tuple[str, ...], ...] | None:
-    """The rows of leads that the names make most likely, or None where too few are read."""
+    """Return the rows of leads that the names make most likely, None where too few are read."""
     _, _, lattices = _lattices(seen.marks)
     return lattices[0].rows if lattices and lattices[0].support > SUPPORT else None
 
@@ -362,7 +362,7 @@ def _on_page(frame, columns, edges, baselines, page):
 
 
 def listed(names: Sequence[str], verb: bool = True) -> str:
-    """Names as a sentence's subject and verb: `"V4, V5 and V6 are"`."""
+    """Write names as a sentence's subject and verb: `"V4, V5 and V6 are"`."""
     *first, last = names
     words = f"{', '.join(first)} and {last}" if first else last
     if not verb:

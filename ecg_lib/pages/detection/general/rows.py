@@ -57,7 +57,7 @@ def find_rows(level: Level, lattice: Lattice) -> tuple[np.ndarray, float, list[f
 
 
 def covered(level: Level, lattice: Lattice, y: float, reach: float) -> np.ndarray:
-    """Which columns of cells show a trace near a height, from the first lead to the last."""
+    """Find the columns of cells that show a trace near a height, from first lead to last."""
     left = int(np.clip(lattice.x(0, y), 0, level.size[0] - 2))
     right = int(np.clip(lattice.x(lattice.columns, y), left + 1, level.size[0]))
     band = level.trace[max(int(y - reach), 0) : max(int(y + reach) + 2, 0), left:right]
