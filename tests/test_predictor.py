@@ -149,6 +149,23 @@ def test_the_only_class_of_a_layout_is_no_answer(predictor, page, monkeypatch):
     assert answer_after({answer.label: MIN_PAGES - 1}).label == answer.label
 
 
+def test_a_class_of_layouts_of_its_own_is_no_answer_in_any_layout(predictor, page, monkeypatch):
+    answer = predictor.answer(page)
+    layout, name = answer.detection.layout, answer.label
+    other = next(one for one in CLASSES if one != name)
+
+    def answer_after(alone, shared):
+        layouts = {"another": {name: alone}, layout: {name: shared, other: 500}}
+        monkeypatch.setattr(predictor, "record", replace(predictor.record, layouts=layouts))
+        return predictor.answer(page)
+
+    refused = answer_after(alone=18, shared=2)
+    assert "18 of the 20 training pages of that class were in layouts" in refused.refusal
+    assert refused.label is None
+    assert answer_after(alone=18, shared=3).label == name
+    assert answer_after(alone=MIN_PAGES - 1, shared=0).label == name
+
+
 def test_the_committed_network_never_says_covid_for_the_landscape_layout(drawn, tmp_path):
     """Its 106 training pages in that layout were all COVID-19."""
     page = tmp_path / "page.png"

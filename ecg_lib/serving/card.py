@@ -36,7 +36,7 @@ from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import SCORED_SPLITS, logits_of, require_pages
 from ecg_lib.runs.record import Answering, RunRecord
 from ecg_lib.serving.answers import DISCLAIMER
-from ecg_lib.serving.predictor import only_class
+from ecg_lib.serving.predictor import classes_of_own_layouts, only_class
 
 CARD = "MODEL_CARD.md"
 REFUSALS = "refusal.csv"
@@ -396,10 +396,17 @@ def _layouts_of_one_class(record):
     ]
     if not given:
         return "In no layout were all training pages of one class."
-    return (
+    text = (
         "If all training pages in a layout were of one class, that class is not an answer for a "
         f"page in that layout: {', '.join(map(_plain, given))}."
     )
+    if names := classes_of_own_layouts(record):
+        text += (
+            f" Nearly all training pages of {' and '.join(DISPLAY_NAMES[name] for name in names)} "
+            "were in such layouts. It is not an answer in any layout, therefore: the network may "
+            "know the layouts and not the class."
+        )
+    return text
 
 
 def _figures(scored):

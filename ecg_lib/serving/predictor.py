@@ -35,6 +35,10 @@ MIN_PAGES = 10
 """Number of training pages of a layout from which on it matters that all were of one class: of
 fewer, they may be so by chance, and a network learns little from them."""
 
+OWN_LAYOUTS = 0.9
+"""Share of a class's training pages in layouts that no other class had, from which on the class is
+no answer: what the network learnt of it is how those layouts look, which other pages may share."""
+
 SCALE = {"mm_per_second": (25, "mm/s"), "mm_per_mv": (10, "mm/mV")}
 """Paper speed and gain of the training pages, by the attribute of `Detection`."""
 
@@ -143,13 +147,20 @@ class Predictor:
                 "it looks like nothing that the network was trained on: its out-of-distribution "
                 f"score is {score:.2f}, expected at most {limit:.2f}"
             )
-        name = only_class(self.record, layout)
-        if name is not None and name == max(probabilities, key=probabilities.get):
+        name = max(probabilities, key=probabilities.get)
+        if name == only_class(self.record, layout):
             number = sum(_pages_by_class(self.record, layout).values())
             return (
                 f"all {number:,} training pages in its layout, {layout}, were "
                 f"{DISPLAY_NAMES[name]}, so that the network would answer {DISPLAY_NAMES[name]} "
                 "for the layout alone; expected a layout that several classes had in training"
+            )
+        if name in classes_of_own_layouts(self.record):
+            alone, number = _pages_in_own_layouts(self.record, name)
+            return (
+                f"the network would answer {DISPLAY_NAMES[name]}, but {alone:,} of the {number:,} "
+                "training pages of that class were in layouts that no other class had, so that it "
+                "may know those layouts and not the class; expected a page of another class"
             )
         return None
 
@@ -187,6 +198,23 @@ def only_class(record: RunRecord, layout: str) -> str | None:
     """Return the class that all training pages in a layout were of, if there were enough."""
     seen = _pages_by_class(record, layout)
     return next(iter(seen)) if len(seen) == 1 and sum(seen.values()) >= MIN_PAGES else None
+
+
+def classes_of_own_layouts(record: RunRecord) -> list[str]:
+    """Return the classes whose training pages were nearly all in layouts of no other class."""
+    found = []
+    for name in record.classes:
+        alone, number = _pages_in_own_layouts(record, name)
+        if alone >= max(MIN_PAGES, OWN_LAYOUTS * number):
+            found.append(name)
+    return found
+
+
+def _pages_in_own_layouts(record: RunRecord, name: str) -> tuple[int, int]:
+    """Return how many training pages of a class were in layouts of no other class, of how many."""
+    seen = {layout: _pages_by_class(record, layout) for layout in record.layouts or {}}
+    alone = sum(pages[name] for pages in seen.values() if list(pages) == [name])
+    return alone, sum(pages.get(name, 0) for pages in seen.values())
 
 
 def _pages_by_class(record: RunRecord, layout: str) -> dict[str, int]:
