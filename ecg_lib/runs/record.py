@@ -241,17 +241,17 @@ def write_record(folder: Path, record: StartedRun) -> None:
 
 def _encode(record: StartedRun) -> dict[str, Any]:
     """A record as JSON holds it: without the fields that have their default values."""
-    said = {
+    written = {
         field.name: value
         for field in fields(record)
         if (value := getattr(record, field.name)) != field.default
     }
     nested: dict[str, Any] = {"config": record.config.result_options()}
-    if "answering" in said:
-        nested["answering"] = asdict(said["answering"])
-    if "members" in said:
-        nested["members"] = [asdict(member) for member in said["members"]]
-    return said | nested
+    if "answering" in written:
+        nested["answering"] = asdict(written["answering"])
+    if "members" in written:
+        nested["members"] = [asdict(member) for member in written["members"]]
+    return written | nested
 
 
 def _refuse_constant(name):

@@ -88,10 +88,12 @@ class Predictor:
     @property
     def summary(self) -> str:
         """One sentence that says which network answers, and how often it was right."""
-        said, record = self.answering, self.record
+        answering, record = self.answering, self.record
         right = ""
-        if said.test_pages:
-            right = f": right on {said.test_accuracy:.3f} of {said.test_pages:,} test pages"
+        if answering.test_pages:
+            right = (
+                f": right on {answering.test_accuracy:.3f} of {answering.test_pages:,} test pages"
+            )
         return (
             f"{network_name(record)}, trained on {record.data} under the protocol "
             f"{record.config.protocol}{right}"
@@ -241,18 +243,18 @@ def _about_layout(record, layout):
 
 def _about_scale(found: Detection) -> list[str]:
     """What is unusual in how the page is drawn or held."""
-    said = []
+    cautions = []
     for name, (usual, unit) in SCALE.items():
         value = getattr(found, name)
         if value is not None and abs(value / usual - 1) > TOLERANCE:
-            said.append(
+            cautions.append(
                 f"it is drawn at {value:g} {unit}, and the network was trained on {usual:g} {unit}"
             )
     if found.order_assumed:
-        said.append("its lead names could not be read, and the standard order is assumed")
+        cautions.append("its lead names could not be read, and the standard order is assumed")
     if found.turned:
-        said.append(f"it was turned by {found.turned} degrees clockwise to be read")
-    return said
+        cautions.append(f"it was turned by {found.turned} degrees clockwise to be read")
+    return cautions
 
 
 def _read(page, options):

@@ -34,9 +34,9 @@ def read_head(
     for line in head:
         comment = COMMENT.match(line)
         text = line[comment.end() :] if comment else line
-        said = _remark(text, dialect)
-        remarks |= said
-        if not said:
+        found = _remark(text, dialect)
+        remarks |= found
+        if not found:
             rows.append([cell.strip("'\" ") for cell in dialect.cells(text)])
         elif not comment:
             rows.clear()  # Names stand directly above the numbers.

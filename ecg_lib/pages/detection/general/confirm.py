@@ -47,8 +47,8 @@ def names_agree(luma: np.ndarray, detection: Detection) -> bool | None:
         True where one of the names is read, False where rivals are read in all their places, and
         None where the names do not tell.
     """
-    told = (_agree_at(luma, detection, zoom) for zoom in ZOOMS)
-    return next((agree for agree in told if agree is not None), None)
+    answers = (_agree_at(luma, detection, zoom) for zoom in ZOOMS)
+    return next((agree for agree in answers if agree is not None), None)
 
 
 def _agree_at(luma, detection, zoom):
