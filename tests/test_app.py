@@ -455,14 +455,16 @@ class WebPage:
         self.browser = browser
         self.wait_for("input[type=file]")
 
-    def wait_for(self, selector, text=""):
-        """The first element there with this text in it, once there is one."""
+    def wait_for(self, selector, *texts):
+        """The first element there with these texts in it, once there is one."""
         from selenium.webdriver.support.ui import WebDriverWait
 
+        def holds(element):
+            shown = element.text
+            return all(text in shown for text in texts)
+
         return WebDriverWait(self.browser, 60, ignored_exceptions=_vanished()).until(
-            lambda browser: next(
-                (element for element in self.all(selector) if text in element.text), None
-            )
+            lambda browser: next(filter(holds, self.all(selector)), None)
         )
 
     def all(self, selector):
@@ -537,8 +539,8 @@ def test_browser_refuses_what_is_too_large(web_page, tmp_path, temporary):
     with large.open("wb") as file:
         file.truncate(21 * 2**20)
     web_page.drop(large)
-    toast = web_page.wait_for(".toast-body", "large.jpg")
-    assert "exceed the maximum allowed size of 20" in toast.text
+    # At once: the message fades away.
+    web_page.wait_for(".toast-body", "large.jpg", "exceed the maximum allowed size of 20")
     assert files_in(temporary) == []
 
 
