@@ -162,7 +162,8 @@ class Predictor:
             return (
                 f"the network would answer {DISPLAY_NAMES[name]}, but {alone:,} of the {number:,} "
                 "training pages of that class were in layouts that no other class had, so that it "
-                "may know those layouts and not the class; expected a page of another class"
+                "may know those layouts and not the class; expected a network that was trained on "
+                "the class in layouts of other classes as well"
             )
         return None
 
