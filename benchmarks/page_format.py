@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.external import read_labels
 from benchmarks.refusal import last_features
-from benchmarks.robustness import COVID
+from benchmarks.robustness import COVID, joined
 from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recording_pages import draw_recording
 from ecg_lib.drawing.recordings import read_recordings
@@ -130,8 +130,7 @@ def probe(exports: np.ndarray, others: np.ndarray, patients: pd.Series) -> float
 def write(tables: dict[str, pd.DataFrame], folder: Path) -> str:
     """Write the tables of all runs as CSV and Markdown; return the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = pd.concat([rows.assign(run=run) for run, rows in tables.items()], ignore_index=True)
-    table = table[["run", *table.columns.drop("run")]]
+    table = joined(tables)
     table.to_csv(folder / "format.csv", index=False, float_format="%.3f")
     text = (
         f"{markdown(pd.read_csv(folder / 'format.csv', dtype=str))}\n"

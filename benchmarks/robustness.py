@@ -168,11 +168,15 @@ def robustness_table(labels: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def joined(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Join the tables of several runs to one, whose first column is the run."""
+    return pd.concat(tables, names=["run"]).reset_index("run").reset_index(drop=True)
+
+
 def write(tables: dict[str, pd.DataFrame], pages: int, folder: Path) -> str:
     """Write the tables of all runs as CSV and Markdown; return the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = pd.concat([rows.assign(run=run) for run, rows in tables.items()], ignore_index=True)
-    table = table[["run", *table.columns.drop("run")]]
+    table = joined(tables)
     table.to_csv(folder / "robustness.csv", index=False, float_format="%.4f")
     shares = ["read", "accuracy", "macro_f1", "changed", "to_covid"]
     shown = table.assign(**{name: table[name].map("{:.3f}".format) for name in shares})
