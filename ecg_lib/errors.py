@@ -34,9 +34,8 @@ class PageRefused(InputError):  # noqa: N818 - what happened to the page, not to
     """A picture on which the twelve leads of an ECG page cannot be found.
 
     Attributes:
-        reason: short key of the reason: `"blank"`, `"no_traces"`, `"no_names"`, `"other_order"`,
-            `"order_unclear"`,
-            `"partial"` or `"mirrored"`.
+        reason: short key of the reason: `"blank"`, `"no_traces"`, `"no_names"`,
+            `"order_unclear"`, `"partial"` or `"mirrored"`.
     """
 
     def __init__(self, reason: str, message: str):

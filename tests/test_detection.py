@@ -96,7 +96,7 @@ def test_photographed_page_is_rectified(drawn, layout):
     corners = [[0.05, 0.01], [0.97, 0.06], [0.93, 0.95], [0.02, 0.98]]
     tilted, homography = warped(luma, corners)
     found = detect(tilted)
-    assert LAYOUTS[found.layout].rows == LAYOUTS[layout].rows
+    assert found.layout == layout
     assert not found.flat
     assert rectify(tilted, found).shape[::-1] == found.size
     for box, true in zip(found.boxes, truth, strict=True):
@@ -142,12 +142,20 @@ def test_mirrored_page_is_refused(page):
     assert refusal(np.ascontiguousarray(page[:, ::-1])).reason == "mirrored"
 
 
+def test_mirrored_page_is_told_from_one_upside_down(monkeypatch):
+    """Names such as II look alike upside down; here three of them are enough for a page."""
+    for name, value in {"SUPPORT": 2.0, "NAMES": 3, "CLEARLY": 0.0}.items():
+        monkeypatch.setattr(f"ecg_lib.pages.detection.general.reading.{name}", value)
+    page, _ = styled("standard_3x4_with_two_rhythm_strips", name_mm=3.5)
+    assert refusal(np.ascontiguousarray(page[:, ::-1])).reason == "mirrored"
+
+
 def test_missing_columns_are_named(drawn):
     luma, truth = drawn["standard_3x4_with_rhythm"]
     edge = truth[9][0]  # V4
     refused = refusal(np.ascontiguousarray(luma[:, : edge + 20]))
     assert refused.reason == "partial"
-    assert str(refused).endswith(": V4, V5 and V6 are missing")
+    assert str(refused).startswith("found no traces in the places of V4, V5 and V6,")
 
 
 def test_half_a_column_is_missing(drawn):
@@ -155,7 +163,7 @@ def test_half_a_column_is_missing(drawn):
     luma, truth = drawn["standard_3x4_with_rhythm"]
     middle = (truth[9][0] + truth[9][2]) // 2  # of V4
     refused = refusal(np.ascontiguousarray(luma[:, :middle]))
-    assert str(refused).endswith(": V4, V5 and V6 are missing")
+    assert str(refused).startswith("found no traces in the places of V4, V5 and V6,")
 
 
 def test_missing_first_column_is_named(drawn):
@@ -163,7 +171,7 @@ def test_missing_first_column_is_named(drawn):
     middle = (truth[0][0] + truth[0][2]) // 2
     refused = refusal(np.ascontiguousarray(luma[:, middle:]))
     assert refused.reason == "partial"
-    assert str(refused).endswith(": I, II and III are missing")
+    assert str(refused).startswith("found no traces in the places of I, II and III,")
 
 
 def test_page_without_its_strip_is_read(drawn):
@@ -223,7 +231,7 @@ def test_leads_in_another_order_are_not_filed_under_wrong_names(monkeypatch):
     monkeypatch.setitem(LAYOUTS, "chest_first", Layout("chest_first", rows))
     luma, _ = styled("chest_first")
     monkeypatch.undo()
-    assert refusal(luma).reason in ("no_names", "other_order", "order_unclear")
+    assert refusal(luma).reason in ("no_names", "order_unclear")
 
 
 @pytest.mark.parametrize("shape", [(200, 102_400), (100_000, 1)])

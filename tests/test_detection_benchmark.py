@@ -9,7 +9,7 @@ from benchmarks.detection import own_pages
 from benchmarks.detection.image_kit import MM_PER_INCH, draw_like_image_kit
 from benchmarks.detection.readings import Picture, judged, read, summarised
 from benchmarks.detection.report import report, targets
-from benchmarks.without_ecg import EACH_GRIDDED, GRIDDED
+from benchmarks.without_ecg import EACH, EACH_GRIDDED, GRIDDED
 from ecg_lib.drawing.photographs import IN_PLACE, SITUATIONS, moved
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.drawing.varied_pages import ARRANGEMENTS
@@ -58,6 +58,15 @@ def test_pictures_with_grids_differ_and_are_refused(kind):
     assert one.dtype == np.uint8 and one.ndim == 2
     assert one.shape != other.shape or np.any(one != other)
     assert read(Picture("a", kind, shows="no leads"), one)["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("number", [3, 18, 28])
+def test_words_of_a_table_without_traces_name_no_leads(number):
+    """Three of the tables on which enough cells resemble lead names, one with pulses as well."""
+    kind = "spreadsheet"
+    table = GRIDDED[kind](np.random.default_rng([EACH, len(kind), number]))
+    row = read(Picture("a", kind, shows="no leads"), table)
+    assert row["reason"] in ("no_names", "no_traces")
 
 
 def test_fifty_pictures_have_grids():

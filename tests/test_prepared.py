@@ -351,12 +351,12 @@ def test_a_read_only_set_is_opened_beside_a_new_bad_file(build, few, quick, monk
 
 
 def test_a_page_on_which_detection_fails_stops_no_other(build, few, monkeypatch):
-    def detect_or_fail(luma, detect=building.detect):
+    def detect_or_fail(luma, detect=building.find_boxes):
         if len(luma) == 600:
             raise cv2.error("too wide,\nor too tall")
         return detect(luma)
 
-    monkeypatch.setattr(building, "detect", detect_or_fail)
+    monkeypatch.setattr(building, "find_boxes", detect_or_fail)
     Image.new("L", (800, 600), 255).save(few / "normal" / "odd.png")
     opened = build()
     assert opened.bad.to_numpy().tolist() == [

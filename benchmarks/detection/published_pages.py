@@ -113,7 +113,7 @@ def read_cut(folder, row, cut):
     try:
         detect(np.ascontiguousarray(part))
     except PageRefused as refused:
-        named = str(refused).rpartition(": ")[2].removesuffix(" are missing")
+        named = str(refused).partition(" places of ")[2].partition(", which")[0]
         names = set(named.replace(" and ", ", ").split(", "))
         return refused.reason == "partial", refused.reason == "partial" and names == missing
     return False, False

@@ -22,14 +22,17 @@ lies inside. They are those of the real pictures' `score.py`."""
 NOT_FOUND = ("no_traces", "no_names", "order_unclear")
 """Reasons that say what was not found. They are true wherever the leads are not read."""
 
+ON_PAGES = (*NOT_FOUND, "partial")
+"""On a page, also that the traces of some leads were not found."""
+
 TRUE_REASONS = {
-    "all leads": NOT_FOUND,
-    "some leads": (*NOT_FOUND, "partial"),
-    "a single lead": (*NOT_FOUND, "partial"),
-    "no leads": ("blank", "no_traces", "no_names"),
+    "all leads": ON_PAGES,
+    "some leads": ON_PAGES,
+    "a single lead": ON_PAGES,
+    "no leads": ("blank", *NOT_FOUND),
 }
-"""Reasons for a refusal that are true, by what a picture shows. Others, such as "mirrored" or
-"partial", would claim of it what is not so."""
+"""Reasons for a refusal that are true, by what a picture shows. Others, such as "mirrored", would
+claim of it what is not so."""
 
 Judge = Callable[[Detection], tuple[bool, float]]
 """Says whether a reading is right, and the mean overlap of its leads with the true ones."""

@@ -28,7 +28,7 @@ from benchmarks.speed.timing import (
 from ecg_lib.data.catalogue import find_pages
 from ecg_lib.data.prepared import prepare
 from ecg_lib.pages.crops import crop_leads
-from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.detection import find_boxes, rectify
 from ecg_lib.pages.image import read_luma
 from ecg_lib.pages.resize import resize
 
@@ -82,7 +82,7 @@ def some_files(pages_folder):
 def ours(file, boxes=None):
     """Do what `ecg_lib.data.prepared` does with a page."""
     luma = read_luma(file)
-    found = detect(luma)
+    found = find_boxes(luma)
     return crop_leads(rectify(luma, found), found.boxes, SIDE, SIDE)
 
 
@@ -106,7 +106,7 @@ WAYS = {OURS: ours, PLAIN: plain, LUMA: luma_alone}
 
 def _compared(files, cores, repetitions):
     """Make the rows of the three ways on some cores; workers are started before the timing."""
-    boxes = [detect(read_luma(file)).boxes for file in files]
+    boxes = [find_boxes(read_luma(file)).boxes for file in files]
     parallel = Parallel(n_jobs=cores)
 
     def over_pages(way):
@@ -148,7 +148,7 @@ def _resizing(files, repetitions):
 def _leads(file):
     """The leads of a page as they lie on it, before they are resized."""
     luma = read_luma(file)
-    found = detect(luma)
+    found = find_boxes(luma)
     flat = rectify(luma, found)
     return [
         np.ascontiguousarray(flat[max(top, 0) : bottom, max(left, 0) : right])

@@ -25,7 +25,7 @@ from ecg_lib.data.identity import identify, number_pages
 from ecg_lib.errors import InputError
 from ecg_lib.files import replacing, sha256, write_csv, write_text, writing
 from ecg_lib.pages.crops import crop_leads
-from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.detection import find_boxes, rectify
 from ecg_lib.pages.image import read_exchanged_grey, read_luma
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.pages.reading import CANNOT_COMPUTE
@@ -225,7 +225,7 @@ def _prepare_page(folder, source, box_sets, options, known=True):
         luma = (read_luma if detected else read_exchanged_grey)(folder / source)
         entry |= {"width": luma.shape[1], "height": luma.shape[0]}
         if detected:
-            found = detect(luma)
+            found = find_boxes(luma)
             rectified = rectify(luma, found)
             if not known:
                 entry |= identify(luma, rectified, found.boxes)

@@ -1,5 +1,7 @@
 """Find the leads of a page: `detect` finds them, `rectify` makes the page flat.
 
+`find_boxes` leaves out the page's scale, for those who only cut out the leads.
+
 A flat page with calibration pulses in a published layout is read by them, which is quick
 (`pulse_reader`), if the names at its first leads agree. Any other page is read by its printed lead
 names and its traces (`general`), turned if need be. Grid and pulses then tell the page's scale
@@ -18,6 +20,7 @@ from ecg_lib.pages.detection.general.reading import (
     look_and_read,
     read_by_names,
     see,
+    shows_traces,
 )
 from ecg_lib.pages.detection.ink import look_at
 from ecg_lib.pages.detection.pulse_reader import read_by_pulses
@@ -27,7 +30,7 @@ from ecg_lib.pages.image import MAX_ASPECT
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import LEADS
 
-__all__ = ["Detection", "detect", "rectify"]
+__all__ = ["Detection", "detect", "find_boxes", "rectify"]
 
 LAG = 6
 """Traces go on for more than this many cells along the lines, and seldom as far across them."""
@@ -42,9 +45,6 @@ TRACED = 0.01
 
 TURNED_PIXELS = 700_000
 """Maximum size at which a turned page is looked at; this bounds the time that a refusal takes."""
-
-DOUBTED = ("other_order", "order_unclear")
-"""Reasons for which the order that pulses suggest may be wrong."""
 
 ALIKE = 0.6
 """Minimum mean overlap of a page's boxes where it is read alike by its pulses and its names."""
@@ -74,30 +74,64 @@ def detect(luma: np.ndarray) -> Detection:
         >>> detection.mm_per_second, detection.mm_per_mv
         (25.0, 10.0)
     """
-    return with_scale(luma, _find(luma))
+    return with_scale(luma, find_boxes(luma))
 
 
-def _find(luma):
-    """Find the leads, whatever the scale."""
+def find_boxes(luma: np.ndarray) -> Detection:
+    """Find a page's layout and its leads, as `detect` does, but do not measure its scale.
+
+    Args:
+        luma: uint8 array (height, width), dark ink on light paper.
+
+    Raises:
+        PageRefused: as `detect`.
+    """
     look = look_at(luma)
     if look is None:
         raise _nothing_on(luma)
-    by_pulses = read_by_pulses(luma, look)
+    by_pulses = read_by_pulses(luma, look, luma.shape[0] > luma.shape[1])
     agreed = None if by_pulses is None else names_agree(luma, by_pulses)
     if by_pulses is not None and agreed:
         return by_pulses
     seen, by_names = look_and_read(luma, look.part, by_pulses is not None)
     if isinstance(by_names, PageRefused):
-        if by_pulses is not None and agreed is None:
+        if by_pulses is not None and agreed is None and shows_traces(seen, by_pulses):
             rows = LAYOUTS[by_pulses.layout].rows
-            if by_names.reason not in DOUBTED or likeliest_rows(seen) in (None, rows):
+            if by_names.reason != "order_unclear" or likeliest_rows(seen) in (None, rows):
                 return replace(by_pulses, order_assumed=True)
         if by_names.reason not in UNREAD:
             raise by_names
-        return _read_turned(luma, look, seen.marks.trace > 0.5, by_names)
-    if by_pulses is not None and _alike(by_pulses, by_names):
+        by_names = _read_turned(luma, look, seen.marks.trace > 0.5, by_names)
+    elif by_pulses is not None and _alike(by_pulses, by_names):
         return by_pulses
-    return by_names
+    return _named_as_if_flat(luma, by_names)
+
+
+def _named_as_if_flat(luma, found):
+    """Give a page that is not flat the layout's name that it has where it is flat.
+
+    Names tell where the leads stand; layouts in which they stand alike have different names by what
+    parts the columns and by the sheet's shape. On the rectified page the pulse reader sees that.
+    """
+    if found.flat or not _has_twins(LAYOUTS[found.layout]):
+        return found
+    flat = rectify(luma, found)
+    look = look_at(flat)
+    if look is None:
+        return found
+    height, width = luma.shape if found.turned in (0, 180) else luma.shape[::-1]
+    by_pulses = read_by_pulses(flat, look, height > width, rectified=True)
+    if by_pulses is None or not _same_places(LAYOUTS[by_pulses.layout], LAYOUTS[found.layout]):
+        return found
+    return replace(found, layout=by_pulses.layout)
+
+
+def _has_twins(layout):
+    return sum(_same_places(layout, other) for other in LAYOUTS.values()) > 1
+
+
+def _same_places(one, other):
+    return (one.rows, one.lines) == (other.rows, other.lines)
 
 
 def _alike(by_pulses, by_names):
@@ -129,17 +163,26 @@ def _read_turned(luma, look, traced, refused):
     luma = np.ascontiguousarray(luma[look.part])
     lying, standing = _ways_to_lie(traced)
     for degrees in (90, 270) * lying + (180,) * standing:
-        found = _read(np.ascontiguousarray(np.rot90(luma, -degrees // 90)))
+        turned = np.rot90(luma, -degrees // 90)
+        found, support = _read(turned)
         if found is not None:
+            # Of a mirrored page, enough names can be read upside down too: I, II and III look alike
+            # both ways. All names speak for the right way.
+            if _read(turned[::-1])[1] > support:
+                raise _mirrored()
             homography = look.offset @ _turning_back(degrees, luma.shape) @ found.homography
             return replace(found, homography=homography, turned=degrees)
-    if standing and _read(np.ascontiguousarray(luma[:, ::-1])) is not None:
-        raise PageRefused("mirrored", "the page is mirrored: flip it and read it again")
+    if standing and _read(luma[:, ::-1])[0] is not None:
+        raise _mirrored()
     raise PageRefused(
         refused.reason,
         f"no page of twelve leads found: {refused}. Layouts that are read: {READ}. It helps to "
         "scan or photograph the whole sheet flat, in even light, with the lead names visible",
     )
+
+
+def _mirrored():
+    return PageRefused("mirrored", "the page is mirrored: flip it and read it again")
 
 
 def _ways_to_lie(traced):
@@ -152,10 +195,12 @@ def _ways_to_lie(traced):
 
 
 def _read(luma):
+    """Read a page in one way: what was found, or None, and how much the names speak for it."""
+    seen = see(np.ascontiguousarray(luma), most_pixels=TURNED_PIXELS)
     try:
-        return read_by_names(see(luma, most_pixels=TURNED_PIXELS))
+        return read_by_names(seen), seen.support
     except PageRefused:
-        return None
+        return None, seen.support
 
 
 def _turning_back(degrees, shape):

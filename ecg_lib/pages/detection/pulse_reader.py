@@ -26,12 +26,16 @@ HEIGHTS = (HEIGHT, round(0.74 * HEIGHT), round(0.54 * HEIGHT))
 holds where the ECG fills the page, the others where the sheet's edges show beside a small ECG."""
 
 
-def read_by_pulses(luma: np.ndarray, look: Look) -> Detection | None:
+def read_by_pulses(
+    luma: np.ndarray, look: Look, portrait: bool, rectified: bool = False
+) -> Detection | None:
     """Read a page whose lines start with calibration pulses and lie straight.
 
     Args:
         luma: uint8 array (height, width), dark ink on light paper.
         look: `ecg_lib.pages.detection.ink.look_at` of it.
+        portrait: whether the sheet is taller than wide, which tells two layouts apart.
+        rectified: whether the page was made straight, so that its lines need not be checked.
 
     Returns:
         A `Detection`, or None where there are no such lines or they fit no published layout.
@@ -39,7 +43,7 @@ def read_by_pulses(luma: np.ndarray, look: Look) -> Detection | None:
     if min(look.ink.shape) < MIN_SIZE:
         return None
     lines = _best_lines(look)
-    if lines is None or not is_straight(look.ink, lines):
+    if lines is None or not (rectified or is_straight(look.ink, lines)):
         return None
     change = enlarging_homography(lines)
     if change is not None:
@@ -48,7 +52,7 @@ def read_by_pulses(luma: np.ndarray, look: Look) -> Detection | None:
         lines = _best_lines(look)
     if lines is None or not resemble_ecg(look.ink, lines):
         return None
-    matched = match_layout(look.ink, lines, luma.shape[0] > luma.shape[1])
+    matched = match_layout(look.ink, lines, portrait)
     if matched is None:
         return None
     layout, edges = matched

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
@@ -78,3 +79,9 @@ def rectify(luma: np.ndarray, detection: Detection) -> np.ndarray:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+
+
+def moved_points(points: npt.ArrayLike, homography: np.ndarray) -> np.ndarray:
+    """Map points `(..., 2)` by a homography."""
+    after = np.asarray(points, float) @ homography[:, :2].T + homography[:, 2]
+    return after[..., :2] / after[..., 2:]

@@ -5,17 +5,19 @@ import numpy as np
 
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, find_marks
 from ecg_lib.pages.detection.general.reading import LOOK_WIDTH
+from ecg_lib.pages.detection.general.rows import TRACED
 from ecg_lib.pages.detection.result import Detection
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS
 
 RIVALS = {
-    "aVR": ("II", "V1", "V5"),
     "aVF": ("III", "II", "V1", "V5"),
+    "aVR": ("II", "V1", "V5"),
 }
 """What stands in the place of a lead on the pages that pulses cannot tell apart: pages in Cabrera
 order, and, for rows four to six, rhythm strips below three rows. The names of these leads are
-long, so that traces do not hide them, and unlike their rivals."""
+long, so that traces do not hide them, and unlike their rivals. On the published pages aVF is read
+twice as often as aVR, so it comes first: one name that is read is enough."""
 
 _WINDOW = (0.015, 0.075)
 """A name is looked for from this share of the traces' length left of its lead's start to this
@@ -25,6 +27,10 @@ ZOOMS = {1: 0.0, 2: 0.6}
 """Names are looked for at these sizes in turn, as multiples of the size at which pages are read: a
 line of ten seconds per column is twice as long as usual, and its letters look half as tall. With
 each goes the minimum certainty of a name: enlarged beats may look like names."""
+
+_TRACED = 0.5
+"""Minimum share of a window's width that shows a trace: a name without one names no lead. It is 0.7
+and more on pages, at most 0.3 where the window shows text."""
 
 _MORE = 2
 """The expected lead must be so many times as probable as each of its rivals."""
@@ -75,4 +81,5 @@ def _names_at(luma, box, length, zoom):
     scale = zoom * 0.92 * LOOK_WIDTH / length
     size = [max(round(scale * side), 4 * CELL) for side in part.shape[::-1]]
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return find_marks(cv2.resize(part, size, interpolation=how)).names
+    marks = find_marks(cv2.resize(part, size, interpolation=how))
+    return marks.names if (marks.trace.max(axis=0) > TRACED).mean() > _TRACED else []

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.columns import find_columns
-from ecg_lib.pages.detection.general.lattice import match
-from ecg_lib.pages.detection.general.level import level, moved
+from ecg_lib.pages.detection.general.lattice import Lattice, match
+from ecg_lib.pages.detection.general.level import Level, level
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_marks
 from ecg_lib.pages.detection.general.pulses import typical_pulse
 from ecg_lib.pages.detection.general.rows import TRACED, find_rows
-from ecg_lib.pages.detection.result import Detection
+from ecg_lib.pages.detection.result import Detection, moved_points
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import LEADS
 
@@ -103,6 +104,27 @@ class Seen:
     to_page: np.ndarray
     shape: tuple[int, ...]
 
+    @cached_property
+    def level(self) -> Level:
+        """The frame in which the lines run level."""
+        return level(self.marks)
+
+    @cached_property
+    def lefts(self) -> np.ndarray:
+        """Left ends of the names in the level frame: float array (names, 2)."""
+        names = [(name.x - name.half_width, name.y) for name in self.marks.names]
+        return moved_points(np.reshape(names, (-1, 2)), self.level.homography)
+
+    @cached_property
+    def lattices(self) -> list[Lattice]:
+        """The lattices that the names make, the best supported first."""
+        return match(self.marks.names, self.lefts, self.level.size)
+
+    @property
+    def support(self) -> float:
+        """Support of the best of them, 0 where the names make none."""
+        return self.lattices[0].support if self.lattices else 0.0
+
 
 def see(
     luma: np.ndarray,
@@ -140,10 +162,9 @@ def look_and_read(
         return seen, read_by_names(seen)
     except PageRefused as refusal:
         refused = refusal
-    lattices = _lattices(seen.marks)[2]
     tall = CELL * seen.marks.trace.shape[1] < LOOK_WIDTH - CELL
     needed = CLOSER_SUPPORT_TALL if tall else CLOSER_SUPPORT
-    if has_pulses or (lattices and lattices[0].support > needed):
+    if has_pulses or seen.support > needed:
         with suppress(PageRefused):
             closer = see(luma, part, np.inf, CLOSER_PIXELS)
             return closer, read_by_names(closer)
@@ -159,18 +180,25 @@ def read_by_names(seen: Seen) -> Detection:
     marks = seen.marks
     if (marks.trace > 0.5).mean() < 1e-3:
         raise PageRefused("no_traces", "found no traces of an ECG")
-    frame, lefts, lattices = _lattices(marks)
-    if not lattices or lattices[0].support < SUPPORT or len(lattices[0].read) < NAMES:
-        raise PageRefused("no_names", _names_missing(lattices[0].read if lattices else {}))
-    best, *others = lattices
+    frame = seen.level
+    best, *others = seen.lattices or [None]
+    if best is None or best.support < SUPPORT or len(best.read) < NAMES:
+        raise PageRefused("no_names", _names_missing(best.read if best else {}))
     rows, shift, strips = find_rows(frame, best)
     columns = find_columns(frame, best, rows)
     missing = _missing(frame, marks, columns, best, rows)
+    # Words in a table may look like names, but without a trace they name no lead.
+    beside_traces = [lead for lead in best.read if lead not in missing]
+    if len(beside_traces) < NAMES:
+        raise PageRefused("no_names", _names_missing(beside_traces))
     if missing:
         _check_elsewhere(missing, marks.names, best)
-        raise PageRefused("partial", f"only part of the page is visible: {listed(missing)} missing")
+        raise PageRefused(
+            "partial",
+            f"found no traces in the places of {listed(missing, verb=False)}, which may be cut off",
+        )
     _check_order(best, others)
-    strip_leads = [_strip_lead(marks.names, lefts, columns, y - shift, best) for y in strips]
+    strip_leads = [_strip_lead(marks.names, seen.lefts, columns, y - shift, best) for y in strips]
     layout, rhythm_lead = _layout(best, strip_leads)
     baselines = np.concatenate([rows, strips])[: layout.lines]
     edges = np.arange(columns.number + 1.0)
@@ -190,25 +218,25 @@ def read_by_names(seen: Seen) -> Detection:
 
 def likeliest_rows(seen: Seen) -> tuple[tuple[str, ...], ...] | None:
     """Return the rows of leads that the names make most likely, None where too few are read."""
-    _, _, lattices = _lattices(seen.marks)
-    return lattices[0].rows if lattices and lattices[0].support > SUPPORT else None
+    return seen.lattices[0].rows if seen.support > SUPPORT else None
 
 
-def _lattices(marks):
-    """The level frame, the names' left ends in it, and the lattices that they make."""
-    frame = level(marks)
-    lefts = moved([(n.x - n.half_width, n.y) for n in marks.names] or [(0, 0)], frame.homography)
-    return frame, lefts, match(marks.names, lefts, frame.size)
+def shows_traces(seen: Seen, detection: Detection) -> bool:
+    """Return whether most leads that were found on a flat page show a trace."""
+    to_cells = np.linalg.inv(seen.to_page @ MIDDLES)
+    corners = np.reshape(detection.boxes[: len(LEADS)], (-1, 2, 2))
+    places = moved_points(corners, to_cells).reshape(-1, 4)
+    return bool(np.median([_traced(seen.marks.trace, place) for place in places]) > VISIBLE / 2)
 
 
 def _names_missing(read):
     found = [lead for lead in LEADS if lead in read]
     if len(found) < 2:
-        return "found no printed lead names that stand in rows and columns"
+        return "found no printed lead names that stand in rows and columns beside traces"
     absent = [lead for lead in LEADS if lead not in read]
     return (
         f"of the twelve lead names only {listed(found, verb=False)} can be read in their places; "
-        f"{listed(absent)} missing"
+        f"{listed(absent)} not found"
     )
 
 
@@ -223,16 +251,14 @@ def _check_order(best, others):
     against = [(lead, kind) for lead, kind in against if kind not in best.read]
     if len(against) > 1 or any(kind is None for _, kind in against):
         lead, kind = against[0]
-        raise PageRefused(
-            "other_order",
-            f"the leads stand in an order that is not known: {kind or 'another lead'} is printed "
-            f"where {lead} was expected",
-        )
+        raise _order_unclear(f"{kind or 'another name'} is read where {lead} was expected")
     rival = next((one for one in others if one.rows != best.rows), None)
     if rival is not None and rival.support > best.support - CLEARLY:
-        raise PageRefused(
-            "order_unclear", "the printed lead names do not tell in which order the leads stand"
-        )
+        raise _order_unclear("what is read of the names fits more than one")
+
+
+def _order_unclear(why):
+    return PageRefused("order_unclear", f"found no known order of the leads: {why}")
 
 
 def _check_elsewhere(missing, names, lattice):
@@ -245,11 +271,7 @@ def _check_elsewhere(missing, names, lattice):
     }
     elsewhere = [lead for lead in missing if lead in read]
     if len(elsewhere) >= ELSEWHERE:
-        raise PageRefused(
-            "other_order",
-            f"the leads stand in an order that is not known: {listed(elsewhere)} not where they "
-            "were expected",
-        )
+        raise _order_unclear(f"{listed(elsewhere)} read in other places than expected")
 
 
 def _missing(frame, marks, columns, lattice, rows):
@@ -264,16 +286,21 @@ def _missing(frame, marks, columns, lattice, rows):
             if columns.number == 1:
                 start, end = columns.first, columns.last
             x = np.linspace(columns.x(start, y), columns.x(end, y), 40)
-            seen = moved(np.column_stack([x, np.full(40, y)]), to_look)
+            seen = moved_points(np.column_stack([x, np.full(40, y)]), to_look)
             inside = ((seen > -1) & (seen < [width + 1, height + 1])).all(axis=1).mean()
-            part = frame.trace[
-                max(int(y - 0.5 * spacing), 0) : max(int(y + 0.5 * spacing) + 1, 0),
-                max(int(x[0]), 0) : max(int(x[-1]) + 1, 0),
-            ]
-            traced = (part.max(axis=0) > TRACED).sum() / (x[-1] - x[0]) if part.size else 0
-            if inside < VISIBLE or traced < VISIBLE / 2:
+            place = x[0], y - 0.5 * spacing, x[-1], y + 0.5 * spacing
+            if inside < VISIBLE or _traced(frame.trace, place) < VISIBLE / 2:
                 missing.append(lead)
     return [lead for lead in LEADS if lead in missing]
+
+
+def _traced(trace, place):
+    """Share of a place's width that shows a trace; the place is left, top, right, bottom."""
+    left, top, right, bottom = place
+    part = trace[
+        max(int(top), 0) : max(int(bottom) + 1, 0), max(int(left), 0) : max(int(right) + 1, 0)
+    ]
+    return (part.max(axis=0) > TRACED).sum() / (right - left) if part.size else 0
 
 
 def _strip_lead(names, lefts, columns, y, lattice):
@@ -319,7 +346,7 @@ def _pulse_size(seen, homography, spacing):
     left, top, width, height = pulse
     to_flat = np.linalg.inv(homography) @ seen.to_page @ MIDDLES
     corners = [(left, top), (left + width, top), (left, top + height)]
-    corner, aside, below = moved(corners, to_flat)
+    corner, aside, below = moved_points(corners, to_flat)
     return float(np.hypot(*(aside - corner))), float(np.hypot(*(below - corner)))
 
 
@@ -339,7 +366,7 @@ def _on_page(frame, columns, edges, baselines, page):
     to_page = page.to_page @ MIDDLES @ np.linalg.inv(frame.homography)
     number, top, bottom = columns.number, baselines[0], baselines[-1]
     corners = [(0, top), (number, top), (number, bottom), (0, bottom)]
-    seen = moved([(columns.x(c, y), y) for c, y in corners], to_page)
+    seen = moved_points([(columns.x(c, y), y) for c, y in corners], to_page)
     up = np.linalg.norm(seen - np.roll(seen, -1, axis=0), axis=1)
     wide, tall = (up[0] + up[2]) / 2, (up[1] + up[3]) / 2
     slope = np.abs(seen[[0, 3], 1] - seen[[1, 2], 1]).max() / wide
@@ -356,7 +383,7 @@ def _on_page(frame, columns, edges, baselines, page):
     homography = cv2.getPerspectiveTransform(flat.astype(np.float32), seen.astype(np.float32))
     # Under perspective, heights in the level frame are not in proportion to those on the page.
     to_flat = np.linalg.inv(homography) @ to_page
-    heights = moved([(columns.x(number / 2, y), y) for y in baselines], to_flat)[:, 1]
+    heights = moved_points([(columns.x(number / 2, y), y) for y in baselines], to_flat)[:, 1]
     size = (round(wide + 2 * aside), round(tall + above + below))
     return _Geometry(aside + edges / number * wide, heights, homography, size)
 
