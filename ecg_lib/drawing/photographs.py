@@ -3,7 +3,7 @@
 Each effect takes `(image, rng)`: a page, uint8 array (height, width, 3), and a
 `numpy.random.Generator`. Each returns the changed page and the homography (3, 3) from positions on
 the page to positions on the changed page, both in pixels with (0, 0) at the upper left corner of
-the upper left pixel. `moved` and `moved_points` carry boxes and points along.
+the upper left pixel. `moved` carries boxes along.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from ecg_lib.errors import one_of
+from ecg_lib.pages.detection.result import moved_points
 from ecg_lib.pages.leads import Box
 
 IN_PLACE = np.eye(3)
@@ -60,12 +61,6 @@ def moved(boxes: Sequence[Box], homography: np.ndarray) -> np.ndarray:
         [(b.left, b.top), (b.right, b.top), (b.right, b.bottom), (b.left, b.bottom)] for b in boxes
     ]
     return moved_points(np.reshape(corners, (-1, 4, 2)), homography)
-
-
-def moved_points(points: np.ndarray, homography: np.ndarray) -> np.ndarray:
-    """Map points `(..., 2)` by a homography."""
-    after = points @ homography[:, :2].T + homography[:, 2]
-    return after[..., :2] / after[..., 2:]
 
 
 # --- where the page lies in the picture

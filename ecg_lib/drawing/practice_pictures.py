@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from ecg_lib.drawing.photographs import SITUATIONS, moved, moved_points, photograph
+from ecg_lib.drawing.photographs import SITUATIONS, moved, photograph
 from ecg_lib.drawing.simulation import RATE
 from ecg_lib.drawing.styled_page import draw_leads
 from ecg_lib.drawing.styles import WORDS, random_style
 from ecg_lib.drawing.varied_pages import ARRANGEMENTS
 from ecg_lib.pages.detection.general.marks import CELL, darkness
+from ecg_lib.pages.detection.result import moved_points
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import LEADS, Box
 

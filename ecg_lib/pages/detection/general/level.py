@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from ecg_lib.pages.detection.general.marks import Marks
 from ecg_lib.pages.detection.tilt import Profiles, levelling_homography
@@ -43,12 +42,6 @@ def level(marks: Marks) -> Level:
         for one in (marks.trace, marks.boundary)
     )
     return Level(homography, trace, boundary)
-
-
-def moved(points: npt.ArrayLike, homography: np.ndarray) -> np.ndarray:
-    """Map points (x, y) by a homography: float array (points, 2)."""
-    points = np.asarray(points, float).reshape(1, -1, 2)
-    return cv2.perspectiveTransform(points, homography)[0]
 
 
 def _tilt(trace):
