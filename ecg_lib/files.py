@@ -3,6 +3,8 @@
 import errno
 import hashlib
 import math
+import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from inspect import signature
@@ -18,8 +20,8 @@ from ecg_lib.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-PART = ".part"
-"""Suffix of a file that is not complete, see `replacing`."""
+PART = ".part-"
+"""How the name of a file begins that is not complete, see `replacing`."""
 
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What the system answers on a file system without locks, as some network file systems are."""
@@ -64,7 +66,8 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
 def only_process_in(folder: Path, seconds: float = math.inf) -> Iterator[None]:
     """Make a folder, and keep other processes that call this out of it.
 
-    The lock is a hidden file beside the folder.
+    The lock is a hidden file beside the folder. What killed processes left half written in the
+    folder, see `replacing`, is removed.
 
     Args:
         folder: the folder.
@@ -83,6 +86,8 @@ def only_process_in(folder: Path, seconds: float = math.inf) -> Iterator[None]:
                 raise InputError(
                     f"another process is writing to {folder}: expected it to end first"
                 ) from None
+            for part in list(folder.rglob(f"{PART}*")):
+                _remove(part)
         yield
 
 
@@ -107,22 +112,31 @@ def writing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to; the file written there replaces `path` once it is complete.
+    """Give a path to write to; the file or folder made there replaces `path` once it is complete.
 
-    If writing fails, `path` stays as it was, and what was written is removed.
+    If writing fails, `path` stays as it was, and what was written is removed. The path is a hidden
+    one beside `path`, with its suffix, that nothing else has: of several that write `path` at once,
+    the last to finish decides.
 
     Raises:
         InputError: if it cannot be written.
     """
-    part = path.with_name(f"{path.name}{PART}")
+    part = path.with_name(f"{PART}{secrets.token_hex(8)}{path.suffix}")
     with writing(path):
         try:
             yield part
             part.replace(path)
         except BaseException:
             with suppress(OSError):  # A full disk needs its space.
-                part.unlink(missing_ok=True)
+                _remove(part)
             raise
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

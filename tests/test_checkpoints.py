@@ -268,8 +268,8 @@ def test_a_full_disk_is_named_and_leaves_what_was_done(tmp_path, model, monkeypa
 
 def test_half_written_files_do_not_count(tmp_path, model):
     train(tmp_path, model, [3, 2])
-    (tmp_path / BACKUP / "after_epoch_3.npz.part").write_bytes(b"PK")
-    (tmp_path / f"{HISTORY}.part").write_text("epo", encoding="utf-8")
+    (tmp_path / BACKUP / ".part-0123").write_bytes(b"PK")
+    (tmp_path / ".part-4567").write_text("epo", encoding="utf-8")
     assert restored(tmp_path, model) == 2
     train(tmp_path, model, [3, 2, 1])
     assert saved(tmp_path) == {"after_epoch_2.npz", "after_epoch_3.npz"}

@@ -78,9 +78,9 @@ def test_two_that_draw_one_set_at_once(drawn, tmp_path):
 
 
 def test_a_set_whose_description_is_half_there_is_drawn(tmp_path):
-    (tmp_path / "set.json.part").write_text('{"se', encoding="utf-8")
+    (tmp_path / ".part-0123").write_text('{"se', encoding="utf-8")
     assert draw_set(tmp_path, pages_per_class=1) == 5
-    assert not (tmp_path / "set.json.part").exists()
+    assert not (tmp_path / ".part-0123").exists()
 
 
 def test_a_set_is_not_continued_with_another_seed(drawn):

@@ -70,6 +70,34 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path):
     assert path.read_text(encoding="utf-8") == "new"
 
 
+def test_of_several_that_write_one_file_at_once_the_last_decides(tmp_path):
+    path = tmp_path / "table.csv"
+    with replacing(path) as first:
+        first.write_text("first", encoding="utf-8")
+        with replacing(path) as second:
+            second.write_text("second", encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == "second"
+    assert path.read_text(encoding="utf-8") == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_completed_is_removed(tmp_path):
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "pages") as part:
+        part.mkdir()
+        (part / "page.jpg").touch()
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    (tmp_path / "set" / "mi").mkdir(parents=True)
+    for name in (".hidden", ".part-0123", "mi/.part-4567"):
+        (tmp_path / "set" / name).touch()
+    (tmp_path / "set" / ".part-89ab" / "unpacked").mkdir(parents=True)
+    with only_process_in(tmp_path / "set"):
+        assert {path.name for path in (tmp_path / "set").rglob("*")} == {".hidden", "mi"}
+
+
 def test_digest(tmp_path):
     assert sha256(tmp_path / "absent") is None
     (tmp_path / "empty").touch()

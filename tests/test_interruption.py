@@ -158,7 +158,7 @@ CHOSEN_MOMENTS = [
     die_writing("after_epoch_2.npz", "in place"),
     die_writing(HISTORY, "half"),
     die_writing(HISTORY, "whole"),
-    die_calling("pathlib.Path.unlink"),
+    die_calling("ecg_lib.training.checkpoints.Checkpoints._remove_older"),
     die_writing(RECORD, "half"),
     die_writing("after_epoch_5.npz", "half"),
     die_calling("ecg_lib.training.train.make_predictions", half_written=MODEL),

@@ -1,14 +1,17 @@
 """The networks against the published ones, layer by layer where the counts cannot tell."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+from itertools import count
 
 import keras
 import numpy as np
 import pytest
 from conftest import TINY
+from full_disk import FullDisk
 
 from ecg_lib import models
 from ecg_lib.errors import InputError
@@ -151,16 +154,39 @@ def test_input_is_named_and_the_same_for_all(name):
 @pytest.mark.parametrize("name", models.MODELS)
 def test_saved_model_predicts_the_same(name, tmp_path):
     model = small(name)
-    model.save(tmp_path / "model.keras")
+    models.save(model, tmp_path / "model.keras")
     loaded = models.load(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded(pixels), model(pixels), rtol=1e-6)
 
 
 def test_saved_model_loads_where_nothing_was_imported(tmp_path):
     path = tmp_path / "model.keras"
-    small("attention_vgg").save(path)
+    models.save(small("attention_vgg"), path)
     code = f"from ecg_lib import models; models.load({str(path)!r})"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_network_is_saved_whole_or_not_at_all(tmp_path, monkeypatch):
+    """Nor does anything print a traceback when it is thrown away half written."""
+    path, printed = tmp_path / "model.keras", []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    model = small("testing")
+    models.save(model, path)
+    before = path.read_bytes()
+    for place in count():
+        disk = FullDisk(tmp_path, place, stays=True)
+        try:
+            with disk.inserted():
+                models.save(model, path)
+        except InputError as error:
+            assert f"{path} cannot be written: No space left on device" in str(error)
+        gc.collect()
+        assert printed == [] and set(tmp_path.iterdir()) >= {path}
+        if not disk.was_reached:
+            break
+        assert path.read_bytes() == before
+    assert place > 20
+    assert models.load(path).count_params() == model.count_params()
 
 
 @pytest.mark.parametrize("name", models.MODELS)

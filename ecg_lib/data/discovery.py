@@ -17,7 +17,7 @@ from ecg_lib.data.catalogue import page_files
 from ecg_lib.data.classes import class_of_folder
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.protocols import SPLIT_OF_FOLDER
-from ecg_lib.files import replacing
+from ecg_lib.files import only_process_in, replacing
 from ecg_lib.pages.image import PAGE_SUFFIXES
 
 PLACES = ("../input", "data", ".")
@@ -129,8 +129,10 @@ def _holds_pages(archive):
 def _unpack(archive, unpacked):
     """Unpack an archive, unless it was before; return the folder."""
     folder = unpacked / archive.stem
-    if not folder.exists():
-        unpacked.mkdir(parents=True, exist_ok=True)
-        with replacing(folder) as part, zipfile.ZipFile(archive) as content:
-            content.extractall(part)
+    if folder.exists():
+        return folder
+    with only_process_in(unpacked):
+        if not folder.exists():
+            with replacing(folder) as part, zipfile.ZipFile(archive) as content:
+                content.extractall(part)
     return folder

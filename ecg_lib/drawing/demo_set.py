@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, RECIPES, simulate
 from ecg_lib.errors import InputError
-from ecg_lib.files import PART, only_process_in, replacing, write_text, writing
+from ecg_lib.files import only_process_in, replacing, write_text, writing
 
 SYNTHETIC_VERSION = 1
 """Increased whenever a page of a set changes, so that no set mixes pages of two versions."""
@@ -83,9 +83,8 @@ def draw_set(folder: str | Path, pages_per_class: int, seed: int = 0, jobs: int 
 def _refuse_other_files(folder):
     if not folder.exists() or (folder / DESCRIPTION).is_file():
         return
-    # Of a drawing that was killed, the description may be half there.
-    half = f"{DESCRIPTION}{PART}"
-    if not folder.is_dir() or any(path.name != half for path in folder.glob("[!.]*")):
+    # Of a drawing that was killed, the description may be half there, hidden.
+    if not folder.is_dir() or any(folder.glob("[!.]*")):
         raise InputError(f"{folder} holds other files than a drawn set: name an empty folder")
 
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ecg_lib.errors import InputError, one_of
+from ecg_lib.files import replacing
 
 if TYPE_CHECKING:
     import keras
@@ -89,6 +90,20 @@ def build(
         >>> model = build("cnn_2d", mean=21.3, variance=2809.0)
     """
     return MODELS[one_of("model", name, MODELS)](input_shape, num_classes, **kwargs)
+
+
+def save(network: "keras.Model", path: str | Path) -> None:
+    """Save a network as a `.keras` file, whole or not at all.
+
+    Args:
+        network: the network.
+        path: the file.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    with replacing(Path(path)) as part:
+        network.save(part)
 
 
 def load(path: str | Path) -> "keras.Model":

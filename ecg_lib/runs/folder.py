@@ -15,6 +15,7 @@ The notebook that papermill executed lies beside the folder under the same name,
 import logging
 import platform
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -100,6 +101,18 @@ def open_run(folder: Path, run_key: RunKey) -> Path:
         (folder / HISTORY).unlink(missing_ok=True)
     write_record(folder, StartedRun(**vars(run_key)))
     return folder
+
+
+def remove_backup(folder: Path) -> None:
+    """Remove what a training was resumed from, or warn that it stays."""
+    try:
+        shutil.rmtree(folder / BACKUP)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        _logger.warning(
+            "%s is not needed any more but cannot be removed: %s", folder / BACKUP, error.strerror
+        )
 
 
 def holds_finished_run(folder: Path) -> bool:

@@ -8,8 +8,7 @@ import numpy as np
 
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import fit_answering
-from ecg_lib.files import writing
-from ecg_lib.models import load
+from ecg_lib.models import load, save
 from ecg_lib.models.layers import MeanProbability
 from ecg_lib.runs.folder import (
     MODEL,
@@ -58,8 +57,7 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
     first = records[0]
     devices = dict.fromkeys(record.devices for record in records)
     open_run(folder, first.key)
-    with writing(folder / MODEL) as path:
-        network.save(path)
+    save(network, folder / MODEL)
     finish_run(
         folder,
         first.key,

@@ -22,7 +22,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation.tables import write_table
 from ecg_lib.models import DISPLAY_NAMES
 from ecg_lib.runs.config import RunConfig
-from ecg_lib.runs.folder import finished_runs, is_finished
+from ecg_lib.runs.folder import finished_runs, is_finished, remove_backup
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.workers import is_chief
 
@@ -176,6 +176,7 @@ def run_all(configs: list[RunConfig]) -> int:
         logger.info("\n[%s/%s] %s", number, len(configs), DISPLAY_NAMES[config.model])
         if is_finished(config.run_path, opened.run_key):
             logger.info("already finished in %s, not trained again", config.run_path)
+            remove_backup(config.run_path)
             continue
         try:
             run_notebook(notebook, config.notebook_path, asdict(config))

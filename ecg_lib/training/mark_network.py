@@ -19,6 +19,7 @@ from keras import layers, ops
 from ecg_lib.drawing.practice_pictures import draw_picture
 from ecg_lib.drawing.simulation import RECIPES, simulate
 from ecg_lib.files import replacing
+from ecg_lib.models import save
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, WEIGHTS
 
 PATCH = (192, 288)
@@ -116,9 +117,7 @@ def train(steps: int, seed: int = 0, checkpoint: Path | None = None) -> keras.Mo
             logger.info("step %d of %d: mean loss %.3f", step, steps, total / LOGGED)
             total = 0.0
         if checkpoint is not None and step % SAVED == 0:
-            unfinished = checkpoint.with_stem(f"{checkpoint.stem}-unfinished")
-            network.save(unfinished)
-            unfinished.replace(checkpoint)
+            save(network, checkpoint)
     return network
 
 

@@ -1,7 +1,6 @@
 """Train one model on one split of the pages, and record the results."""
 
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,16 +14,16 @@ import tensorflow as tf
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import fit_answering
-from ecg_lib.files import only_process_in, writing
-from ecg_lib.models import MODELS, load
+from ecg_lib.files import only_process_in
+from ecg_lib.models import MODELS, load, save
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import (
-    BACKUP,
     MODEL,
     finish_run,
     is_finished,
     note_resumed,
     open_run,
+    remove_backup,
 )
 from ecg_lib.runs.inputs import Inputs, name_of_data
 from ecg_lib.runs.predictions import SCORED_SPLITS, make_predictions, write_predictions
@@ -81,11 +80,12 @@ def train(
         if not is_finished(folder, inputs.run_key):
             _train(config, inputs, builder, recipe, folder)
         return folder
-    with only_process_in(folder, LOCK_SECONDS):
-        if not is_finished(folder, inputs.run_key):
-            open_run(folder, inputs.run_key)
-            _train(config, inputs, builder, recipe, folder)
-        shutil.rmtree(folder / BACKUP, ignore_errors=True)
+    if not is_finished(folder, inputs.run_key):
+        with only_process_in(folder, LOCK_SECONDS):
+            if not is_finished(folder, inputs.run_key):
+                open_run(folder, inputs.run_key)
+                _train(config, inputs, builder, recipe, folder)
+    remove_backup(folder)
     return folder
 
 
@@ -197,8 +197,7 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
         # which every device computes.
         to_save = new_model()
         to_save.set_weights(model.get_weights())
-        with writing(folder / MODEL) as path:
-            to_save.save(path)
+        save(to_save, folder / MODEL)
     return {
         "recipe": recipe.choice,
         "epochs_done": len(history),
@@ -220,7 +219,7 @@ def _check_numbers(config, history, folder):
     if failed.empty:
         return
     # The saved states may hold them, too, so that there is nothing to resume from.
-    shutil.rmtree(folder / BACKUP, ignore_errors=True)
+    remove_backup(folder)
     raise InputError(
         f"{config.run_name}: training ran into NaN or infinity in epoch {failed.iloc[0] + 1}: "
         f"expected a smaller learning_rate than {config.learning_rate}"
