@@ -22,6 +22,7 @@ from ecg_lib.evaluation.calibration import probabilities_of, score, scored_class
 from ecg_lib.evaluation.comparison import mean_of_models
 from ecg_lib.evaluation.intervals import figures_in_a_row, intervals_in_a_table
 from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.files import write_text
 from ecg_lib.models.layers import check_can_be_halved, standardised_crops
 from ecg_lib.models.lead_attention import classify, describe, describe_leads, lead_attention
 from ecg_lib.runs.config import RunConfig
@@ -145,7 +146,7 @@ def main() -> None:
             f"{' and '.join(map(str, FOLDS))}: expected names of variants to train"
         )
     text = table_markdown(table)
-    (options.results / "ablation.md").write_text(text, encoding="utf-8")
+    write_text(options.results / "ablation.md", text)
     print(text)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg_lib.files import write_csv
 from ecg_lib.models import load
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
 from ecg_lib.runs.predictions import read_predictions
@@ -37,7 +38,7 @@ def main() -> None:
     ]
     crops = np.stack([question.crops for question in questions])
     table = explain.deletion_table(model, crops, questions[0].temperature)
-    table.to_csv(options.run / "deletion.csv", float_format="%.4f")
+    write_csv(options.run / "deletion.csv", table, float_format="%.4f")
     print(table.round(3), table.mean().rename("mean").round(3), sep="\n\n")
 
 

@@ -29,6 +29,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation.calibration import PROBABILITY
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
 from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.files import write_csv, write_text
 from ecg_lib.models import load
 from ecg_lib.runs.folder import MODEL, check_boxes, read_record
 from ecg_lib.runs.names import network_name
@@ -269,12 +270,12 @@ def write_external_test(run: Path, recordings: Path, results: Path) -> None:
     """
     predictions, faults = score_recordings(recordings, run)
     results.mkdir(parents=True, exist_ok=True)
-    predictions.to_csv(results / PREDICTIONS, index=False, float_format="%.6g")
+    write_csv(results / PREDICTIONS, predictions, index=False, float_format="%.6g")
     # What is published follows from what is committed, its rounded logits.
     predictions = pd.read_csv(results / PREDICTIONS, keep_default_na=False)
-    external_table(predictions, run)[0].to_csv(results / "table.csv", index=False)
+    write_csv(results / "table.csv", external_table(predictions, run)[0], index=False)
     text = table_markdown(predictions, run, faults)
-    (results / "table.md").write_text(text, encoding="utf-8")
+    write_text(results / "table.md", text)
     print(*faults, text, sep="\n")
 
 

@@ -33,6 +33,7 @@ from ecg_lib.data.identity import (
 from ecg_lib.data.khan2021 import published_files, published_hashes
 from ecg_lib.errors import PageRefused
 from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.files import write_csv, write_text
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_luma
 
@@ -51,16 +52,16 @@ def main(arguments=None):
     pages = published_files().drop_duplicates("page_id")
     if options.write_hashes:
         path = resources.files("ecg_lib.data").joinpath("khan2021_hashes.csv")
-        hashes_of(options.pages, pages).to_csv(path, index=False)
+        write_csv(path, hashes_of(options.pages, pages), index=False)
         published_hashes.cache_clear()
     table = distances_of(options.pages, pages)
     options.results.mkdir(parents=True, exist_ok=True)
-    table.to_csv(options.results / "identity.csv", index=False)
+    write_csv(options.results / "identity.csv", table, index=False)
     text = (
         f"Recognised: at most {MAX_PAGE_DISTANCE} of 1,024 bits of the page's hash differ, or at "
         f"most {MAX_ECG_DISTANCE} of the ECG's.\n\n{markdown(table)}"
     )
-    (options.results / "identity.md").write_text(text, encoding="utf-8")
+    write_text(options.results / "identity.md", text)
     print(text)
 
 

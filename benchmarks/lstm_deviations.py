@@ -22,6 +22,7 @@ import pandas as pd
 from ecg_lib.data.khan2021 import published_accuracies
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.evaluation.metrics import accuracy
+from ecg_lib.files import write_text
 from ecg_lib.models.attention_lstm import attention_lstm
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import holds_finished_run
@@ -125,7 +126,7 @@ def main() -> None:
         config = config_of(name, options.results, options.pages_folder, options.prepared)
         train_variant(config, VARIANTS[name])
     text = table_markdown(deviations_table(options.results, OUR_RESULTS))
-    (options.results / "lstm.md").write_text(text, encoding="utf-8")
+    write_text(options.results / "lstm.md", text)
     print(text)
 
 

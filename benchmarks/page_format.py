@@ -32,6 +32,7 @@ from ecg_lib.drawing.simulation import RATE
 from ecg_lib.drawing.styled_page import draw_styled
 from ecg_lib.drawing.styles import random_style
 from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.files import write_csv, write_text
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
@@ -131,7 +132,7 @@ def write(tables: dict[str, pd.DataFrame], folder: Path) -> str:
     """Write the tables of all runs as CSV and Markdown; return the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     table = joined(tables)
-    table.to_csv(folder / "format.csv", index=False, float_format="%.3f")
+    write_csv(folder / "format.csv", table, index=False, float_format="%.3f")
     text = (
         f"{markdown(pd.read_csv(folder / 'format.csv', dtype=str))}\n"
         f"Recordings of PTB-XL (CC BY 4.0), none of them of a patient with COVID-19, drawn as "
@@ -143,7 +144,7 @@ def write(tables: dict[str, pd.DataFrame], folder: Path) -> str:
         f"layout were of the class that the network names. Written by `python -m "
         f"benchmarks.page_format`.\n"
     )
-    (folder / "format.md").write_text(text, encoding="utf-8")
+    write_text(folder / "format.md", text)
     return text
 
 

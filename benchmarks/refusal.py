@@ -37,6 +37,7 @@ from ecg_lib.evaluation.out_of_distribution import (
     answering_of,
     out_of_distribution_score,
 )
+from ecg_lib.files import write_csv
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect
@@ -191,7 +192,7 @@ def main() -> None:
     parser.add_argument("--prepared", type=Path, default=Path("prepared/khan2021"))
     options = parser.parse_args()
     table = refusal_table(options.pages_folder, options.recordings, options.run, options.prepared)
-    table.to_csv(options.run / "refusal.csv", index=False, float_format="%.3f")
+    write_csv(options.run / "refusal.csv", table, index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ecg_lib.drawing.photographs import photograph
 from ecg_lib.errors import PageRefused
 from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.files import write_csv, write_text
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
@@ -177,7 +178,7 @@ def write(tables: dict[str, pd.DataFrame], pages: int, folder: Path) -> str:
     """Write the tables of all runs as CSV and Markdown; return the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     table = joined(tables)
-    table.to_csv(folder / "robustness.csv", index=False, float_format="%.4f")
+    write_csv(folder / "robustness.csv", table, index=False, float_format="%.4f")
     shares = ["read", "accuracy", "macro_f1", "changed", "to_covid"]
     shown = table.assign(**{name: table[name].map("{:.3f}".format) for name in shares})
     text = (
@@ -187,7 +188,7 @@ def write(tables: dict[str, pd.DataFrame], pages: int, folder: Path) -> str:
         f"pages of other classes that became COVID-19. Written by `python -m "
         f"benchmarks.robustness`.\n"
     )
-    (folder / "robustness.md").write_text(text, encoding="utf-8")
+    write_text(folder / "robustness.md", text)
     return text
 
 

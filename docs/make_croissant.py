@@ -14,7 +14,7 @@ import pandas as pd
 from ecg_lib.data.catalogue import conflicts
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.protocols import FOLDS, split_pages
-from ecg_lib.files import sha256
+from ecg_lib.files import sha256, write_csv, write_text
 
 FOLDER = Path(__file__).parent / "croissant"
 PAGES = "pages.csv"
@@ -102,9 +102,9 @@ def metadata(folder: Path) -> mlc.Metadata:
 
 def write(folder: Path) -> None:
     """Write the table and its description into a folder."""
-    pages_table().to_csv(folder / PAGES, index=False)
+    write_csv(folder / PAGES, pages_table(), index=False)
     text = json.dumps(metadata(folder).to_json(), indent=1, ensure_ascii=False, default=str)
-    (folder / DESCRIPTION).write_text(f"{text}\n", encoding="utf-8")
+    write_text(folder / DESCRIPTION, f"{text}\n")
 
 
 if __name__ == "__main__":

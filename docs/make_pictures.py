@@ -20,6 +20,7 @@ from ecg_lib.drawing.varied_pages import draw_varied
 from ecg_lib.errors import PageRefused
 from ecg_lib.evaluation.plots import page_figure
 from ecg_lib.evaluation.summary import summary_figure
+from ecg_lib.files import replacing
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_luma
 from ecg_lib.pages.layouts import LAYOUTS
@@ -53,9 +54,13 @@ ALTERED = {
 def main() -> None:
     """Write every picture anew."""
     PICTURES.mkdir(exist_ok=True)
-    summary_figure(ROOT / "results" / "khan2021").savefig(PICTURES / "protocols.png", dpi=110)
-    answer_figure().savefig(PICTURES / "answer.png", dpi=80)
-    reading_figure().savefig(PICTURES / "reading.png", dpi=80)
+    for name, figure, dots_per_inch in (
+        ("protocols.png", summary_figure(ROOT / "results" / "khan2021"), 110),
+        ("answer.png", answer_figure(), 80),
+        ("reading.png", reading_figure(), 80),
+    ):
+        with replacing(PICTURES / name) as part:
+            figure.savefig(part, dpi=dots_per_inch)
 
 
 def answer_figure() -> Figure:

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from ecg_lib.errors import InputError
-from ecg_lib.files import code_version
+from ecg_lib.files import code_version, write_text
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
@@ -67,7 +67,7 @@ def build(owner, pages, output, resume=False):
     _build_wheel(package)
     for notebook in (PROJECT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, package)
-    (package / "code_version.txt").write_text(code_version(), encoding="utf-8")
+    write_text(package / "code_version.txt", code_version())
     _write_json(package / DATASET_METADATA, _filled_in(DATASET_METADATA, owner, pages))
 
     kernel_metadata = _filled_in(KERNEL_METADATA, owner, pages)
@@ -120,7 +120,7 @@ def _filled_in(name, owner, pages):
 
 
 def _write_json(path, content):
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def _build_wheel(folder):

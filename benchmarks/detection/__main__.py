@@ -30,7 +30,7 @@ from benchmarks.detection.readings import Picture, read, summarised
 from benchmarks.detection.report import GRIDDED, WITHOUT, report, targets
 from benchmarks.without_ecg import gridded_pictures, pictures
 from ecg_lib.evaluation.markdown import markdown
-from ecg_lib.files import code_version
+from ecg_lib.files import code_version, write_csv, write_text
 from ecg_lib.pages.detection.general.marks import WEIGHTS
 
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.results.mkdir(parents=True, exist_ok=True)
     readings = _readings(options)
     groups = summarised(readings, ["part", "kind", "layout", "pulses"])
-    groups.to_csv(options.results / "detection.csv", index=False, float_format="%.3f")
+    write_csv(options.results / "detection.csv", groups, index=False, float_format="%.3f")
     met = targets(readings, *time_and_memory(), options.distorted)
     print(markdown(met), flush=True)
     published = pd.DataFrame(
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         columns=["what", "target", "reached"],
     )
     text = report(readings, met, published, measured_with())
-    (options.results / "detection.md").write_text(text, encoding="utf-8")
+    write_text(options.results / "detection.md", text)
     print(text)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.speed import prepare
 from benchmarks.speed.plot import figure
 from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.files import replacing, write_csv, write_text
 
 LIBRARIES = ("tensorflow", "keras", "numpy", "PIL", "cv2", "torch", "onnxruntime")
 
@@ -37,12 +38,13 @@ def main(arguments=None):
         if table is None:
             continue
         tables[part] = table
-        table.to_csv(options.results / f"{part}.csv", index=False, float_format="%.4g")
+        write_csv(options.results / f"{part}.csv", table, index=False, float_format="%.4g")
         print(f"\n{part}\n{markdown(readable(table))}", flush=True)
-    (options.results / "speed.md").write_text(report(tables, options), encoding="utf-8")
+    write_text(options.results / "speed.md", report(tables, options))
     drawn = figure(tables)
     if drawn:
-        drawn.savefig(options.results / "speed.png", dpi=120)
+        with replacing(options.results / "speed.png") as part:
+            drawn.savefig(part, dpi=120)
 
 
 def _options(arguments):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from ecg_lib.files import replacing
 from ecg_lib.models import DISPLAY_NAMES, OURS, PUBLISHED, build
 
 if TYPE_CHECKING:  # The registry chooses its backend before it is imported.
@@ -354,7 +355,8 @@ def write_pictures(folder: Path) -> None:
     """Write the picture of each network as `<folder>/<model>.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (*PUBLISHED, *OURS):
-        architecture_figure(build(name)).savefig(folder / f"{name}.png")
+        with replacing(folder / f"{name}.png") as part:
+            architecture_figure(build(name)).savefig(part)
 
 
 if __name__ == "__main__":
