@@ -1,10 +1,13 @@
 """Errors of the operating system at every place where a prepared set is written."""
 
+import errno
 import os
 import shutil
 import signal
 from itertools import count
+from unittest.mock import Mock
 
+import cv2
 import pytest
 from full_disk import FullDisk
 from PIL import Image
@@ -13,6 +16,9 @@ from test_prepared import noise_of
 from ecg_lib.data import building
 from ecg_lib.data.prepared import prepare
 from ecg_lib.errors import InputError
+from ecg_lib.pages import image
+
+prepare_page = building._prepare_page
 
 PAGES = 3
 FILES = ("crops.npy", "pages.csv", "bad_pages.csv", "digests.json")
@@ -56,6 +62,36 @@ def test_an_error_at_any_place_of_writing_is_one_sentence_and_the_building_is_re
         assert {name: (built / name).read_bytes() for name in FILES} == expected
         shutil.rmtree(folder)
     assert place > 10 + 3 * PAGES
+
+
+def no_memory_for_opencv():
+    error = cv2.error("Failed to allocate")
+    error.code = cv2.Error.StsNoMem
+    return error
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), no_memory_for_opencv(), OSError(errno.ENOMEM, "Cannot allocate")]
+)
+def test_a_page_on_which_memory_ran_out_is_not_left_out_for_good(
+    pages_of_noise, tmp_path, monkeypatch, error
+):
+    def starved(folder, source, *rest):
+        prepare_one = prepare_page if source == "normal/1.png" else noise_of
+        return prepare_one(folder, source, *rest)
+
+    def build():
+        return prepare(pages_of_noise, tmp_path / "prepared", height=8, width=8, jobs=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "_prepare_page", starved)
+        patch.setattr(image, "_decode", Mock(side_effect=error))
+        with pytest.raises(
+            InputError, match=r"memory ran out on 1 pages, .* normal/1\.png: .*resume"
+        ):
+            build()
+    assert list(build().bad["file"]) == ["normal/empty.png"]
+    assert len(build().pages) == PAGES
 
 
 def test_a_killed_worker_is_one_sentence_and_the_building_is_resumed(

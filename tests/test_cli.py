@@ -142,14 +142,15 @@ def test_missing_readme(finished_run, tmp_path, capsys):
     assert "none.md" in line
 
 
-def test_interrupts(run_all, monkeypatch, capsys):
+@pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt, 130), (MemoryError, 2)])
+def test_interrupts(run_all, monkeypatch, capsys, raised, status):
     from ecg_lib.training import headless
 
     def interrupted(configs):
-        raise KeyboardInterrupt
+        raise raised
 
     monkeypatch.setattr(headless, "run_all", interrupted)
-    assert cli.main(["run"]) == 130
+    assert cli.main(["run"]) == status
     assert "what is finished is kept" in capsys.readouterr().err
 
 

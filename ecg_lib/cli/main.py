@@ -1,8 +1,8 @@
 """Parse the command line, run the command, and turn errors into an exit status.
 
 Exit status: 0 if all went well, even if some pages were left out; 2 if the input, the options or
-an output cannot be used; 1 if a training failed; 130 if interrupted; 141 if the reader of standard
-output has ended.
+an output cannot be used, or memory ran out; 1 if a training failed; 130 if interrupted; 141 if the
+reader of standard output has ended.
 """
 
 import sys
@@ -43,6 +43,9 @@ def _run(arguments):
             return command(**options) or 0
     except InputError as error:
         print(f"ecg_lib: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("ecg_lib: memory ran out; what is finished is kept", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("ecg_lib: interrupted; what is finished is kept", file=sys.stderr)

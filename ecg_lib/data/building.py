@@ -26,7 +26,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.files import replacing, sha256, write_csv, write_text, writing
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import find_boxes, rectify
-from ecg_lib.pages.image import read_exchanged_grey, read_luma
+from ecg_lib.pages.image import is_out_of_memory, read_exchanged_grey, read_luma
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.pages.reading import CANNOT_COMPUTE
 
@@ -38,6 +38,9 @@ JOURNAL_FILE = "journal.jsonl"
 
 _DIGEST = "crops_sha256"
 """Key, in an entry of the journal, of the digest of the crops of its rows."""
+
+_OUT_OF_MEMORY = "out_of_memory"
+"""Key of an entry that is not noted in the journal: with more memory, the page may be read."""
 
 
 def build_set(
@@ -60,8 +63,10 @@ def build_set(
         jobs: number of processes.
 
     Raises:
-        InputError: if no page can be read, or the folder cannot be written to.
+        InputError: if no page can be read, if memory ran out on a page, or if the folder cannot be
+            written to.
     """
+    starved: list[str] = []
     crops = _begin_crops(folder, (len(pages), len(CROPS), options["height"], options["width"]))
     rows_of = pages.groupby("source", sort=False).indices
     with _journal(folder / JOURNAL_FILE) as (done, journal):
@@ -85,6 +90,9 @@ def build_set(
         counts = {"total": len(rows_of), "initial": len(done), "unit": "page"}
         with closing(results), _workers_alive():
             for page_crops, entry in tqdm(results, desc="preparing", mininterval=1, **counts):
+                if entry.get(_OUT_OF_MEMORY):
+                    starved.append(entry["source"])
+                    continue
                 with writing(folder):
                     if page_crops is not None:
                         rows = rows_of[entry["source"]]
@@ -93,6 +101,11 @@ def build_set(
                         entry[_DIGEST] = _digest(page_crops)
                     _note(journal, entry)
                 done[entry["source"]] = entry
+    if starved:
+        raise InputError(
+            f"memory ran out on {len(starved):,} pages, the first of them {starved[0]}: the others "
+            "are prepared and kept, start again with more free memory to resume"
+        )
     _write_tables(folder, pages, bad, done)
 
 
@@ -238,6 +251,8 @@ def _prepare_page(folder, source, box_sets, options, known=True):
     except InputError as error:
         return None, entry | {"reason": str(error)}
     except CANNOT_COMPUTE as error:
+        if is_out_of_memory(error):
+            return None, {"source": source, _OUT_OF_MEMORY: True}
         return None, entry | {"reason": f"the page cannot be read: {' '.join(str(error).split())}"}
 
 

@@ -4,6 +4,7 @@ A page is named by its file's path; in a file of several pages, by the path and 
 such as `fax.tif#2`. `list_pages` gives these names, and `read_luma` reads a page by its name.
 """
 
+import errno
 import re
 import struct
 import warnings
@@ -273,6 +274,8 @@ def _checked(path: Path, file: Path) -> Iterator[bytes]:
             f"WebP, HEIC or PDF page"
         ) from None
     except _DECODERS_RAISE as error:
+        if is_out_of_memory(error):
+            raise MemoryError from None
         if isinstance(error, OSError) and error.strerror:
             raise InputError(f"{path} cannot be read: {error.strerror}") from None
         reason = " ".join(str(error).split())
@@ -290,6 +293,15 @@ _DECODERS_RAISE = (
     cv2.error,
     Image.DecompressionBombError,
 )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory ran out, for which no page is to blame."""
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    )
 
 
 @contextmanager

@@ -27,8 +27,8 @@ def find_leads(page: Path) -> tuple[np.ndarray, Detection]:
     Raises:
         InputError: if the page cannot be read or is refused: the message names the page.
     """
-    luma = read_luma(page)
     with odd_pages_refused(page):
+        luma = read_luma(page)
         return luma, detect(luma)
 
 
