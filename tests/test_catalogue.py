@@ -71,7 +71,10 @@ def test_a_published_page_has_its_class_where_no_folder_gives_one(tmp_path, monk
     write_page(tmp_path / "klass 2" / "unknown.png", grey=254)
     of_bytes = {sha256(tmp_path / "klass 2" / "a.png"): "covid_19"}
     monkeypatch.setattr(catalogue, "published_classes", lambda: of_bytes)
+    hashed = []
+    monkeypatch.setattr(catalogue, "sha256", lambda path: hashed.append(path) or sha256(path))
     pages, bad = find_pages(tmp_path)
+    assert len(hashed) == len(set(hashed)) == 3
     assert dict(zip(pages["file"], pages["class"], strict=True)) == {
         "klass 2/a.png": "covid_19",
         "normal/c.png": "normal",

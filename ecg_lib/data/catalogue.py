@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,31 +129,32 @@ def _could_be_page(path, folder):
     return not hidden and path.suffix.lower() not in _BESIDE_PAGES
 
 
-def _class_of(path, folder):
+def _class_of(path, folder, digest):
     for name in reversed(path.relative_to(folder).parts[:-1]):
         if class_name := class_of_folder(name):
             return class_name
         if denies_class(name):
             return None
     # The folder itself may be that of a class.
-    return class_of_folder(folder.name) or _published_class(path)
+    return class_of_folder(folder.name) or _published_class(path, digest)
 
 
-def _published_class(path):
+def _published_class(path, digest):
     if path.suffix.lower() not in PAGE_SUFFIXES or not path.is_file():
         return None
-    return published_classes().get(sha256(path))
+    return published_classes().get(digest())
 
 
 def _rows(folder, path):
     """Rows of a file's pages: name, class, digest, and None or the reason why it is no page."""
     name, class_name = as_utf_8(path.relative_to(folder).as_posix()), None
+    digest = cache(partial(sha256, path))  # Needed for the class as well where no folder gives it.
     try:
-        class_name = _class_of(path, folder)
+        class_name = _class_of(path, folder, digest)
         fault = _fault(path, class_name)
         if fault is not None:
             return [(name, class_name, None, fault)]
-        pages, digest = list_pages(path), sha256(path)
+        pages, digest_of_file = list_pages(path), digest()
     except InputError as error:
         return [(name, class_name, None, str(error))]
     except OSError as error:
@@ -162,9 +163,14 @@ def _rows(folder, path):
         if page.note:
             _logger.warning("%s", page.note)
     if len(pages) == 1:
-        return [(name, class_name, digest, None)]
+        return [(name, class_name, digest_of_file, None)]
     return [
-        (page.path.relative_to(folder).as_posix(), class_name, _digest_of_page(digest, page), None)
+        (
+            page.path.relative_to(folder).as_posix(),
+            class_name,
+            _digest_of_page(digest_of_file, page),
+            None,
+        )
         for page in pages
     ]
 
