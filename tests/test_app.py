@@ -1,5 +1,6 @@
 """The web page: what it answers, what it refuses, and that it keeps and fetches nothing."""
 
+import asyncio
 import base64
 import http.client
 import json
@@ -194,7 +195,8 @@ def test_a_page_stays_while_it_may_be_arriving_again(known, upload, uploads, gar
 
 
 @pytest.mark.parametrize(
-    "forged", ["{inside}/../../secret.jpg", "{link}", "http://x/../secret.jpg"]
+    "forged",
+    ["{inside}/../../secret.jpg", "{link}", "http://x/../secret.jpg", "\0", "x" * 5000, ""],
 )
 def test_only_uploads_are_read_and_removed(known, uploads, tmp_path, page, monkeypatch, forged):
     secret = Path(shutil.copy(page, tmp_path / "secret.jpg"))
@@ -306,6 +308,45 @@ def test_uploads_are_limited_one_by_one_and_together(served, port, monkeypatch):
     assert send(port, UPLOAD, b"y" * 2000)[0] == 200
 
 
+def ask(guard, path, **headers):
+    """Status of a POST request to a `Guard`."""
+    sent = []
+    headers = {"host": LOCAL, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(guard(scope, None, send))
+    return sent[0]["status"]
+
+
+def test_no_other_request_is_long(uploads):
+    async def answer(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200})
+
+    guard, join = web.Guard(answer, LOCAL, uploads), "/gradio_api/queue/join"
+    assert ask(guard, join, content_length="1000") == 200
+    assert ask(guard, join, content_length=str(web.MAX_BODY + 1)) == 413
+    assert ask(guard, join, transfer_encoding="chunked") == 413
+    assert ask(guard, UPLOAD, transfer_encoding="chunked") == 411
+
+
+def test_an_upload_that_never_arrives_gives_its_room_back(uploads, monkeypatch):
+    async def wait(scope, receive, send):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(web, "FORGOTTEN", 0.01)
+    guard = web.Guard(wait, LOCAL, uploads)
+    assert ask(guard, UPLOAD, content_length=str(web.MAX_WAITING)) == 408
+    assert uploads.reserve(web.MAX_WAITING)
+
+
 def test_an_upload_beyond_all_size_is_refused(predictor, port, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(app, "LARGEST_UPLOAD", 1024)
@@ -361,7 +402,7 @@ def test_without_gradio_the_command_says_how_to_get_it(capsys, monkeypatch):
 
 @pytest.mark.parametrize(
     ("host", "number"),
-    [(LOCAL, 0), (LOCAL, 65536), (LOCAL, -1), ("192.0.2.1", 7860), ("a..b", 7860)],
+    [(LOCAL, 0), (LOCAL, 65536), (LOCAL, -1), ("192.0.2.1", 7860), ("a..b", 7860), ("", 7860)],
 )
 def test_an_address_that_is_none_is_refused(capsys, host, number):
     assert refusal(capsys, "--host", host, "--port", number) == (

@@ -111,7 +111,8 @@ def respond_to_upload(
         None, which empties the drop area for the next page, and the answer.
     """
     try:
-        with uploads.opened(upload.path) as page:
+        # A forged request may name something else than one file.
+        with uploads.opened(getattr(upload, "path", "")) as page:
             return None, respond(page, predictor, limits)
     except InputError as error:
         return None, report.refusal(error)

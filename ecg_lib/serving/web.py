@@ -28,8 +28,12 @@ from ecg_lib.files import locked
 MAX_WAITING = 100 * 2**20
 """Bytes of all uploads together that are being sent or wait for their answer."""
 
+MAX_BODY = 2**20
+"""Bytes of a request that is no upload; those of the web page have some hundred."""
+
 FORGOTTEN = 600
-"""Age of an upload, in seconds, at which nobody waits for its answer any more."""
+"""Age of an upload, in seconds, at which nobody waits for its answer any more, nor for the rest of
+one that is being sent."""
 
 PREFIX = "ecg_lib_app_"
 """How the names of this server's folders begin, in the folder for temporary files."""
@@ -74,7 +78,7 @@ class Uploads:
             size: number of bytes.
         """
         with self._lock:
-            here = sum(file.stat().st_size for file in self._files())
+            here = sum(status.st_size for _, status in self._files())
             if here + sum(self._arriving) + size > MAX_WAITING:
                 return False
             self._arriving.append(size)
@@ -98,9 +102,14 @@ class Uploads:
         Raises:
             InputError: if it is no upload: whoever forged the request cannot name other files.
         """
-        file = Path(path).resolve()
-        if not (file.is_relative_to(self.folder) and file.is_file()):
-            raise InputError(f"{file.name} is not an upload, or was removed: expected a new upload")
+        try:
+            file = Path(path).resolve()
+            is_upload = file.is_relative_to(self.folder) and file.is_file()
+        except (OSError, ValueError):  # A name that no file can have.
+            is_upload = False
+        if not is_upload:
+            name = Path(path).name
+            raise InputError(f"{name!r} is not an upload, or was removed: expected a new upload")
         try:
             yield file
         finally:
@@ -112,13 +121,17 @@ class Uploads:
     def remove_forgotten(self) -> None:
         """Remove the files that are older than `FORGOTTEN` seconds."""
         with self._lock:
-            for file in self._files():
-                if time.time() - file.stat().st_mtime > FORGOTTEN:
+            for file, status in list(self._files()):
+                if time.time() - status.st_mtime > FORGOTTEN:
                     del self._waiting[file]
                     _remove(file)
 
     def _files(self):
-        return [file for file in self.folder.rglob("*") if file.is_file()]
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                with suppress(FileNotFoundError):  # Gradio moves what has arrived.
+                    file = Path(folder, name)
+                    yield file, file.stat()
 
     def _remove_answered(self):
         """Remove what nobody waits for, unless it may be among what is arriving just now."""
@@ -180,7 +193,9 @@ class Guard:
         if fault:
             await _refuse(send, 403, fault)
         elif scope["method"] == "POST" and scope["path"] == _UPLOAD:
-            await self._upload(headers, scope, receive, send)
+            await self._upload(_length(headers), scope, receive, send)
+        elif (_length(headers) or 0) > MAX_BODY or "transfer-encoding" in headers:
+            await _refuse(send, 413, f"the request has no length, or one above {MAX_BODY:,} bytes")
         else:
             await self._app(scope, receive, send)
 
@@ -200,12 +215,11 @@ class Guard:
         except ValueError:
             return False
 
-    async def _upload(self, headers, scope, receive, send):
-        length = headers.get("content-length", "")
-        if not length.isdecimal():
+    async def _upload(self, length, scope, receive, send):
+        if length is None:
             await _refuse(send, 411, "an upload must say how long it is")
             return
-        if not self._uploads.reserve(int(length)):
+        if not self._uploads.reserve(length):
             await _refuse(send, 503, "too many uploads wait for their answers: try again later")
             return
         answer = bytearray()
@@ -218,9 +232,18 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            async with asyncio.timeout(FORGOTTEN):
+                await self._app(scope, receive, noting)
+        except TimeoutError:
+            await _refuse(send, 408, "the upload took too long to arrive")
         finally:
-            self._uploads.release(int(length))
+            self._uploads.release(length)
+
+
+def _length(headers):
+    """Number of bytes of a request's body, or None where the request does not say it."""
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() else None
 
 
 def _with_headers(send, headers):
@@ -311,8 +334,8 @@ def served(app: Any, host: str, port: int) -> Iterator[str]:
 
 def _listening(host, port):
     try:
-        # Port 0 would stand for any.
-        return socket.create_server((host, port or -1))
+        # Port 0 would stand for any, and no host for all addresses.
+        return socket.create_server((host or ".", port or -1))
     except (OSError, OverflowError, UnicodeError):
         raise InputError(
             f"{host}, port {port}, cannot be listened on: expected an IPv4 address of this machine "
