@@ -108,6 +108,13 @@ def test_the_published_files_are_copied_as_they_are_known_to_be(published):
     assert "v1/pmi/PMI  (15).jpg" in set(conflict["file"])
 
 
+def test_a_strangers_file_name_stays_text():
+    names = ["a|b.jpg", "<img src=x>.jpg"]
+    pages = pd.DataFrame({"page_id": "x", "file": names, "class": ["normal", "covid_19"]})
+    text = audit.label_conflicts(pages).markdown
+    assert "a\\|b.jpg" in text and "&lt;img src=x&gt;.jpg" in text
+
+
 def test_planted_leaks_are_found(prepared, splits):
     pages = prepared.pages
     assert row(audit.leaks(pages, splits), "all")["exam_in_training"] == 0

@@ -57,6 +57,12 @@ def test_table_is_computed_from_the_predictions(folder, run, right):
     assert f"| {right / 10:.4f} |" in table_markdown(folder)
 
 
+def test_a_strangers_record_stays_text(folder, run):
+    change_record(run, data="<script>x</script>", devices=["a|b"])
+    text = table_markdown(folder)
+    assert "Data: &lt;script&gt;x&lt;/script&gt;. " in text and "| a\\|b |" in text
+
+
 def test_our_networks_stand_below_the_others_under_their_heading(folder, run):
     without = table_markdown(folder)
     add_run(run, "lead_attention")

@@ -17,7 +17,7 @@ from ecg_lib.data.classes import in_class_order
 from ecg_lib.data.prepared import PreparedSet, crop_names
 from ecg_lib.data.protocols import PROTOCOLS, SPLITS, folder_splits, has_folder_splits
 from ecg_lib.evaluation.baselines import BASELINES, SEE_CROPS, grey_statistics, majority
-from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.evaluation.markdown import markdown, plain
 from ecg_lib.evaluation.metrics import accuracy, balanced_accuracy
 from ecg_lib.files import write_text, writing
 from ecg_lib.runs.config import RunConfig
@@ -46,7 +46,8 @@ class Finding(NamedTuple):
     @property
     def markdown(self) -> str:
         """The finding as a section of Markdown."""
-        return f"## {self.title}\n\n{markdown(self.table)}\n{self.meaning}\n"
+        table = self.table.map(plain, na_action="ignore")
+        return f"## {self.title}\n\n{markdown(table)}\n{self.meaning}\n"
 
 
 def audit(config: RunConfig) -> list[Finding]:

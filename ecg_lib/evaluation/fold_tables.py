@@ -29,7 +29,7 @@ from ecg_lib.evaluation.intervals import (
     figures_in_a_row,
     intervals_in_a_table,
 )
-from ecg_lib.evaluation.markdown import markdown, ours_below
+from ecg_lib.evaluation.markdown import markdown, ours_below, plain
 from ecg_lib.models import PUBLISHED
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import Run, finished_runs, read_runs
@@ -135,9 +135,9 @@ def side_by_side(folder: Path) -> str:
     described = "; ".join(f"{name}: {PROTOCOLS[name].description}" for name in protocols)
     return (
         f"{markdown(ours_below(rows.reset_index(names='model')))}\n"
-        f"Data: {folder.name}. Test pages only, in brackets the {_PERCENT} % interval by bootstrap "
-        f"over exams. {described[0].upper()}{described[1:]}. Epochs, seeds and devices stand in "
-        f"each protocol's own table. Computed from each run's {PREDICTIONS}.\n"
+        f"Data: {plain(folder.name)}. Test pages only, in brackets the {_PERCENT} % interval by "
+        f"bootstrap over exams. {described[0].upper()}{described[1:]}. Epochs, seeds and devices "
+        f"stand in each protocol's own table. Computed from each run's {PREDICTIONS}.\n"
     )
 
 
@@ -309,7 +309,7 @@ def _table_markdown(runs, table):
             "ECE, calibrated": _before_after(table, "ece"),
             "Brier, calibrated": _before_after(table, "brier"),
             "minutes": table["minutes"].map("{:.0f}".format, na_action="ignore"),
-            "device": table["device"],
+            "device": table["device"].map(plain, na_action="ignore"),
         }
     )
     return f"{markdown(ours_below(shown))}\n{_caption(runs[0].record)}\n"
@@ -318,7 +318,7 @@ def _table_markdown(runs, table):
 def _caption(record):
     protocol = record.config.protocol
     return (
-        f"Data: {record.data}. Protocol: {protocol} ({PROTOCOLS[protocol].description}). "
+        f"Data: {plain(record.data)}. Protocol: {protocol} ({PROTOCOLS[protocol].description}). "
         f"Test pages only, each tested once; the rows of the same folds are on the same pages. "
         f"In brackets: {_PERCENT} % intervals, bootstrap over exams ({RESAMPLES:,} "
         f"resamples). Balanced accuracy is the mean sensitivity of the classes; AUROC is one class "

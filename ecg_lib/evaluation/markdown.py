@@ -1,10 +1,19 @@
 """Tables as Markdown."""
 
+import re
+from html import escape
+
 import pandas as pd
 
 from ecg_lib.models import DISPLAY_NAMES, OURS
 
 _OUR_NAMES = tuple(DISPLAY_NAMES[name] for name in OURS)
+
+
+def plain(text: object) -> str:
+    """Keep Markdown and HTML in a text from acting: a name or a record may be a stranger's."""
+    line = re.sub(r"\s*[\r\n]\s*", " ", str(text))
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", escape(line, quote=False))
 
 
 def markdown(table: pd.DataFrame) -> str:

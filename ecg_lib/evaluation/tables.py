@@ -11,7 +11,7 @@ from ecg_lib.data.khan2021 import published_accuracies
 from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation import fold_tables
-from ecg_lib.evaluation.markdown import markdown, ours_below
+from ecg_lib.evaluation.markdown import markdown, ours_below, plain
 from ecg_lib.evaluation.metrics import accuracy
 from ecg_lib.files import write_csv, write_text
 from ecg_lib.runs.folder import finished_runs, read_runs
@@ -81,7 +81,7 @@ def _caption(record):
     protocol = record.config.protocol
     pages = ", ".join(f"{count:,} {name}" for name, count in record.pages.items())
     return (
-        f"Data: {record.data}. Protocol: {protocol} ({PROTOCOLS[protocol].description}); "
+        f"Data: {plain(record.data)}. Protocol: {protocol} ({PROTOCOLS[protocol].description}); "
         f"files: {pages}. Accuracy is the share of files whose highest logit is their class; "
         f'"both" is test and validation together. Epochs, image size, random seed and device '
         f"stand in each row. Computed from each run's {PREDICTIONS}."
@@ -109,6 +109,7 @@ def _markdown(runs):
         parameters=table["parameters"].map("{:,}".format),
         minutes=table["minutes"].map("{:.1f}".format),
         resumed=table["resumed"].map({True: "yes", False: "no"}),
+        device=table["device"].map(plain),
         **{name: table[name].map("{:.4f}".format, na_action="ignore") for name in shares},
     )
     return f"{markdown(ours_below(shown))}\n{_caption(runs[0].record)}\n"

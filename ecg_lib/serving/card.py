@@ -9,7 +9,6 @@ import math
 import re
 import warnings
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from ecg_lib.evaluation.calibration import (
     scored_classes,
 )
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
-from ecg_lib.evaluation.markdown import markdown
+from ecg_lib.evaluation.markdown import markdown, plain
 from ecg_lib.evaluation.out_of_distribution import KEPT, answering_of, out_of_distribution_score
 from ecg_lib.files import read_csv, write_text
 from ecg_lib.runs.folder import MODEL, read_run
@@ -337,12 +336,7 @@ def _data_text(measured):
 
 
 def _lines(lines):
-    return "\n".join(f"- {name}: {_plain(text)}" for name, text in lines.items())
-
-
-def _plain(text):
-    """Keep Markdown and HTML in a text from acting: a record may be a stranger's."""
-    return re.sub(r"([\\`*\[\]|])", r"\\\1", escape(" ".join(str(text).split()), quote=False))
+    return "\n".join(f"- {name}: {plain(text)}" for name, text in lines.items())
 
 
 def _layout_text(measured):
@@ -384,7 +378,7 @@ each of four measures alone, on crops cut where a page has its leads, and by rea
 of logits together ("both"). The other measures are there for comparison, each at the limit that
 keeps {round(100 * KEPT)} % of the validation pages.{energy}
 
-{markdown(table.map(_plain))}"""
+{markdown(table.map(plain))}"""
 
 
 def _layouts_of_one_class(record):
@@ -398,7 +392,7 @@ def _layouts_of_one_class(record):
         return "In no layout were all training pages of one class."
     text = (
         "If all training pages in a layout were of one class, that class is not an answer for a "
-        f"page in that layout: {', '.join(map(_plain, given))}."
+        f"page in that layout: {', '.join(map(plain, given))}."
     )
     if names := classes_of_own_layouts(record):
         text += (
