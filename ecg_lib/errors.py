@@ -1,6 +1,8 @@
 """Errors that the user can correct."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -28,6 +30,25 @@ def one_of(what: str, value: T, valid: Iterable[T]) -> T:
     if value not in valid:
         raise InputError(f"unknown {what} {value!r}: expected one of {', '.join(map(str, valid))}")
     return value
+
+
+@contextmanager
+def workers_alive(work: str) -> Iterator[None]:
+    """Say in a sentence that a worker process was killed in this context.
+
+    Args:
+        work: what it did, such as `"prepares pages"`.
+
+    Raises:
+        InputError: if one was killed.
+    """
+    try:
+        yield
+    except BrokenExecutor:
+        raise InputError(
+            f"a process that {work} was killed, as the system does when memory runs out: what is "
+            "finished is kept, start again to resume"
+        ) from None
 
 
 class PageRefused(InputError):  # noqa: N818 - what happened to the page, not to the program

@@ -91,6 +91,26 @@ def only_process_in(folder: Path, seconds: float = math.inf) -> Iterator[None]:
         yield
 
 
+def refuse_other_files(folder: Path, mark: str, what: str) -> None:
+    """Refuse a folder to write to that holds something else.
+
+    Args:
+        folder: the folder, which need not exist.
+        mark: the file by which a folder of this kind is known.
+        what: what such a folder holds, such as "a drawn set".
+
+    Raises:
+        InputError: if the folder has no such file but others, apart from hidden ones, or cannot be
+            read.
+    """
+    with writing(folder):
+        if not folder.exists() or (folder / mark).is_file():
+            return
+        # Of a process that was killed, the mark may be half there, hidden.
+        if not folder.is_dir() or any(folder.glob("[!.]*")):
+            raise InputError(f"{folder} holds other files than {what}: name an empty folder")
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Turn an error of the operating system in this context into an `InputError`.

@@ -1,11 +1,14 @@
 """The default set of synthetic pages."""
 
 import json
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
+from ecg_lib.drawing import demo_set
 from ecg_lib.drawing.demo_set import LAYOUT_SHARES, draw_set
 from ecg_lib.drawing.simulation import RECIPES
 from ecg_lib.errors import InputError
@@ -77,6 +80,15 @@ def test_two_that_draw_one_set_at_once(drawn, tmp_path):
     assert contents(tmp_path / "set") == contents(drawn)
 
 
+def test_a_killed_worker_is_one_sentence(tmp_path, monkeypatch):
+    def killed(*page):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(demo_set, "_draw_one", killed)
+    with pytest.raises(InputError, match=r"draws pages was killed, .* start again to resume"):
+        draw_set(tmp_path, pages_per_class=1, jobs=2)
+
+
 def test_a_set_whose_description_is_half_there_is_drawn(tmp_path):
     (tmp_path / ".part-0123").write_text('{"se', encoding="utf-8")
     assert draw_set(tmp_path, pages_per_class=1) == 5
@@ -98,7 +110,7 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path):
 
 
 def test_no_pages_cannot_be_drawn(tmp_path):
-    with pytest.raises(InputError, match="expected at least 1"):
+    with pytest.raises(InputError, match="expected 1 to 100,000"):
         draw_set(tmp_path, pages_per_class=0)
 
 

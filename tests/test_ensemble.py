@@ -172,6 +172,13 @@ def test_a_run_is_not_written_over(members, capsys):
     assert sha256(members[0] / RECORD) == before
 
 
+def test_other_files_are_not_written_over(members, tmp_path, capsys):
+    own = tmp_path / "history.csv"
+    own.write_text("of something else", encoding="utf-8")
+    assert "holds other files than a run" in refusal(capsys, tmp_path, *members)
+    assert own.read_text(encoding="utf-8") == "of something else"
+
+
 def test_a_member_without_weights_is_refused(members, tmp_path, capsys):
     bare = shutil.copytree(members[1], tmp_path / "bare", ignore=shutil.ignore_patterns("*.keras"))
     assert "holds no model.keras" in refusal(capsys, tmp_path / "new", members[0], bare)

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor
 from contextlib import closing, contextmanager
 from io import FileIO
 from pathlib import Path
@@ -22,7 +21,7 @@ from tqdm import tqdm
 
 from ecg_lib.data.catalogue import UNKNOWN
 from ecg_lib.data.identity import identify, number_pages
-from ecg_lib.errors import InputError
+from ecg_lib.errors import InputError, workers_alive
 from ecg_lib.files import replacing, sha256, write_csv, write_text, writing
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import find_boxes, rectify
@@ -88,7 +87,7 @@ def build_set(
             if source not in done
         )
         counts = {"total": len(rows_of), "initial": len(done), "unit": "page"}
-        with closing(results), _workers_alive():
+        with closing(results), workers_alive("prepares pages"):
             for page_crops, entry in tqdm(results, desc="preparing", mininterval=1, **counts):
                 if entry.get(_OUT_OF_MEMORY):
                     starved.append(entry["source"])
@@ -107,18 +106,6 @@ def build_set(
             "are prepared and kept, start again with more free memory to resume"
         )
     _write_tables(folder, pages, bad, done)
-
-
-@contextmanager
-def _workers_alive() -> Iterator[None]:
-    """Say in a sentence that a worker process was killed."""
-    try:
-        yield
-    except BrokenExecutor:
-        raise InputError(
-            "a process that prepares pages was killed, as the system does when memory runs out: "
-            "what is prepared is kept, start again to resume"
-        ) from None
 
 
 def _begin_crops(folder, shape):

@@ -12,11 +12,20 @@ from tqdm import tqdm
 
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, RECIPES, simulate
-from ecg_lib.errors import InputError
-from ecg_lib.files import only_process_in, replacing, write_text, writing
+from ecg_lib.errors import InputError, workers_alive
+from ecg_lib.files import (
+    only_process_in,
+    refuse_other_files,
+    replacing,
+    write_text,
+    writing,
+)
 
 SYNTHETIC_VERSION = 1
 """Increased whenever a page of a set changes, so that no set mixes pages of two versions."""
+
+MAX_PAGES_PER_CLASS = 100_000
+"""More would take weeks, and fill the memory with their names first."""
 
 DESCRIPTION = "set.json"
 """The file that says how a set was drawn."""
@@ -53,8 +62,11 @@ def draw_set(folder: str | Path, pages_per_class: int, seed: int = 0, jobs: int 
         InputError: if no page is requested, the seed is negative, or the folder cannot be written
             to or holds a set of another seed or version, or anything else.
     """
-    if pages_per_class < 1:
-        raise InputError(f"{pages_per_class} pages per class cannot be drawn: expected at least 1")
+    if not 1 <= pages_per_class <= MAX_PAGES_PER_CLASS:
+        raise InputError(
+            f"{pages_per_class} pages per class cannot be drawn: expected 1 to "
+            f"{MAX_PAGES_PER_CLASS:,}"
+        )
     if seed < 0:
         raise InputError(f"seed is {seed}: expected at least 0")
     # Absolute: worker processes may have been started in another current folder.
@@ -64,8 +76,7 @@ def draw_set(folder: str | Path, pages_per_class: int, seed: int = 0, jobs: int 
         for number in range(1, pages_per_class + 1)
         for class_name in RECIPES
     ]
-    with writing(folder):
-        _refuse_other_files(folder)
+    refuse_other_files(folder, DESCRIPTION, "a drawn set")
     # Another command that draws into the folder is waited for.
     with only_process_in(folder):
         with writing(folder):
@@ -75,17 +86,10 @@ def draw_set(folder: str | Path, pages_per_class: int, seed: int = 0, jobs: int 
             delayed(_draw_one)(seed, *page) for page in missing
         )
         progress = tqdm(drawn, "drawing", len(missing), unit="page", disable=not missing)
-        for _ in progress:
-            pass
+        with workers_alive("draws pages"):
+            for _ in progress:
+                pass
     return len(missing)
-
-
-def _refuse_other_files(folder):
-    if not folder.exists() or (folder / DESCRIPTION).is_file():
-        return
-    # Of a drawing that was killed, the description may be half there, hidden.
-    if not folder.is_dir() or any(folder.glob("[!.]*")):
-        raise InputError(f"{folder} holds other files than a drawn set: name an empty folder")
 
 
 def _claim(folder, seed):

@@ -22,7 +22,7 @@ from ecg_lib.drawing.page import SECONDS, draw_page
 from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recordings import Hints, Recording, read_recordings
 from ecg_lib.drawing.simulation import RATE
-from ecg_lib.errors import InputError, one_of
+from ecg_lib.errors import InputError, one_of, workers_alive
 from ecg_lib.files import only_process_in, replacing
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import LEADS, Box
@@ -173,7 +173,7 @@ def draw_recordings(
     outcomes: list[Outcome] = []
     taken: set[str] = set()
     # Another command that draws into the folder is waited for: both number their pages.
-    with only_process_in(folder):
+    with only_process_in(folder), workers_alive("draws recordings"):
         drawn = Parallel(n_jobs=jobs, return_as="generator")(
             delayed(_draw_file)(file, stem, folder, layout, hints)
             for file, stem in zip(files, _stems(files), strict=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import fit_answering
+from ecg_lib.files import refuse_other_files
 from ecg_lib.models import load, save
 from ecg_lib.models.layers import MeanProbability
 from ecg_lib.runs.folder import (
@@ -25,7 +26,7 @@ from ecg_lib.runs.predictions import (
     read_predictions,
     write_predictions,
 )
-from ecg_lib.runs.record import Member, read_record
+from ecg_lib.runs.record import RECORD, Member, read_record
 
 
 def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
@@ -37,17 +38,18 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
 
     Args:
         members: two or more run folders with their weights that differ only in their seed.
-        folder: the run folder to write, which must not hold a finished run.
+        folder: the run folder to write, which must hold neither a finished run nor other files.
 
     Returns:
         `folder`.
 
     Raises:
         InputError: if a member cannot be used, if two of them differ in more than their seed, or if
-            `folder` holds a finished run already or cannot be written to.
+            `folder` holds a finished run already or other files, or cannot be written to.
     """
     if holds_finished_run(folder):
         raise InputError(f"{folder} holds a run already: expected a folder without one")
+    refuse_other_files(folder, RECORD, "a run")
     records = [_read_member(member) for member in members]
     _check_they_go_together(members, records)
     network = mean_network([load(member / MODEL) for member in members])
