@@ -1,12 +1,14 @@
 """The command line: what it does on tiny data, and what it says of bad input."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from ecg_lib import cli
@@ -117,6 +119,7 @@ def test_it_is_a_module():
         (["run", "--data", "missing", "--models", "testing"], ["missing", "folder"]),
         (["table", "--results", "missing"], ["missing", "no finished run"]),
         (["draw", "new", "--pages-per-class", "0"], ["0 pages"]),
+        (["draw", "new", "--pages-per-class", "1000000000"], ["1000000000 pages", "100,000"]),
         (["look", "x" * 300], ["cannot be looked up", "File name too long"]),
         (["draw", "new\0"], ["cannot be looked up", "null byte"]),
         (["table", "--results", "x" * 300], ["cannot be looked up"]),
@@ -140,6 +143,23 @@ def test_missing_readme(finished_run, tmp_path, capsys):
     results = shutil.copytree(finished_run.results, tmp_path / "results")
     line = refusal(capsys, "table", "--results", results, "--documents", tmp_path / "none.md")
     assert "none.md" in line
+
+
+def test_no_worker_imports_what_lies_in_the_current_folder(tmp_path):
+    """Run by the console script, which does not look there itself."""
+    for name in ("joblib.py", "numpy.py", "json.py"):
+        (tmp_path / name).write_text("open('imported', 'w').close()", encoding="utf-8")
+    program = "import sys; from ecg_lib.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program, "draw", "set", "--pages-per-class", "1"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "LOKY_MAX_CPU_COUNT": "2"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "5 pages drawn" in done.stdout
+    assert not (tmp_path / "imported").exists()
 
 
 @pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt, 130), (MemoryError, 2)])

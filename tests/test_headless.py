@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -109,6 +110,20 @@ def test_other_errors_name_the_notebook_and_what_it_left(notebook, output):
     assert output.exists()
 
 
+def test_a_killed_kernel_is_one_sentence(notebook, output):
+    path = notebook("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(RuntimeError, match=r"ran small.ipynb was killed, .* start again to resume"):
+        run_notebook(path, output, {})
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_under_the_notebook_is_one_sentence(notebook, output):
+    output.parent.mkdir(parents=True)
+    output.symlink_to("/dev/full")
+    with pytest.raises(InputError, match=f"{output} cannot be written: No space left on device"):
+        run_notebook(notebook(), output, {})
+
+
 # --- The project's notebooks ---
 
 
@@ -126,12 +141,16 @@ def test_notebook_that_is_not_there():
         find_notebook("99_none")
 
 
-def test_a_foreign_kernel_of_the_same_name_is_not_used(notebook, output, tmp_path, monkeypatch):
+def test_no_foreign_kernel_or_package_is_used(notebook, output, tmp_path, monkeypatch):
+    for name in ("ecg_lib.py", "ipykernel.py", "tornado.py", "json.py"):
+        (tmp_path / name).write_text("raise SystemExit('foreign')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "kernels" / "python3"
     folder.mkdir(parents=True)
     command = ["/gone/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {"argv": command, "display_name": "Python 3", "language": "python"}
     (folder / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
-    run_notebook(notebook("import sys\nprint(sys.executable)"), output, {})
+    run_notebook(notebook("import ecg_lib, sys\nprint(sys.executable, ecg_lib)"), output, {})
     assert sys.executable in output.read_text(encoding="utf-8")
+    assert str(ROOT / "ecg_lib") in output.read_text(encoding="utf-8")

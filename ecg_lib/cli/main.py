@@ -5,8 +5,10 @@ an output cannot be used, or memory ran out; 1 if a training failed; 130 if inte
 reader of standard output has ended.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import ecg_lib
@@ -39,7 +41,7 @@ def _run(arguments):
     try:
         _check_current_folder()
         _check_names(options.values())
-        with ended_as_by_ctrl_c():
+        with ended_as_by_ctrl_c(), _current_folder_left_out():
             return command(**options) or 0
     except InputError as error:
         print(f"ecg_lib: {error}", file=sys.stderr)
@@ -50,6 +52,23 @@ def _run(arguments):
     except KeyboardInterrupt:
         print("ecg_lib: interrupted; what is finished is kept", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _current_folder_left_out() -> Iterator[None]:
+    """Let worker processes begin without modules of the current folder, which may be a stranger's.
+
+    They take over this process' own path for modules after that.
+    """
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONSAFEPATH"]
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _check_current_folder():

@@ -15,6 +15,7 @@ import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 import ecg_lib
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 NOTEBOOK = "02_train_model"
 
+PACKAGE_FOLDER = Path(ecg_lib.__file__).parents[1]
+"""What the package is imported from: a clone, or where packages are installed."""
+
 
 def find_notebook(name: str) -> Path:
     """Find one of the project's notebooks.
@@ -43,7 +47,7 @@ def find_notebook(name: str) -> Path:
         InputError: if it is not there: the notebooks are part of a clone, not of the package.
     """
     # Never one of the current folder or those above it, which may be a stranger's.
-    beside = Path(ecg_lib.__file__).parents[1] / "notebooks"
+    beside = PACKAGE_FOLDER / "notebooks"
     path = Path(os.environ.get("ECG_LIB_NOTEBOOKS", beside)) / f"{name}.ipynb"
     if not path.exists():
         raise InputError(
@@ -61,7 +65,21 @@ class ThisPython(AsyncKernelManager):
     """
 
     def _kernel_spec_manager_default(self):
-        return KernelSpecManager(kernel_dirs=[])
+        return _OwnKernel(kernel_dirs=[])
+
+
+class _OwnKernel(KernelSpecManager):
+    """A kernel that imports nothing from the current folder, which may be a stranger's."""
+
+    def get_kernel_spec(self, kernel_name):
+        spec = super().get_kernel_spec(kernel_name)
+        spec.argv = [*spec.argv, "--InteractiveShellApp.ignore_cwd=True"]
+        # A clone that is not installed may itself be the current folder.
+        if (PACKAGE_FOLDER / "notebooks").is_dir():
+            path = [str(PACKAGE_FOLDER), os.environ.get("PYTHONPATH")]
+            spec.env["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+        spec.env["PYTHONSAFEPATH"] = "1"
+        return spec
 
 
 def run_notebook(source: Path, output: Path, parameters: dict) -> None:
@@ -76,7 +94,8 @@ def run_notebook(source: Path, output: Path, parameters: dict) -> None:
         InputError: if a parameter is not in the notebook's parameters cell, if that cell holds
             anything but literals, if the output cannot be written, if ipykernel is not installed,
             or if a cell raised an `InputError`.
-        RuntimeError: if a cell raised another error, or the notebook ended before its last cell.
+        RuntimeError: if a cell raised another error, if the process that ran it was killed, or if
+            the notebook ended before its last cell.
     """
     known = parameters_of(source)
     unknown = [name for name in parameters if name not in known]
@@ -97,7 +116,13 @@ def run_notebook(source: Path, output: Path, parameters: dict) -> None:
             stderr_file=sys.stderr,
         )
     except OSError as error:
-        raise InputError(f"{output} cannot be written: {error.strerror}") from None
+        path = error.filename or output
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
+    except DeadKernelError:
+        raise RuntimeError(
+            f"the process that ran {source.name} was killed, as the system does when memory runs "
+            "out: what is finished is kept, start again to resume"
+        ) from None
     except NoSuchKernel:
         raise InputError(
             f"{sys.executable} cannot run notebooks: expected the package ipykernel beside ecg_lib"
