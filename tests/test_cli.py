@@ -199,6 +199,13 @@ def test_look(pages_folder, tmp_path, capsys):
         assert image.width > 1000
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text elsewhere")
+def test_look_at_a_page_with_any_name(pages_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(pages_folder / "normal" / "normal_0001.jpg", "a$\\x$\udce9.jpg")
+    assert cli.main(["look", "a$\\x$\udce9.jpg", "--picture", "leads.png"]) == 0
+
+
 def test_to_look_at_a_page_adds_no_page_to_its_class(pages_folder, tmp_path, monkeypatch):
     page = shutil.copy(pages_folder / "normal" / "normal_0001.jpg", tmp_path)
     current = tmp_path / "current"

@@ -95,13 +95,15 @@ def _look(page, picture):
 
 def _write_picture(page, picture):
     """Write the picture of a page; return what was found on it."""
+    from ecg_lib.data.catalogue import as_utf_8
     from ecg_lib.evaluation import plots
     from ecg_lib.pages.detection import rectify
     from ecg_lib.pages.reading import find_leads
 
     luma, found = find_leads(page)
     text = f"{found.layout}, rhythm strip: {found.rhythm_lead or 'none, or its lead not read'}"
-    figure = plots.page_figure(rectify(luma, found), found.boxes, f"{page.name}: {text}")
+    title = f"{as_utf_8(page.name)}: {text}"
+    figure = plots.page_figure(rectify(luma, found), found.boxes, title)
     suffix = picture.suffix.lower().removeprefix(".") or "png"
     one_of("picture format", suffix, figure.canvas.get_supported_filetypes())
     with replacing(picture) as part:

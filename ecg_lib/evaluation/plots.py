@@ -45,7 +45,8 @@ def _page_axes(page, title):
     figure = Figure(figsize=(11, 11 * height / width), layout="constrained")
     axes = figure.subplots()
     axes.imshow(page, cmap="gray", vmin=0, vmax=255)
-    axes.set_title(title)
+    # A file's name is no formula, though it may hold two dollar signs.
+    axes.set_title(title, parse_math=False)
     axes.axis("off")
     return figure, axes
 
@@ -80,7 +81,7 @@ def crops_figure(crops: np.ndarray, title: str, names: Sequence[str] = CROPS) ->
         axes.imshow(crop, cmap="gray", vmin=0, vmax=255)
         axes.set_title(name, fontsize=9)
         axes.axis("off")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=10, parse_math=False)
     return figure
 
 
