@@ -22,6 +22,7 @@ from PIL import Image
 
 from ecg_lib import cli
 from ecg_lib.data.classes import DISPLAY_NAMES
+from ecg_lib.errors import InputError
 from ecg_lib.serving import app, web
 from ecg_lib.serving.card import DISCLAIMER, measure
 from ecg_lib.serving.predictor import Predictor
@@ -238,6 +239,12 @@ def test_folders_of_killed_servers_are_removed(tmp_path, monkeypatch):
         assert elsewhere.exists()
         assert first.is_dir() and second.is_dir()
     assert not first.exists() and not second.exists()
+
+
+def test_without_a_folder_for_uploads_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(InputError, match="TMPDIR names where they go"), web.private_folder():
+        pass
 
 
 # --- Who may ask, and for how much ---

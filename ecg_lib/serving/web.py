@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from ecg_lib.errors import InputError
-from ecg_lib.files import locked
+from ecg_lib.files import locked, temporary_folder, writing
 
 MAX_WAITING = 100 * 2**20
 """Bytes of all uploads together that are being sent or wait for their answer."""
@@ -268,16 +268,21 @@ def private_folder() -> Iterator[Path]:
     """Make a folder for uploads that is removed when the context is left.
 
     Folders of servers that were killed are removed first.
+
+    Raises:
+        InputError: if it cannot be made.
     """
     _remove_abandoned()
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, locked(_lock_of(folder), 0):
-        uploads = Path(folder) / "uploads"
-        uploads.mkdir()
+    with temporary_folder(PREFIX) as folder, ExitStack() as stack:
+        uploads = folder / "uploads"
+        with writing(folder):
+            stack.enter_context(locked(_lock_of(folder), 0))
+            uploads.mkdir()
         yield uploads
 
 
 def _lock_of(folder):
-    return Path(folder) / "lock"
+    return folder / "lock"
 
 
 def _remove_abandoned():
