@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import change_record
+from full_disk import FullDisk
 
 from ecg_lib.errors import InputError
 from ecg_lib.models import build
 from ecg_lib.runs.folder import (
+    BACKUP,
     MODEL,
     describe,
     finish_run,
@@ -20,6 +22,7 @@ from ecg_lib.runs.folder import (
     note_resumed,
     open_run,
     read_runs,
+    remove_backup,
 )
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
@@ -92,6 +95,19 @@ def test_record_says_after_which_epochs_a_run_was_resumed(tmp_path):
     (folder / PREDICTIONS).touch()
     finish_run(folder, key_of(), **facts)
     assert read_record(folder).resumed_after == (2, 2, 5)
+
+
+def test_a_backup_that_stays_is_named_and_removed_the_next_time(tmp_path, caplog):
+    backup = tmp_path / BACKUP
+    backup.mkdir()
+    (backup / "after_epoch_1.npz").touch()
+    with FullDisk(tmp_path, 0).inserted():
+        remove_backup(tmp_path)
+    assert f"{backup} is not needed any more but cannot be removed: No space" in caplog.text
+    remove_backup(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    remove_backup(tmp_path)
+    assert len(caplog.records) == 1
 
 
 def test_a_finished_run_without_its_weights_is_kept_beside(finished_run, configure, caplog):
