@@ -2,7 +2,9 @@
 
 import hashlib
 import itertools
+import os
 import shutil
+import threading
 
 import pandas as pd
 import pytest
@@ -53,6 +55,18 @@ def test_other_pages_are_found_by_the_names_of_their_class_folders(tmp_path, kno
     pages = write_pages(tmp_path / "mine", "Normal Person ECG Images (859)", "MI")
     write_pages(tmp_path / "holiday", "beach", number=5)
     assert find_data([tmp_path]) == pages
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes among its files")
+def test_what_never_ends_is_not_opened(tmp_path, known):
+    known(tmp_path)
+    for name in ("page.jpg", "pages.zip"):
+        os.mkfifo(tmp_path / name)
+    found = []
+    search = threading.Thread(target=lambda: found.append(find_data([tmp_path])), daemon=True)
+    search.start()
+    search.join(60)
+    assert found == [None]
 
 
 def test_train_and_test_folders_are_one_copy(tmp_path, known):

@@ -17,7 +17,7 @@ from ecg_lib.data.catalogue import page_files
 from ecg_lib.data.classes import class_of_folder
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.protocols import SPLIT_OF_FOLDER
-from ecg_lib.files import only_process_in, replacing
+from ecg_lib.files import only_process_in, replacing, sha256
 from ecg_lib.pages.image import PAGE_SUFFIXES
 
 PLACES = ("../input", "data", ".")
@@ -89,15 +89,11 @@ def _root(folder, place):
 
 def _is_published(folder, files):
     known = set(published_files()["sha256"])
-    return any(_digest(file.read_bytes()) in known for file in files[:LOOKED_AT])
+    return any(sha256(file) in known for file in files[:LOOKED_AT])
 
 
 def _is_class_folder(folder, files):
     return class_of_folder(folder.name) is not None
-
-
-def _digest(content):
-    return hashlib.sha256(content).hexdigest()
 
 
 def _folders_with_pages(place):
@@ -109,8 +105,11 @@ def _folders_with_pages(place):
 
 
 def _files(place):
-    """The files below a folder, in the order of their names, without those that programs write."""
-    paths = page_files(place)
+    """The files below a folder, in the order of their names, without those that programs write.
+
+    A pipe or the like, which may never end, is none.
+    """
+    paths = filter(Path.is_file, page_files(place))
     return [path for path in paths if _LEFT_OUT.isdisjoint(path.relative_to(place).parts)]
 
 
@@ -123,7 +122,11 @@ def _holds_pages(archive):
         pages = [name for name in content.namelist() if Path(name).suffix.lower() in PAGE_SUFFIXES]
         if any(class_of_folder(Path(name).parent.name) for name in pages):
             return True
-        return any(_digest(content.read(name)) in known for name in pages[:LOOKED_AT])
+        for name in pages[:LOOKED_AT]:
+            with content.open(name) as page:
+                if hashlib.file_digest(page, "sha256").hexdigest() in known:  # type: ignore[arg-type]
+                    return True
+        return False
 
 
 def _unpack(archive, unpacked):
