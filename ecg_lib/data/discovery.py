@@ -124,7 +124,7 @@ def _holds_pages(archive):
             return True
         for name in pages[:LOOKED_AT]:
             with content.open(name) as page:
-                if hashlib.file_digest(page, "sha256").hexdigest() in known:  # type: ignore[arg-type]
+                if hashlib.file_digest(page, "sha256").hexdigest() in known:
                     return True
         return False
 
