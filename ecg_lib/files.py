@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PART = ".part-"
 """How the name of a file begins that is not complete, see `replacing`."""
 
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What the system answers on a file system without locks, as some network file systems are."""
 
 _NATIVE_ONLY: dict[str, Any] = (
@@ -54,7 +54,7 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
     except NotImplementedError:  # How older versions of filelock say that there are no locks.
         pass
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
     try:
         yield

@@ -273,8 +273,8 @@ def test_an_output_on_a_full_disk_keeps_its_beginning_and_leaves_the_others_alon
     command = ["predict", page, broken, "--json", "--model", runs[0], option, output]
     assert cli.main(list(map(str, command))) == 0
     whole = output.read_bytes()
-    # Opened, the beginning, the first answer: the second is not written.
-    disk = FullDisk(here, 3, stays=True)
+    # Opened, emptied, the beginning, the first answer: the second is not written.
+    disk = FullDisk(here, 4, stays=True)
     with disk.inserted():
         assert cli.main(list(map(str, command))) == 2
     printed = capsys.readouterr()

@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ecg_lib.files import writing
+from ecg_lib.errors import InputError
+from ecg_lib.files import NO_LOCKS, writing
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks.
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -21,10 +27,18 @@ def open_text(path: Path) -> Iterator[Callable[[str], None]]:
         A function that adds text.
 
     Raises:
-        InputError: if the file cannot be written.
+        InputError: if the file cannot be written, or if another process is writing it.
     """
     with writing(path):
-        file = path.open("wb", buffering=0)
+        # Emptied once nobody else is writing it, not by opening it.
+        file = path.open("ab", buffering=0)
+        try:
+            if path.is_file():
+                _be_only_writer(file, path)
+                file.truncate(0)
+        except BaseException:
+            file.close()
+            raise
     size = 0
     fault: OSError | None = None
 
@@ -49,6 +63,21 @@ def open_text(path: Path) -> Iterator[Callable[[str], None]]:
                 file.close()
         if fault is not None:
             raise fault
+
+
+def _be_only_writer(file, path):
+    """Refuse a file that another command is writing, where the system has locks."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(
+            f"another process is writing to {path}: expected it to end first, or another file"
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
 
 
 def _write_all(file, piece):
