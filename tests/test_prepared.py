@@ -190,6 +190,19 @@ def test_a_journal_is_read_up_to_its_first_damaged_line(build, worked_on):
         assert len([json.loads(line) for line in journal.read_bytes().splitlines()]) == 10
 
 
+def test_a_finished_page_without_the_digest_of_its_crops_is_prepared_again(build, worked_on):
+    whole = build()
+    journal = whole.folder / "journal.jsonl"
+    first, *others = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    entry = json.loads(first)
+    del entry["crops_sha256"]
+    journal.write_text(json.dumps(entry) + "\n" + "".join(others), encoding="utf-8")
+    (whole.folder / "pages.csv").unlink()
+    worked_on.clear()
+    pd.testing.assert_frame_equal(build().pages, whole.pages)
+    assert worked_on == [entry["source"]]
+
+
 def test_a_damaged_set_is_named_and_made_again_once_it_is_removed(build):
     folder = build().folder
     for file in (folder / "crops.npy", folder / "bad_pages.csv", folder / "pages.csv"):

@@ -73,7 +73,8 @@ def build_set(
         done = {
             source: entry
             for source, entry in done.items()
-            if source in rows_of and entry.get(_DIGEST) in (None, _digest(crops[rows_of[source]]))
+            if source in rows_of
+            and ("reason" in entry or entry.get(_DIGEST) == _digest(crops[rows_of[source]]))
         }
         results = Parallel(n_jobs=jobs, return_as="generator_unordered")(
             delayed(_prepare_page)(
