@@ -6,7 +6,6 @@ page to the page without ink, among the pixels. Without ink means that a crop is
 (`paper`). `deletion_table` tests whether an order of crops explains the answer.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import answering_of
+from ecg_lib.files import sha256
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import rectify
@@ -136,7 +136,7 @@ def _draw_if_missing(page):
 def _published_boxes(page):
     """The boxes of a page of the published experiment, known by its bytes."""
     files = published_files().dropna(subset="published_order")
-    of_page = files[files["sha256"] == hashlib.sha256(page.read_bytes()).hexdigest()]
+    of_page = files[files["sha256"] == sha256(page)]
     if of_page.empty:
         raise InputError(
             f"{page} is none of the {len(files):,} files of the published experiment, whose boxes "
