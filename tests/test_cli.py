@@ -194,7 +194,9 @@ def test_look(pages_folder, tmp_path, capsys):
     truth = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
     picture = tmp_path / "leads.png"
     assert cli.main(["look", str(page), "--picture", str(picture)]) == 0
-    assert capsys.readouterr().out.startswith(truth["layout"])
+    shown = capsys.readouterr().out
+    assert shown.startswith(truth["layout"])
+    assert ", 25 mm/s, 10 mm/mV, confidence " in shown
     with Image.open(picture) as image:
         assert image.width > 1000
 
@@ -204,6 +206,14 @@ def test_look_at_a_page_with_any_name(pages_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(pages_folder / "normal" / "normal_0001.jpg", "a$\\x$\udce9.jpg")
     assert cli.main(["look", "a$\\x$\udce9.jpg", "--picture", "leads.png"]) == 0
+
+
+def test_look_says_how_a_page_was_turned(pages_folder, tmp_path, capsys):
+    turned = tmp_path / "turned.png"
+    with Image.open(pages_folder / "normal" / "normal_0001.jpg") as page:
+        page.transpose(Image.Transpose.ROTATE_180).save(turned)
+    assert cli.main(["look", str(turned), "--picture", str(tmp_path / "leads.png")]) == 0
+    assert "; it was turned by 180 degrees clockwise to be read; written" in capsys.readouterr().out
 
 
 def test_to_look_at_a_page_adds_no_page_to_its_class(pages_folder, tmp_path, monkeypatch):

@@ -108,4 +108,5 @@ def _write_picture(page, picture):
     one_of("picture format", suffix, figure.canvas.get_supported_filetypes())
     with replacing(picture) as part:
         figure.savefig(part, format=suffix, dpi=150)
-    return f"{text}, confidence {found.confidence:.2f}"
+    words = f"{text}, {found.scale}, confidence {found.confidence:.2f}"
+    return "; ".join([words, *found.cautions])

@@ -251,11 +251,7 @@ def _about_scale(found: Detection) -> list[str]:
             cautions.append(
                 f"it is drawn at {value:g} {unit}, and the network was trained on {usual:g} {unit}"
             )
-    if found.order_assumed:
-        cautions.append("its lead names could not be read, and the standard order is assumed")
-    if found.turned:
-        cautions.append(f"it was turned by {found.turned} degrees clockwise to be read")
-    return cautions
+    return cautions + found.cautions
 
 
 def _read(page, options):

@@ -59,6 +59,23 @@ class Detection:
         """Whether the rectified page is the given image itself."""
         return np.array_equal(self.homography, np.eye(3))
 
+    @property
+    def scale(self) -> str:
+        """Paper speed and gain in words."""
+        known = {"mm/s": self.mm_per_second, "mm/mV": self.mm_per_mv}
+        words = [f"{value:g} {unit}" for unit, value in known.items() if value is not None]
+        return ", ".join(words) or "paper speed and gain not measured"
+
+    @property
+    def cautions(self) -> list[str]:
+        """What was assumed or changed so that the page could be read."""
+        cautions = []
+        if self.order_assumed:
+            cautions.append("its lead names could not be read, and the standard order is assumed")
+        if self.turned:
+            cautions.append(f"it was turned by {self.turned} degrees clockwise to be read")
+        return cautions
+
 
 def rectify(luma: np.ndarray, detection: Detection) -> np.ndarray:
     """Bring a page into the frame in which its boxes are straight.
