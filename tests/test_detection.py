@@ -18,9 +18,11 @@ from ecg_lib.drawing.styles import PULSES, Style
 from ecg_lib.drawing.varied_pages import ARRANGEMENTS
 from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.detection.general.lattice import most_support
+from ecg_lib.pages.detection.general.reading import see
 from ecg_lib.pages.image import read_luma
 from ecg_lib.pages.layouts import LAYOUTS, PUBLISHED_LAYOUTS, Layout
-from ecg_lib.pages.leads import Box
+from ecg_lib.pages.leads import LEADS, Box
 
 
 @pytest.fixture
@@ -213,6 +215,15 @@ def test_nameless_page_with_pulses_is_taken_to_be_in_standard_order(drawn, monke
     nameless = detect(np.asarray(page.convert("L")))
     assert nameless.layout == named.layout
     assert nameless.order_assumed
+
+
+def test_no_support_exceeds_its_bound():
+    """Pages below the bound are not matched, so it must never be too low."""
+    for layout in ("standard_3x4_with_rhythm", "cabrera_12x1"):
+        page, _ = styled(layout)
+        for luma in (page, np.ascontiguousarray(page[::-1])):
+            seen = see(luma)
+            assert 0 < seen.support <= most_support(seen.marks.names) <= len(LEADS)
 
 
 def test_small_print_is_read():

@@ -8,14 +8,17 @@ names and its traces (`general`), turned if need be. Grid and pulses then tell t
 (`scale`).
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.confirm import names_agree
+from ecg_lib.pages.detection.general.lattice import most_support
 from ecg_lib.pages.detection.general.reading import (
     READ,
+    SUPPORT,
     likeliest_rows,
     look_and_read,
     read_by_names,
@@ -197,10 +200,11 @@ def _ways_to_lie(traced):
 def _read(luma):
     """Read a page in one way: what was found, or None, and how much the names speak for it."""
     seen = see(np.ascontiguousarray(luma), most_pixels=TURNED_PIXELS)
-    try:
+    if most_support(seen.marks.names) < SUPPORT:
+        return None, 0.0
+    with suppress(PageRefused):
         return read_by_names(seen), seen.support
-    except PageRefused:
-        return None, seen.support
+    return None, seen.support
 
 
 def _turning_back(degrees, shape):

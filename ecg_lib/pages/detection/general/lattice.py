@@ -95,6 +95,14 @@ def match(names: list[Name], points: np.ndarray, size: tuple[int, int]) -> list[
     return sorted((one for one in found if one is not None), key=lambda one: -one.support)
 
 
+def most_support(names: list[Name]) -> float:
+    """Compute what no lattice's support can exceed: each name speaks for one lead, and is one."""
+    if not names:
+        return 0.0
+    values = np.maximum(_values(names), 0)
+    return float(min(values.max(axis=0).sum(), values.max(axis=1).sum()))
+
+
 class _Fit:
     """The fit of one arrangement to the names."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.columns import find_columns
-from ecg_lib.pages.detection.general.lattice import Lattice, match
+from ecg_lib.pages.detection.general.lattice import Lattice, match, most_support
 from ecg_lib.pages.detection.general.level import Level, level
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_marks
 from ecg_lib.pages.detection.general.pulses import typical_pulse
@@ -36,7 +36,11 @@ of two columns, letters are half as tall as usual."""
 CLOSER_SUPPORT, CLOSER_SUPPORT_TALL = 2.3, SUPPORT / 2
 """Minimum support of an arrangement that makes a closer look worth its time. Other pictures reach
 2.2 and would be looked at in vain; but on a tall page, which was looked at in less than the usual
-width, less support is a hint."""
+width, less support makes it worth to look in that width."""
+
+TALL = 0.9
+"""A page is tall if it was looked at in less than this share of the usual width: letters that are a
+tenth smaller are read as well."""
 
 NAMES = 5
 """Minimum number of names in their places."""
@@ -117,7 +121,9 @@ class Seen:
 
     @cached_property
     def lattices(self) -> list[Lattice]:
-        """The lattices that the names make, the best supported first."""
+        """The lattices that the names make, the best supported first, where they may matter."""
+        if most_support(self.marks.names) < CLOSER_SUPPORT_TALL:
+            return []
         return match(self.marks.names, self.lefts, self.level.size)
 
     @property
@@ -162,12 +168,16 @@ def look_and_read(
         return seen, read_by_names(seen)
     except PageRefused as refusal:
         refused = refusal
-    tall = CELL * seen.marks.trace.shape[1] < LOOK_WIDTH - CELL
-    needed = CLOSER_SUPPORT_TALL if tall else CLOSER_SUPPORT
-    if has_pulses or seen.support > needed:
-        with suppress(PageRefused):
-            closer = see(luma, part, np.inf, CLOSER_PIXELS)
-            return closer, read_by_names(closer)
+    tall = CELL * seen.marks.trace.shape[1] < TALL * LOOK_WIDTH
+    if has_pulses or seen.support > CLOSER_SUPPORT:
+        width = np.inf
+    elif tall and seen.support > CLOSER_SUPPORT_TALL:
+        width = LOOK_WIDTH
+    else:
+        return seen, refused
+    with suppress(PageRefused):
+        closer = see(luma, part, width, CLOSER_PIXELS)
+        return closer, read_by_names(closer)
     return seen, refused
 
 
