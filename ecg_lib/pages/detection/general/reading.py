@@ -190,12 +190,12 @@ def read_by_names(seen: Seen) -> Detection:
     marks = seen.marks
     if (marks.trace > 0.5).mean() < 1e-3:
         raise PageRefused("no_traces", "found no traces of an ECG")
-    frame = seen.level
     if not seen.lattices:
         raise PageRefused("no_names", _names_missing({}))
     best, *others = seen.lattices
     if best.support < SUPPORT or len(best.read) < NAMES:
         raise PageRefused("no_names", _names_missing(best.read))
+    frame = seen.level
     rows, shift, strips = find_rows(frame, best)
     columns = find_columns(frame, best, rows)
     missing = _missing(frame, marks, columns, best, rows)
