@@ -18,7 +18,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 from tqdm import tqdm
 
-from ecg_lib.drawing.photographs import photograph
+from ecg_lib.drawing.page_versions import compressed, dimmed, picture_of, rescaled
 from ecg_lib.errors import PageRefused
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.files import write_csv, write_text
@@ -26,7 +26,6 @@ from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.image import read_luma
-from ecg_lib.pages.leads import Box
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
 from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.runs.record import read_record
@@ -39,12 +38,7 @@ AS_IT_IS = "as it is"
 
 def resaved(percent: int) -> Callable:
     """Resize a page, as an export at another resolution does."""
-
-    def change(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        how = cv2.INTER_AREA if percent < 100 else cv2.INTER_CUBIC
-        return cv2.resize(luma, None, fx=percent / 100, fy=percent / 100, interpolation=how)
-
-    return change
+    return lambda luma, rng: rescaled(luma, percent / 100)
 
 
 def blurred(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -59,26 +53,9 @@ def tilted(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.warpAffine(luma, turn, (width, height), borderValue=255)
 
 
-def dimmed(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Dim all light to 70 %."""
-    return (0.7 * luma).astype(np.uint8)
-
-
-def jpeg(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Save as a JPEG of quality 30."""
-    _, coded = cv2.imencode(".jpg", luma, [cv2.IMWRITE_JPEG_QUALITY, 30])
-    return cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
-
-
-def pictured(situation: str) -> Callable:
-    """Scan, print or photograph a page, or photograph it on a screen; all of it stays visible."""
-
-    def change(luma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        page = cv2.cvtColor(luma, cv2.COLOR_GRAY2RGB)
-        picture, _ = photograph(page, Box(0, 0, *luma.shape[::-1]), situation, rng)
-        return cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-
-    return change
+def in_situation(situation: str) -> Callable:
+    """Scan, print or photograph a page, or photograph it on a screen."""
+    return lambda luma, rng: picture_of(luma, situation, rng)[0]
 
 
 VARIANTS = {
@@ -86,12 +63,12 @@ VARIANTS = {
     **{f"saved at {percent} %": resaved(percent) for percent in (50, 60, 70, 80, 90, 110, 130)},
     "blurred by one pixel": blurred,
     "tilted by one degree": tilted,
-    "dimmed to 70 %": dimmed,
-    "JPEG of quality 30": jpeg,
-    "scanned": pictured("scan"),
-    "printed and scanned": pictured("print"),
-    "photographed": pictured("photograph"),
-    "on a screen": pictured("screen"),
+    "dimmed to 70 %": lambda luma, rng: dimmed(luma, 0.7),
+    "JPEG of quality 30": lambda luma, rng: compressed(luma, 30),
+    "scanned": in_situation("scan"),
+    "printed and scanned": in_situation("print"),
+    "photographed": in_situation("photograph"),
+    "on a screen": in_situation("screen"),
 }
 """Ways to change a page: functions of a uint8 page `(height, width)` and a random generator."""
 
