@@ -26,7 +26,7 @@ from ecg_lib.runs.folder import (
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
 from ecg_lib.training.augmentation import augment
-from ecg_lib.training.batches import all_pages, batches, moments, page_order
+from ecg_lib.training.batches import Examples, all_pages, batches, join, moments, page_order
 from ecg_lib.training.recipes import RECIPES, class_weights
 from ecg_lib.training.train import EpochSeconds, _check_learning, _check_numbers, train
 
@@ -65,36 +65,40 @@ def test_a_longer_training_begins_with_the_shorter():
 
 
 @pytest.fixture(scope="module")
-def crops():
-    return np.random.default_rng(0).integers(0, 256, (12, 13, 8, 8), dtype=np.uint8)
+def examples():
+    crops = np.random.default_rng(0).integers(0, 256, (12, 13, 8, 8), dtype=np.uint8)
+    return Examples(crops, np.arange(12) % 5)
 
 
-@pytest.fixture(scope="module")
-def labels():
-    return pd.Series(np.arange(12) % 5, index=range(12))
-
-
-def test_moments_are_those_of_the_given_rows(crops):
+def test_moments_are_those_of_the_given_rows(examples):
     rows = np.array([1, 4, 11])
-    mean, variance = moments(crops, rows)
-    assert mean == pytest.approx(crops[rows].mean())
-    assert variance == pytest.approx(crops[rows].var())
+    mean, variance = moments(examples.crops, rows)
+    assert mean == pytest.approx(examples.crops[rows].mean())
+    assert variance == pytest.approx(examples.crops[rows].var())
 
 
-def test_batches_are_full_and_in_order(crops, labels):
-    rows, order = np.array([2, 3, 5, 7, 11]), np.array([4, 0, 1, 3, 2, 4, 0])
-    found = list(batches(crops, labels, rows, order, 3))
+def test_batches_are_full_and_in_order(examples):
+    order = np.array([4, 0, 1, 3, 2, 4, 0])
+    found = list(batches(examples, order, 3))
     assert [len(pixels) for pixels, _ in found] == [3, 3]
-    expected = rows[order[:6]]
-    np.testing.assert_array_equal(np.concatenate([pixels for pixels, _ in found]), crops[expected])
-    np.testing.assert_array_equal(np.concatenate([own for _, own in found]), labels[expected])
+    pixels, own = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    np.testing.assert_array_equal(pixels, examples.crops[order[:6]])
+    np.testing.assert_array_equal(own, examples.labels[order[:6]])
 
 
-def test_batches_that_were_trained_on_are_skipped(crops, labels):
+def test_joined_examples_keep_their_weights(examples):
+    weighted = examples._replace(weights=np.arange(12, dtype=np.float32))
+    ((pixels, own, weights),) = batches(join([examples, weighted]), np.array([3, 15, 14]), 3)
+    np.testing.assert_array_equal(pixels, examples.crops[[3, 3, 2]])
+    np.testing.assert_array_equal(own, examples.labels[[3, 3, 2]])
+    np.testing.assert_array_equal(weights, [1, 3, 2])
+    assert join([examples, examples]).weights is None
+
+
+def test_batches_that_were_trained_on_are_skipped(examples):
     order = page_order(12, 24, seed=1, reshuffle=True)
     every, later = (
-        list(batches(crops, labels, np.arange(12), order, 4, augment=augment, seed=3, skip=skip))
-        for skip in (0, 2)
+        list(batches(examples, order, 4, augment=augment, seed=3, skip=skip)) for skip in (0, 2)
     )
     assert len(every) == 6
     for (pixels, own), (expected, expected_own) in zip(later, every[2:], strict=True):
@@ -102,22 +106,22 @@ def test_batches_that_were_trained_on_are_skipped(crops, labels):
         np.testing.assert_array_equal(own, expected_own)
 
 
-def test_whole_takes_every_row_once(crops, labels, monkeypatch):
-    monkeypatch.setattr("ecg_lib.training.batches.PREDICT_BATCH", 4)
-    rows = np.array([9, 1, 2, 3, 4, 8])
-    found = list(all_pages(crops, labels, rows))
-    assert [len(pixels) for pixels, *_ in found] == [4, 2]
-    np.testing.assert_array_equal(np.concatenate([pixels for pixels, *_ in found]), crops[rows])
-    np.testing.assert_array_equal(np.concatenate([own for _, own, _ in found]), labels[rows])
-    np.testing.assert_array_equal(np.concatenate([weights for *_, weights in found]), np.ones(6))
+def test_whole_takes_every_example_once(examples, monkeypatch):
+    monkeypatch.setattr("ecg_lib.training.batches.PREDICT_BATCH", 8)
+    found = list(all_pages(examples))
+    assert [len(pixels) for pixels, *_ in found] == [8, 4]
+    pixels, own, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    np.testing.assert_array_equal(pixels, examples.crops)
+    np.testing.assert_array_equal(own, examples.labels)
+    np.testing.assert_array_equal(weights, np.ones(12))
 
 
-def test_whole_divides_among_replicas(crops, labels):
-    rows = np.array([9, 1, 2, 3, 4])
-    ((pixels, own, weights),) = all_pages(crops, labels, rows, replicas=2)
+def test_whole_divides_among_replicas(examples):
+    crops, labels = examples.crops[:5], examples.labels[:5]
+    ((pixels, own, weights),) = all_pages(Examples(crops, labels), replicas=2)
     np.testing.assert_allclose(weights, [1.2, 1.2, 1.2, 1.2, 1.2, 0])
-    np.testing.assert_array_equal(pixels, crops[[9, 1, 2, 3, 4, 9]])
-    np.testing.assert_array_equal(own, labels[[9, 1, 2, 3, 4, 9]])
+    np.testing.assert_array_equal(pixels, crops[[0, 1, 2, 3, 4, 0]])
+    np.testing.assert_array_equal(own, labels[[0, 1, 2, 3, 4, 0]])
 
 
 # --- A whole run ---
@@ -171,17 +175,18 @@ def test_run_folder_is_complete_and_true(finished_run):
 
 def test_classes_count_as_the_recipe_says(run, monkeypatch):
     given = []
-    fit = keras.Model.fit
 
-    def noted(model, *args, class_weight, **kwargs):
-        given.append(class_weight)
-        return fit(model, *args, class_weight=class_weight, **kwargs)
+    def noted(examples, *args, **options):
+        given.append(examples.weights)
+        return batches(examples, *args, **options)
 
-    monkeypatch.setattr(keras.Model, "fit", noted)
+    monkeypatch.setattr("ecg_lib.training.train.batches", noted)
     for recipe in RECIPES:
         run(epochs=1, recipe=recipe)
     evenly = class_weights(np.repeat(np.arange(5), 3), RECIPES["augmented"].balance)
-    assert given == [None, evenly]
+    assert given[0] is None
+    np.testing.assert_array_equal(given[1], evenly)
+    np.testing.assert_array_equal(given[2], np.tile(evenly, 3))
 
 
 def test_what_is_finished_is_not_trained_again(finished_run, monkeypatch):

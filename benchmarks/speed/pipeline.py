@@ -24,7 +24,7 @@ from ecg_lib.models import build
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import read_record
 from ecg_lib.runs.inputs import open_inputs
-from ecg_lib.training.batches import batches, moments
+from ecg_lib.training.batches import Examples, batches, moments
 from ecg_lib.training.headless import find_notebook, run_notebook
 from ecg_lib.training.recipes import RECIPES, compile_model
 from ecg_lib.training.train import train
@@ -70,8 +70,8 @@ def _waiting(prepared, repetitions):
     rows = prepared.pages.index.to_numpy()
     steps = max(min(len(rows) // BATCH, MOST_STEPS), 1)
     order = np.resize(np.random.default_rng(0).permutation(len(rows)), steps * BATCH)
-    labels = prepared.pages["class"].map(CLASSES.index)
-    pages = batches(prepared.crops, labels, rows, order, BATCH)
+    labels = prepared.pages["class"].map(CLASSES.index).to_numpy()
+    pages = batches(Examples(prepared.crops[rows], labels), order, BATCH)
     mean, variance = moments(prepared.crops, rows)
     model = build(CHEAPEST, prepared.crops.shape[1:], len(CLASSES), mean=mean, variance=variance)
     compile_model(model, RECIPES[RunConfig.recipe], RunConfig.learning_rate, steps, epochs=1)

@@ -16,11 +16,10 @@ def our_step(model, recipe="published"):
     The step is the compiled function, fed by the same kind of pipeline, which changes the pages at
     random if the recipe does.
     """
-    import pandas as pd
     import tensorflow as tf
 
     from ecg_lib.models import build
-    from ecg_lib.training.batches import batches
+    from ecg_lib.training.batches import Examples, batches
     from ecg_lib.training.devices import choose_strategy
     from ecg_lib.training.recipes import RECIPES, compile_model
 
@@ -33,7 +32,7 @@ def our_step(model, recipe="published"):
         compile_model(network, RECIPES[recipe], LEARNING_RATE, steps_per_epoch=100, epochs=20)
     order = np.arange(BATCH)
     augment = RECIPES[recipe].augment
-    fed = batches(crops, pd.Series(labels), order, order, BATCH, augment=augment).repeat()
+    fed = batches(Examples(crops, labels), order, BATCH, augment=augment).repeat()
     source = iter(strategy.experimental_distribute_dataset(fed))
     network.make_train_function()
     return network, lambda: float(network.train_function(source)["loss"])

@@ -280,6 +280,7 @@ def variant(config: RunConfig) -> list[str]:
         for words, applies in (
             (recipe, recipe != RunConfig.recipe),
             ("only ink", config.ink_only),
+            ("with recordings as teachers", bool(config.teachers)),
             (MIXED_PRECISION, config.mixed_precision),
         )
         if applies

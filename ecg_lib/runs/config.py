@@ -11,7 +11,10 @@ from ecg_lib.errors import InputError, one_of
 from ecg_lib.models import MODELS
 from ecg_lib.runs.workers import worker_name
 
-RECIPES = ("published", "augmented")
+VARIED = "varied"
+"""The recipe whose training pages come in other versions, too."""
+
+RECIPES = ("published", "augmented", VARIED)
 STRATEGIES = ("auto", "single", "mirrored")
 
 DEFAULT_SIZE = 64
@@ -60,14 +63,20 @@ class RunConfig:
     learning_rate: float = _option(0.001, "peak learning rate; the recipe sets how it decays")
     recipe: str = _option(
         "published",
-        "how the network is trained: published (Adamax, halved after epochs 10 and 15) or "
-        "augmented (AdamW along a cosine, with random changes to the training pages)",
+        "how the network is trained: published (Adamax, halved after epochs 10 and 15), augmented "
+        "(AdamW along a cosine, with random changes to the training pages) or varied (the same, "
+        "and two training pages in three are saved again, scanned, printed or photographed)",
     )
     seed: int = _option(
         1, "random seed of the weights, the data order, and the split if the protocol draws one"
     )
     fold: int = _option(0, "fold to test on, from 0, if the protocol has several")
     ink_only: bool = _option(False, "remove paper and grid and keep only the ink")
+    teachers: str = _option(
+        "",
+        "folder of recordings with statements (labels.csv) that teach the network too, drawn as "
+        "pages; none by default",
+    )
     strategy: str = _option(
         "auto",
         "devices: single, mirrored (all of them), or auto (mirrored over two or more GPUs); where "
@@ -139,9 +148,10 @@ class RunConfig:
         size = "" if size == f"-{DEFAULT_SIZE}px" else size
         ink = "-ink" if self.ink_only else ""
         recipe = "" if self.recipe == "published" else f"-{self.recipe}"
+        teachers = "-teachers" if self.teachers else ""
         precision = "-mixed" if self.mixed_precision else ""
         fold = f"-f{self.fold}" if self.folds > 1 else ""
-        return f"{self.model}{size}{ink}{recipe}{precision}-s{self.seed}{fold}"
+        return f"{self.model}{size}{ink}{recipe}{teachers}{precision}-s{self.seed}{fold}"
 
     @property
     def data_path(self) -> Path:
@@ -150,6 +160,10 @@ class RunConfig:
     @property
     def prepared_path(self) -> Path:
         return project_path(self.prepared) / self.data_name
+
+    @property
+    def teachers_path(self) -> Path:
+        return project_path(self.teachers)
 
     @property
     def results_path(self) -> Path:

@@ -7,6 +7,8 @@ A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>[-f<fold>]/` 
                       ensemble and a baseline model, which are not trained so, have none
     predictions.csv   one row per scored file, see `ecg_lib.runs.predictions`
     model.keras       the weights, never committed but for the default network
+    statements.keras  the same network with findings for its output, see `STATEMENTS_HEAD`; never
+                      committed
     backup/           only during training: see `ecg_lib.training.checkpoints`
 
 The notebook that papermill executed lies beside the folder under the same name, never committed.
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
 HISTORY = "history.csv"
 
 MODEL = "model.keras"
+
+STATEMENTS_HEAD = "statements.keras"
+"""The same network with the statements of `ecg_lib.runs.teachers` for its output, as logits; it is
+there if the run had recordings as teachers."""
 
 BACKUP = "backup"
 

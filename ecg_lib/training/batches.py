@@ -1,9 +1,9 @@
 """Make training and scoring batches, in a known order of the pages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 PREDICT_BATCH = 64
@@ -11,6 +11,32 @@ _SHARE_BATCHES = tf.data.Options()
 
 # With several workers, each takes its part of every batch.
 _SHARE_BATCHES.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+
+
+class Examples(NamedTuple):
+    """Crops with labels.
+
+    Attributes:
+        crops: uint8 array `(pages, 13, height, width)`.
+        labels: class numbers, or one row of several values per page.
+        weights: how much each page counts, with a mean of 1; None for alike.
+    """
+
+    crops: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray | None = None
+
+
+def join(parts: Sequence[Examples]) -> Examples:
+    """Put examples one after the other."""
+    crops, labels = (np.concatenate(arrays) for arrays in list(zip(*parts, strict=True))[:2])
+    if all(part.weights is None for part in parts):
+        return Examples(crops, labels)
+    weights = [
+        np.ones(len(part.labels), np.float32) if part.weights is None else part.weights
+        for part in parts
+    ]
+    return Examples(crops, labels, np.concatenate(weights))
 
 
 def moments(crops: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
@@ -57,9 +83,7 @@ def page_order(pages: int, length: int, seed: int, reshuffle: bool) -> np.ndarra
 
 
 def batches(
-    crops: np.ndarray,
-    labels: pd.Series,
-    rows: np.ndarray,
+    examples: Examples,
     order: np.ndarray,
     batch_size: int,
     *,
@@ -67,27 +91,27 @@ def batches(
     seed: int = 0,
     skip: int = 0,
 ) -> tf.data.Dataset:
-    """Make a `tf.data.Dataset` of full batches of `(crops, labels)` of `rows`, taken in `order`.
+    """Make a `tf.data.Dataset` of full batches of examples, taken in `order`.
 
     Args:
-        crops: uint8 array `(pages, 13, height, width)`.
-        labels: class numbers; the index holds the rows of `crops`.
-        rows: rows to take.
-        order: places in `rows`, one after the other.
-        batch_size: pages per batch.
+        examples: the `Examples`.
+        order: places in them, one after the other.
+        batch_size: examples per batch.
         augment: changes the crops of each batch, see `ecg_lib.training.recipes.Recipe`.
         seed: random seed of `augment`, together with the number of the batch.
         skip: number of batches to leave out, which were trained on before.
+
+    Returns:
+        A dataset of `(crops, labels)`, or `(crops, labels, weights)` where there are weights.
     """
     with tf.device("CPU"):
-        all_crops = tf.constant(crops[rows])
-        all_labels = tf.constant(labels.loc[rows].to_numpy())
+        crops, *others = (tf.constant(array) for array in examples if array is not None)
 
     def take(number, places):
-        taken = tf.gather(all_crops, places)
+        taken = tf.gather(crops, places)
         if augment:
             taken = augment(taken, [seed, number])
-        return taken, tf.gather(all_labels, places)
+        return taken, *(tf.gather(other, places) for other in others)
 
     return (
         tf.data.Dataset.from_tensor_slices(order)
@@ -100,17 +124,18 @@ def batches(
     )
 
 
-def all_pages(
-    crops: np.ndarray, labels: pd.Series, rows: np.ndarray, replicas: int = 1
-) -> tf.data.Dataset:
-    """Make a `tf.data.Dataset` of `(crops, labels, weights)` of all `rows`, in their order.
+def all_pages(examples: Examples, replicas: int = 1) -> tf.data.Dataset:
+    """Make a `tf.data.Dataset` of `(crops, labels, weights)` of all examples, in their order.
 
     Replicas fail on a batch that does not divide among them. Where that would happen, the first
-    rows are repeated at the end with a weight of 0. The sum of all weights equals their number, by
-    which Keras divides.
+    examples are repeated at the end with a weight of 0. The sum of all weights equals their number,
+    by which Keras divides.
     """
-    filled = np.resize(rows, -(-len(rows) // replicas) * replicas)
+    number = len(examples.labels)
+    filled = np.resize(np.arange(number), -(-number // replicas) * replicas)
     weights = np.zeros(len(filled), np.float32)
-    weights[: len(rows)] = len(filled) / len(rows)
-    pages = tf.data.Dataset.from_tensor_slices((crops[filled], labels.loc[filled], weights))
-    return pages.batch(PREDICT_BATCH // replicas * replicas).with_options(_SHARE_BATCHES)
+    weights[:number] = 1 if examples.weights is None else examples.weights
+    weights *= len(filled) / number
+    pages = (examples.crops[filled], examples.labels[filled], weights)
+    batch = PREDICT_BATCH // replicas * replicas
+    return tf.data.Dataset.from_tensor_slices(pages).batch(batch).with_options(_SHARE_BATCHES)

@@ -193,13 +193,14 @@ def run_all(configs: list[RunConfig]) -> int:
     """
     notebook = find_notebook(NOTEBOOK)
     # All pages are prepared before the first training, so that a fault in them is found at once.
-    inputs = [open_inputs(config) for config in configs]
-    for summary in dict.fromkeys(opened.prepared.summary for opened in inputs):
+    # Only what says which run it is stays in memory; each training opens its pages itself.
+    opened = [(inputs.prepared.summary, inputs.run_key) for inputs in map(open_inputs, configs)]
+    for summary in dict.fromkeys(summary for summary, _ in opened):
         logger.info(summary)
     status = 0
-    for number, (config, opened) in enumerate(zip(configs, inputs, strict=True), start=1):
+    for number, (config, (_, run_key)) in enumerate(zip(configs, opened, strict=True), start=1):
         logger.info("\n[%s/%s] %s", number, len(configs), DISPLAY_NAMES[config.model])
-        if is_finished(config.run_path, opened.run_key):
+        if is_finished(config.run_path, run_key):
             logger.info("already finished in %s, not trained again", config.run_path)
             remove_backup(config.run_path)
             continue

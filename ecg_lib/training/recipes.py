@@ -5,7 +5,7 @@ network can be separated from the effect of its training.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -68,7 +68,7 @@ def _adamw(learning_rate, steps_per_epoch, epochs):
     return keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY)
 
 
-_PUBLISHED, _AUGMENTED = RECIPE_NAMES
+_PUBLISHED, _AUGMENTED, _VARIED = RECIPE_NAMES
 
 RECIPES = {
     _PUBLISHED: Recipe(_adamax, augment=None, balance=0.0, choice="as published"),
@@ -86,11 +86,25 @@ RECIPES = {
 }
 """The recipes by the names that `RunConfig.recipe` takes."""
 
+RECIPES[_VARIED] = replace(
+    RECIPES[_AUGMENTED],
+    choice=(
+        f"{RECIPES[_AUGMENTED].choice}; beside this each training page as it is, saved again, or "
+        f"scanned, printed or photographed, one of these three at random in each step"
+    ),
+)
+
 
 def compile_model(
-    model: keras.Model, recipe: Recipe, learning_rate: float, steps_per_epoch: int, epochs: int
+    model: keras.Model,
+    recipe: Recipe,
+    learning_rate: float,
+    steps_per_epoch: int,
+    epochs: int,
+    loss: Callable | None = None,
+    accuracy: Callable | str = "accuracy",
 ) -> None:
-    """Compile a model for a recipe, with cross-entropy on the logits.
+    """Compile a model for a recipe.
 
     Args:
         model: a model whose outputs are logits. If it computes in float16, the loss is scaled.
@@ -98,32 +112,32 @@ def compile_model(
         learning_rate: the maximum.
         steps_per_epoch: training steps per epoch.
         epochs: number of epochs of the whole training.
+        loss: the loss, by default cross-entropy on the logits.
+        accuracy: the metric that the history calls accuracy.
     """
     optimizer = recipe.new_optimizer(learning_rate, steps_per_epoch, epochs)
     if model.dtype_policy.name == "mixed_float16":
         optimizer = LossScaleOptimizer(optimizer)
     model.compile(
         optimizer,
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        weighted_metrics=["accuracy"],
+        loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        weighted_metrics=[accuracy],
         # XLA fails under MirroredStrategy, and the setting is the same for one device and many.
         jit_compile=False,
     )
 
 
-def class_weights(labels: np.ndarray, balance: float) -> dict[int, float] | None:
-    """Compute how much a page of each class counts in the training loss.
+def class_weights(labels: np.ndarray, balance: float) -> np.ndarray | None:
+    """Compute how much each training page counts in the loss, by its class.
 
     Args:
         labels: class numbers of the training pages, from 0, each at least once.
         balance: exponent of the class frequency, see `Recipe.balance`.
 
     Returns:
-        `{class number: weight}`, with a mean of 1 over all training pages; None if all classes
-        count the same.
+        float32 array of one weight per page, with a mean of 1; None if all pages count the same.
     """
     if not balance:
         return None
-    counts = np.bincount(labels)
-    weights = counts**-balance
-    return dict(enumerate(weights / np.average(weights, weights=counts)))
+    weights = (np.bincount(labels) ** -balance)[labels]
+    return (weights / weights.mean()).astype(np.float32)

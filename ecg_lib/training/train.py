@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ecg_lib.data.protocols import PROTOCOLS, SPLITS
+from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import fit_answering
 from ecg_lib.files import only_process_in
@@ -19,6 +19,7 @@ from ecg_lib.models import MODELS, load, save
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import (
     MODEL,
+    STATEMENTS_HEAD,
     finish_run,
     is_finished,
     note_resumed,
@@ -28,7 +29,7 @@ from ecg_lib.runs.folder import (
 from ecg_lib.runs.inputs import Inputs, name_of_data
 from ecg_lib.runs.predictions import SCORED_SPLITS, make_predictions, write_predictions
 from ecg_lib.runs.workers import is_chief, worker_count
-from ecg_lib.training.batches import PREDICT_BATCH, all_pages, batches, moments, page_order
+from ecg_lib.training.batches import PREDICT_BATCH, all_pages, batches, moments
 from ecg_lib.training.checkpoints import Checkpoints
 from ecg_lib.training.devices import (
     choose_strategy,
@@ -36,7 +37,14 @@ from ecg_lib.training.devices import (
     mixed_policy,
     wait_for_workers,
 )
-from ecg_lib.training.recipes import RECIPES, Recipe, class_weights, compile_model
+from ecg_lib.training.lessons import plan_lessons
+from ecg_lib.training.recipes import RECIPES, Recipe, compile_model
+from ecg_lib.training.teaching import (
+    allowed_accuracy,
+    statements_alone,
+    teaching_loss,
+    with_statements,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +63,9 @@ def train(
 
     An interrupted training is resumed after its last whole epoch. The weights are saved as
     `model.keras`; the predictions and all figures are computed by that file, loaded again outside
-    the strategy, so that what is reported is what others can load. With several workers, each has
-    to call this with the same arguments; only the chief writes, see `ecg_lib.runs.workers`.
+    the strategy, so that what is reported is what others can load. A run with teachers saves its
+    head for statements, too, as `statements.keras`. With several workers, each has to call this
+    with the same arguments; only the chief writes, see `ecg_lib.runs.workers`.
 
     Args:
         config: a `RunConfig`.
@@ -91,7 +100,7 @@ def train(
 
 def _train(config, inputs, builder, recipe, folder):
     """Train, predict, and write the record last."""
-    prepared, splits = inputs.prepared, inputs.splits
+    prepared = inputs.prepared
     strategy = choose_strategy(config.strategy)
     wait_for_workers(strategy)  # Until then, the chief may be clearing the run folder.
     keras.utils.set_random_seed(config.seed)
@@ -104,14 +113,12 @@ def _train(config, inputs, builder, recipe, folder):
             f"{config.data_path} holds pages of one class only, {classes[0]}: expected a folder "
             f"with a folder for each of two or more classes"
         )
-    labels = prepared.pages["class"][splits.notna()].map(classes.index)
-    rows = {name: splits.index[splits == name].to_numpy() for name in SPLITS}
-    new_model = _model_factory(builder, prepared.crops, rows["train"], len(classes))
-    fitted = _fit(config, strategy, prepared.crops, labels, rows, new_model, recipe, folder)
+    new_model = _model_factory(builder, prepared.crops, inputs.rows["train"], len(classes))
+    fitted = _fit(config, strategy, inputs, new_model, recipe, folder)
     fitted |= {"data": name_of_data(config, prepared.pages)}
 
     if is_chief():
-        _judge(inputs, fitted, rows, classes, folder)
+        _judge(inputs, fitted, folder)
     wait_for_workers(strategy)  # Until then, there is no record to read.
 
 
@@ -121,9 +128,9 @@ def _model_factory(builder, crops, training_rows, num_classes):
     return partial(builder, crops.shape[1:], num_classes, mean=mean, variance=variance)
 
 
-def _judge(inputs, fitted, rows, classes, folder):
+def _judge(inputs, fitted, folder):
     """Predict with the saved model, and write the record."""
-    prepared, splits = inputs.prepared, inputs.splits
+    prepared, splits, classes = inputs.prepared, inputs.splits, inputs.classes
     model = load(folder / MODEL)
     scored = splits.index[splits.isin(SCORED_SPLITS)].to_numpy()
     logits = model.predict(prepared.crops[scored], batch_size=PREDICT_BATCH, verbose=0)
@@ -135,54 +142,51 @@ def _judge(inputs, fitted, rows, classes, folder):
         classes=tuple(classes),
         parameters=model.count_params(),
         trainable_parameters=int(sum(np.prod(w.shape) for w in model.trainable_weights)),
-        pages={name: len(of_split) for name, of_split in rows.items()},
+        pages={name: len(of_split) for name, of_split in inputs.rows.items()},
         layouts=inputs.layouts,
         answering=fit_answering(write_predictions(folder, predictions)),
     )
 
 
-def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
-    """Train, save `model.keras` and `history.csv`; return what the record says about it."""
-    protocol = PROTOCOLS[config.protocol]
+def _fit(config, strategy, inputs, new_model, recipe, folder):
+    """Train, save the weights and `history.csv`; return what the record says about it."""
+    protocol, num_classes = PROTOCOLS[config.protocol], len(inputs.classes)
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise InputError(
             f"batch_size {config.batch_size} does not divide among {replicas} devices: "
             f"expected a multiple of {replicas}"
         )
-    steps = -(-len(rows["train"]) // config.batch_size)
+    lessons = plan_lessons(config, inputs, recipe.balance)
+    # With teachers, a head for statements is trained, too.
+    whole = with_statements if inputs.teachers else _alone
+    judged_by = (teaching_loss(num_classes), allowed_accuracy(num_classes))
     checkpoints = Checkpoints(folder, protocol.keep_best, read_only=not is_chief())
     with strategy.scope(), precision(mixed_policy() if config.mixed_precision else "float32"):
-        model = new_model()
-        compile_model(model, recipe, config.learning_rate, steps, config.epochs)
+        model = whole(new_model())
+        compile_model(
+            *(model, recipe, config.learning_rate, lessons.steps, config.epochs),
+            *(judged_by if inputs.teachers else ()),
+        )
         done = checkpoints.restore(model)
     if done:
         logger.info("%s: resuming after epoch %s of %s", config.run_name, done, config.epochs)
         if is_chief():
             note_resumed(folder, done)
-    order = page_order(
-        len(rows["train"]),
-        config.epochs * steps * config.batch_size,
-        config.seed,
-        protocol.reshuffle,
-    )
     if done < config.epochs:
         model.fit(
             batches(
-                crops,
-                labels,
-                rows["train"],
-                order,
-                config.batch_size,
+                lessons.training,
+                lessons.order,
+                lessons.batch_size,
                 augment=recipe.augment,
                 seed=config.seed,
-                skip=done * steps,
+                skip=done * lessons.steps,
             ),
-            steps_per_epoch=steps,
+            steps_per_epoch=lessons.steps,
             initial_epoch=done,
             epochs=config.epochs,
-            class_weight=class_weights(labels.loc[rows["train"]], recipe.balance),
-            validation_data=all_pages(crops, labels, rows["validation"], replicas),
+            validation_data=all_pages(lessons.validation, replicas),
             shuffle=False,
             # Keras prints one line per epoch.
             verbose=2 if logger.isEnabledFor(logging.INFO) else 0,
@@ -190,16 +194,20 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
         )
     history = checkpoints.history
     _check_numbers(config, history, folder)
-    _check_learning(config, history, labels.nunique())
+    if not inputs.teachers:
+        _check_learning(config, history, num_classes)
     if is_chief():
         checkpoints.restore_kept(model)
         # Saved without the optimiser, whose state is twice as large as the weights, and in float32,
         # which every device computes.
         to_save = new_model()
-        to_save.set_weights(model.get_weights())
+        whole_to_save = whole(to_save)
+        whole_to_save.set_weights(model.get_weights())
         save(to_save, folder / MODEL)
+        if inputs.teachers:
+            save(statements_alone(whole_to_save), folder / STATEMENTS_HEAD)
     return {
-        "recipe": recipe.choice,
+        "recipe": recipe.choice + _teaching(inputs),
         "epochs_done": len(history),
         "epoch_kept": checkpoints.epoch_kept,
         "resumed": done > 0,
@@ -210,6 +218,18 @@ def _fit(config, strategy, crops, labels, rows, new_model, recipe, folder):
         "batch_per_replica": config.batch_size // replicas,
         "devices": tuple(map(device_name, strategy.extended.worker_devices)),
     }
+
+
+def _alone(model):
+    return model
+
+
+def _teaching(inputs):
+    """Say for the record what else than pages the network was trained on."""
+    if not inputs.teachers:
+        return ""
+    drawn = len(inputs.teachers["train"].crops)
+    return f"; in each step as many drawn recordings beside the pages, of {drawn:,} in all"
 
 
 def _check_numbers(config, history, folder):

@@ -1,0 +1,65 @@
+"""Train a network on labelled pages and on drawn recordings together.
+
+A recording teaches its statements through a head of their own beside the logits, and the class
+through the set of classes that may be right: the loss is the negative log probability of the whole
+set. A labelled page is the set of one class, where this is the cross-entropy.
+"""
+
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from ecg_lib.runs.teachers import STATEMENTS
+
+STATEMENTS_SHARE = 0.25
+"""How much the statements' cross-entropy, summed over all of them, counts beside the classes'."""
+
+SMALLEST = 1e-9
+"""Stands for a probability of zero in a logarithm."""
+
+
+def with_statements(model: keras.Model) -> keras.Model:
+    """Return a network with a head for statements beside the logits.
+
+    Args:
+        model: a network whose last layer is named `logits`. Its weights are shared, and come first
+            among those of the network that is returned.
+
+    Returns:
+        A model from crops to `(batch, classes + statements)`.
+    """
+    features = model.get_layer("logits").input
+    head = keras.layers.Dense(len(STATEMENTS), dtype="float32", name="statements")(features)
+    outputs = keras.layers.Concatenate(dtype="float32", name="taught")([model.output, head])
+    return keras.Model(model.input, outputs, name=model.name)
+
+
+def statements_alone(model: keras.Model) -> keras.Model:
+    """Return the part of a network of `with_statements` that goes from crops to statements."""
+    return keras.Model(model.input, model.get_layer("statements").output, name=model.name)
+
+
+def teaching_loss(num_classes: int) -> Callable:
+    """Return the loss of labels as `ecg_lib.runs.teachers.Teachers` has them."""
+
+    def loss(labels, outputs):
+        sets, statements = labels[:, :num_classes], labels[:, num_classes:]
+        shares = ops.log_softmax(outputs[:, :num_classes]) + ops.log(ops.maximum(sets, SMALLEST))
+        known = ops.cast(statements >= 0, "float32")
+        errors = known * ops.binary_crossentropy(
+            ops.maximum(statements, 0.0), outputs[:, num_classes:], from_logits=True
+        )
+        return STATEMENTS_SHARE * ops.sum(errors, axis=1) - ops.logsumexp(shares, axis=1)
+
+    return loss
+
+
+def allowed_accuracy(num_classes: int) -> Callable:
+    """Return the metric: whether the class of the largest logit may be right."""
+
+    def accuracy(labels, outputs):
+        named = ops.one_hot(ops.argmax(outputs[:, :num_classes], axis=1), num_classes)
+        return ops.sum(named * labels[:, :num_classes], axis=1)
+
+    return accuracy

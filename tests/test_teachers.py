@@ -1,0 +1,197 @@
+"""Recordings as teachers: what is drawn of them, what they say of a class, and that they teach."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import wfdb
+from scipy.special import expit, log_softmax, logsumexp
+
+from ecg_lib.data.classes import CLASSES
+from ecg_lib.drawing.simulation import RATE, simulate
+from ecg_lib.errors import InputError
+from ecg_lib.models import load
+from ecg_lib.pages.leads import LEADS
+from ecg_lib.runs import teachers
+from ecg_lib.runs.folder import MODEL, STATEMENTS_HEAD
+from ecg_lib.runs.inputs import open_inputs
+from ecg_lib.runs.record import read_record
+from ecg_lib.training.checkpoints import Checkpoints
+from ecg_lib.training.lessons import as_taught, plan_lessons
+from ecg_lib.training.teaching import STATEMENTS_SHARE, teaching_loss
+from ecg_lib.training.train import train
+
+SAID = ["NORM", "MI", "MI CD", "HYP", ""]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Recordings of seven patients of all parts; one of a training patient has no samples."""
+    folder = tmp_path_factory.mktemp("recordings")
+    patients = [p for p in range(100) if teachers.part_of(p) == "train"][:5]
+    patients += [
+        next(p for p in range(100) if teachers.part_of(p) == part) for part in ("test", "choice")
+    ]
+    rows = []
+    for number, patient in enumerate(patients):
+        signals = simulate("normal", np.random.default_rng(number))
+        leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
+        wfdb.wrsamp(f"r{number}", fs=RATE, p_signal=signals.T, write_dir=str(folder), **leads)
+        rows.append((f"r{number}", patient, np.resize(SAID, 7)[number], "AFIB SR"))
+    (folder / "r3.dat").unlink()
+    pd.DataFrame(rows, columns=teachers.COLUMNS).to_csv(folder / "labels.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def config(configure_in, recordings, tmp_path):
+    return replace(configure_in(tmp_path), teachers=str(recordings), recipe="varied", epochs=2)
+
+
+def test_parts_are_of_patients_and_of_their_shares():
+    parts = pd.Series([teachers.part_of(patient) for patient in range(4000)])
+    assert parts.value_counts(normalize=True).to_dict() == pytest.approx(
+        {"train": 0.75, "choice": 0.1, "test": 0.15}, abs=0.02
+    )
+
+
+def test_a_recording_excludes_classes():
+    table = pd.DataFrame({"superclasses": SAID})
+    allowed = [
+        {name for name, right in zip(CLASSES, row, strict=True) if right}
+        for row in teachers.allowed_classes(table, CLASSES)
+    ]
+    infarctions = set(teachers.INFARCTIONS)
+    assert allowed == [
+        {"normal"},
+        infarctions,
+        infarctions,
+        infarctions | {"abnormal_heartbeat"},
+        set(CLASSES) - {"covid_19"},
+    ]
+    # Of two classes that it excludes, neither is more right than the other.
+    assert teachers.allowed_classes(table[:1], ["abnormal_heartbeat", "covid_19"]).all()
+
+
+def test_statements_are_grouped():
+    table = pd.DataFrame({"superclasses": ["MI CD"], "scp_statements": ["ALMI SR CLBBB"]})
+    (row,) = teachers.statements_of(table)
+    said = {name for name, has in zip(teachers.STATEMENTS, row, strict=True) if has}
+    assert said == {
+        *("MI", "CD", "anterior infarction", "lateral infarction", "left bundle branch block")
+    }
+
+
+def test_no_patient_that_is_tested_on_is_drawn_and_others_once(config, monkeypatch):
+    inputs = open_inputs(config)
+    pages = teachers.STYLED_PAGES + len(teachers.SMALL_LAYOUTS)
+    assert {part: len(of_part.crops) for part, of_part in inputs.teachers.items()} == {
+        "train": 4 * pages,
+        "choice": pages,
+    }
+    drawn = inputs.teachers["train"]
+    assert drawn.crops.shape[1:] == inputs.prepared.crops.shape[1:]
+    assert drawn.crops.dtype == np.uint8 and drawn.crops.max(axis=(1, 2, 3)).min() > 0
+    # Layouts and styles differ.
+    assert len(np.unique(drawn.crops[:pages], axis=0)) == pages
+    monkeypatch.setattr(teachers, "draw_teacher", None)
+    again = open_inputs(config)
+    np.testing.assert_array_equal(again.teachers["train"].crops, drawn.crops)
+    assert again.run_key == inputs.run_key
+
+
+def test_other_labels_make_another_run(recordings):
+    before = teachers.teachers_hash(recordings, {})
+    path = recordings / "labels.csv"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("HYP", "MI"), encoding="utf-8")
+    after = teachers.teachers_hash(recordings, {})
+    path.write_text(text, encoding="utf-8")
+    assert before != after and before == teachers.teachers_hash(recordings, {})
+
+
+def test_unusable_labels_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"holds no \.dat file"):
+        teachers.read_statements(tmp_path)
+    (tmp_path / "r0.dat").touch()
+    with pytest.raises(InputError, match=r"labels\.csv cannot be read"):
+        teachers.read_statements(tmp_path)
+    (tmp_path / "labels.csv").write_text("record,patient_id\nr0,1\n", encoding="utf-8")
+    with pytest.raises(InputError, match="lacks the columns superclasses, scp_statements"):
+        teachers.read_statements(tmp_path)
+    row = "record,patient_id,superclasses,scp_statements\nr0,,NORM,SR\n"
+    (tmp_path / "labels.csv").write_text(row, encoding="utf-8")
+    with pytest.raises(InputError, match="'' for a patient_id"):
+        teachers.read_statements(tmp_path)
+
+
+def test_the_loss_is_that_of_the_set_and_of_known_statements():
+    rng = np.random.default_rng(0)
+    number = len(teachers.STATEMENTS)
+    outputs = rng.normal(0, 2, (3, 5 + number)).astype(np.float32)
+    labels = np.zeros_like(outputs)
+    labels[0] = as_taught(np.array([2]), 5)[0]
+    labels[1, [2, 3]] = 1
+    labels[2, :5] = 1
+    labels[1:, 6] = 1
+    found = keras.ops.convert_to_numpy(teaching_loss(5)(labels, outputs))
+    shares = log_softmax(outputs[:, :5], axis=1)
+    chances = expit(outputs[:, 5:])
+    errors = -np.log(np.where(labels[:, 5:] == 1, chances, 1 - chances)).sum(axis=1)
+    assert found[0] == pytest.approx(-shares[0, 2], rel=1e-5)
+    expected = -logsumexp(shares[1, [2, 3]]) + STATEMENTS_SHARE * errors[1]
+    assert found[1] == pytest.approx(expected, rel=1e-4)
+    assert found[2] == pytest.approx(STATEMENTS_SHARE * errors[2], rel=1e-4)
+
+
+def test_pages_and_recordings_count_alike(config):
+    inputs = open_inputs(config)
+    lessons = plan_lessons(config, inputs, 0.5)
+    labels = lessons.training.labels[lessons.order.reshape(-1, lessons.batch_size)]
+    assert ((labels[..., -1] == teachers.UNKNOWN).sum(axis=1) == config.batch_size).all()
+    assert lessons.batch_size == 2 * config.batch_size
+    labels, weights = lessons.validation.labels, lessons.validation.weights
+    pages = labels[:, -1] == teachers.UNKNOWN
+    assert pages.sum() == len(inputs.rows["validation"])
+    assert weights[pages].sum() == pytest.approx(weights[~pages].sum())
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_a_training_with_teachers(config):
+    inputs = open_inputs(config)
+    run = train(config, inputs)
+    record = read_record(run)
+    assert run.name == config.run_name and "-teachers" in run.name
+    assert record.config.teachers == inputs.run_key.config.teachers != config.teachers
+    assert "drawn recordings" in record.recipe
+    crops = np.array(inputs.prepared.crops[:3])
+    assert load(run / MODEL).predict(crops, verbose=0).shape == (3, len(inputs.classes))
+    statements = load(run / STATEMENTS_HEAD).predict(crops, verbose=0)
+    assert statements.shape == (3, len(teachers.STATEMENTS))
+    assert train(config, inputs) == run
+
+
+def test_an_interrupted_training_with_teachers_is_resumed_exactly(config, monkeypatch, tmp_path):
+    """The same weights as without the interruption, statements included."""
+    inputs = open_inputs(config)
+    whole = load(train(config, inputs) / STATEMENTS_HEAD).get_weights()
+    again = replace(config, results=str(tmp_path / "again"))
+
+    class KilledError(Exception):
+        pass
+
+    usual = Checkpoints.on_epoch_end
+
+    def killed(self, epoch, logs=None):
+        usual(self, epoch, logs)
+        raise KilledError
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(Checkpoints, "on_epoch_end", killed)
+        train(again, inputs)
+    resumed = train(again, inputs)
+    assert read_record(resumed).resumed
+    for value, expected in zip(load(resumed / STATEMENTS_HEAD).get_weights(), whole, strict=True):
+        np.testing.assert_array_equal(value, expected)
