@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from keras import ops
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -23,7 +24,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.external import read_labels
-from benchmarks.refusal import last_features
 from benchmarks.robustness import COVID, joined
 from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recording_pages import draw_recording
@@ -34,6 +34,7 @@ from ecg_lib.drawing.styles import random_style
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.files import write_csv, write_text
 from ecg_lib.models import load
+from ecg_lib.models.layers import networks_of
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
 from ecg_lib.runs.record import read_record
@@ -104,6 +105,15 @@ def _crops(file, options):
     return np.stack(
         [crop_leads(np.asarray(page.convert("L")), boxes, **options) for page, boxes in pages]
     )
+
+
+def last_features(model: keras.Model) -> keras.KerasTensor:
+    """Return what the last layers of a model's networks read, `(batch, values)`."""
+    features = [
+        keras.Model(network.input, network.get_layer("logits").input)(model.input)
+        for network in networks_of(model)
+    ]
+    return ops.concatenate(features, axis=1) if len(features) > 1 else features[0]
 
 
 def probe(exports: np.ndarray, others: np.ndarray, patients: pd.Series) -> float:

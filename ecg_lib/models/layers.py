@@ -371,3 +371,8 @@ class MeanProbability(keras.layers.Layer):
 
     def compute_output_shape(self, logits_shapes):
         return logits_shapes[0]
+
+
+def networks_of(model: keras.Model) -> list[keras.Model]:
+    """Return the networks of an ensemble; for any other model, the model alone."""
+    return [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]

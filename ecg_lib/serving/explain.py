@@ -25,6 +25,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import answering_of
 from ecg_lib.files import sha256
 from ecg_lib.models import load
+from ecg_lib.models.layers import networks_of
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import rectify
 from ecg_lib.pages.image import read_exchanged_grey
@@ -267,11 +268,6 @@ def looks_between_leads(model: keras.Model) -> bool:
     """Return whether a model, or the networks of an ensemble, have attention between leads."""
     layers = [layer for network in networks_of(model) for layer in network.layers]
     return any(isinstance(layer, keras.layers.MultiHeadAttention) for layer in layers)
-
-
-def networks_of(model: keras.Model) -> list[keras.Model]:
-    """Return the networks of an ensemble; for any other model, the model alone."""
-    return [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
 
 
 def deletion_curve(
