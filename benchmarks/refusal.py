@@ -1,49 +1,49 @@
-"""Which foreign pages are refused: by reading, by out-of-distribution measures, and by both.
+"""Which pages are answered: by reading, by the out-of-distribution score, and by both.
 
     python -m benchmarks.refusal PAGES_FOLDER RECORDINGS [--run results/models/lead_attention]
 
 PAGES_FOLDER holds the published pages, RECORDINGS a sample of PTB-XL. The table goes to refusal.csv
 in the run folder, from which the run's model card takes it. It takes about ten minutes on two free
-cores.
+cores. Recordings are also drawn by other packages, where they are installed:
 
-A measure alone is tried on crops that were cut where a page that can be read has its leads. Every
-measure has the threshold that keeps 99 % of the run's validation pages. `predict` uses the spread
-of logits (`ecg_lib.evaluation.out_of_distribution`): the features separate better, but they need
-the training pages, which no run folder holds.
+    pip install pmecg "ecg_plot[matplotlib]"
+
+The score alone is tried on crops that were cut where a page that can be read has its leads; of
+drawn pages on the crops of those that were read.
 """
 
 import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from keras import ops
-from scipy.spatial.distance import cdist
-from scipy.special import logsumexp, softmax
+from matplotlib import pyplot
 
 from benchmarks.without_ecg import pictures
 from ecg_lib.data.prepared import PreparedSet, prepare
 from ecg_lib.data.protocols import split_pages
 from ecg_lib.drawing.demo_set import draw_set
+from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recording_pages import draw_recordings
-from ecg_lib.errors import PageRefused
-from ecg_lib.evaluation.out_of_distribution import (
-    KEPT,
-    answering_of,
-    out_of_distribution_score,
-)
+from ecg_lib.drawing.recordings import read_recordings
+from ecg_lib.drawing.simulation import RATE
+from ecg_lib.drawing.styled_page import draw_styled
+from ecg_lib.drawing.styles import random_style
+from ecg_lib.errors import InputError, PageRefused
+from ecg_lib.evaluation.out_of_distribution import BATCH, SCORE
 from ecg_lib.files import write_csv
-from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect
 from ecg_lib.pages.image import read_luma
-from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, read_record
-from ecg_lib.serving.explain import networks_of
+from ecg_lib.pages.leads import LEADS
+from ecg_lib.runs.folder import DEFAULT_RUN
+from ecg_lib.serving.predictor import Predictor
 
 ALTERED = {
     "real pages upside down": lambda luma: luma[::-1, ::-1],
@@ -54,9 +54,7 @@ ALTERED_PAGES = 40
 DRAWN_PER_CLASS = 20
 LAYOUT = "standard_3x4_with_rhythm"
 SEED = 2021
-
-CHOSEN = "spread of logits"
-"""The measure that `predict` uses."""
+DPI = 150
 
 
 def is_read(luma: np.ndarray) -> bool:
@@ -113,11 +111,16 @@ def foreign(
         ]
         yield kind, np.stack(crops), share_read(lumas)
 
+    files = sorted(recordings.glob("*.hea"))
+    elsewhere = {
+        f"PTB-XL, drawn {words}": partial(draw_elsewhere, draw, files)
+        for words, draw in RENDERERS.items()
+        if words == STYLED or find_spec(words.split()[-1])
+    }
     for kind, draw in {
         "synthetic pages": lambda folder: draw_set(folder, DRAWN_PER_CLASS, seed=SEED, jobs=-1),
-        "PTB-XL, drawn": lambda folder: draw_recordings(
-            sorted(recordings.glob("*.hea")), folder / "normal", LAYOUT, jobs=-1
-        ),
+        "PTB-XL, drawn": lambda folder: draw_recordings(files, folder / "normal", LAYOUT, jobs=-1),
+        **elsewhere,
     }.items():
         with tempfile.TemporaryDirectory() as work:
             draw(Path(work, "pages"))
@@ -126,57 +129,88 @@ def foreign(
             yield kind, np.array(drawn.crops[drawn.pages.index]), read
 
 
-def last_features(model: keras.Model) -> keras.KerasTensor:
-    """Return what the last layers of a model's networks read, `(batch, values)`."""
-    features = [
-        keras.Model(network.input, network.get_layer("logits").input)(model.input)
-        for network in networks_of(model)
-    ]
-    return ops.concatenate(features, axis=1) if len(features) > 1 else features[0]
+def draw_elsewhere(draw, files: Sequence[Path], folder: Path) -> None:
+    """Draw each recording that can be read by another renderer, into a folder of one class."""
+    (folder / "normal").mkdir(parents=True)
+    for number, file in enumerate(files):
+        recordings, _ = read_recordings(file)
+        if recordings:
+            rng = np.random.default_rng([SEED, number])
+            draw(page_signals(recordings[0]).signals, rng, folder / "normal" / f"{file.stem}.png")
 
 
-class Measures:
-    """Four out-of-distribution measures of crops; each grows with the distance from training."""
+def _in_random_style(signals, rng, path):
+    draw_styled(signals, RATE, LAYOUT, random_style(rng, LAYOUT)).image.save(path)
 
-    def __init__(self, model, train_crops, answering):
-        self.model = keras.Model(model.input, [last_features(model), model.output])
-        self.answering = answering
-        self.train_features, _ = self.model.predict(train_crops, verbose=0)
 
-    def __call__(self, crops):
-        features, logits = self.model.predict(crops, verbose=0)
-        shares = softmax(logits / self.answering.temperature, axis=1)
-        to_training = cdist(features, self.train_features, "cosine")
-        return pd.DataFrame(
-            {
-                "largest probability": -shares.max(axis=1),
-                "energy": -logsumexp(logits, axis=1),
-                CHOSEN: out_of_distribution_score(logits, self.answering),
-                "cosine distance of features": to_training.min(axis=1),
-            }
-        )
+def _by_pmecg(signals, rng, path):
+    import pmecg
+
+    data = pd.DataFrame(signals.T, columns=list(LEADS))
+    configuration = pmecg.template_factory("4x3+1", data, None)
+    _save(pmecg.ECGPlotter().plot(data, configuration, RATE, show=False), path)
+
+
+def _by_ecg_plot(signals, rng, path):
+    import ecg_plot
+
+    options = {"layout": "12lead", "time_mode": "sequential", "rhythm_lead": "II"}
+    chart = ecg_plot.plot(signals, sample_rate=RATE, lead_names=LEADS, **options)
+    _save(chart.to_matplotlib()[0], path)
+
+
+def _save(figure, path):
+    figure.savefig(path, dpi=DPI)
+    pyplot.close(figure)
+
+
+STYLED = "in random styles"
+RENDERERS = {STYLED: _in_random_style, "by pmecg": _by_pmecg, "by ecg_plot": _by_ecg_plot}
+"""Other ways of drawing a recording: our own in the styles of other machines, which may have drawn
+training pages, and packages that never did."""
 
 
 def refusal_table(
     pages_folder: Path, recordings: Path, run: Path, prepared_folder: Path
 ) -> pd.DataFrame:
-    """Measure how many pages of each kind are let through, one row per kind."""
-    record = read_record(run)
-    config = record.config
-    options = config.crop_options
+    """Measure how many pages of each kind are let through.
+
+    Returns:
+        DataFrame with one row per kind: pages (the kind), number, read, near and answered, the
+        shares that are read, whose score is within the limit, and both.
+
+    Raises:
+        InputError: if the network has no out-of-distribution score.
+    """
+    predictor = Predictor(run)
+    record, limit = predictor.record, predictor.answering.largest_score
+    if limit is None:
+        raise InputError(f"{run} has no out-of-distribution score: expected a run that has one")
+    options = record.config.crop_options
     prepared = prepare(pages_folder, prepared_folder, **options)
-    split = split_pages(config.protocol, prepared.pages, config.seed, config.fold)
-    rows = {name: split.index[split == name].to_numpy() for name in ("train", "validation", "test")}
-    crops = {name: np.array(prepared.crops[of_split]) for name, of_split in rows.items()}
-    measures = Measures(load(run / MODEL), crops["train"], answering_of(run, record))
-    limits = measures(crops["validation"]).quantile(KEPT, interpolation="higher")
+    split = split_pages(
+        record.config.protocol, prepared.pages, record.config.seed, record.config.fold
+    )
+    rows = {name: split.index[split == name].to_numpy() for name in ("validation", "test")}
 
     def row(kind, crops, read):
-        within = (measures(crops) <= limits).mean()
-        both = None if read is None else read * within[CHOSEN]
-        return {"pages": kind, "number": len(crops), "read": read, **within, "both": both}
+        batches = np.split(crops, range(BATCH, len(crops), BATCH))
+        scores = np.concatenate([predictor.network(batch)[SCORE] for batch in batches])
+        near = (scores <= limit).mean()
+        answered = None if read is None else read * near
+        return {
+            "pages": kind,
+            "number": len(crops),
+            "read": read,
+            "near": near,
+            "answered": answered,
+        }
 
-    table = [row("real test pages", crops["test"], None)]
+    table = [
+        # Only pages that can be read are prepared.
+        row(f"real {name} pages", np.array(prepared.crops[of_split]), 1.0)
+        for name, of_split in rows.items()
+    ]
     for kind in foreign(pages_folder, recordings, prepared, rows["validation"], options):
         table.append(row(*kind))
         print(table[-1], flush=True)

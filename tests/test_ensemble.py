@@ -19,7 +19,7 @@ from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
 from ecg_lib.serving import export
 from ecg_lib.serving.card import model_card
 from ecg_lib.serving.predictor import Predictor
-from ecg_lib.serving.runtimes import litert_logits, onnx_logits
+from ecg_lib.serving.runtimes import litert_network, onnx_network
 from ecg_lib.training.ensemble import make_ensemble
 
 
@@ -126,11 +126,12 @@ def test_it_can_be_exported(ensemble, tmp_path, prepared_set, file_format):
     assert difference <= export.TOLERANCE
     crops = np.array(prepared_set.crops[:3])
     open_file = {
-        "onnx": lambda path: onnx_logits(path, read_record(run).model_sha256),
-        "litert": litert_logits,
+        "onnx": lambda path: onnx_network(path, read_record(run)),
+        "litert": litert_network,
     }
     expected = load(run / MODEL).predict_on_batch(crops)
-    np.testing.assert_allclose(open_file[file_format](path)(crops), expected, atol=1e-4)
+    found = open_file[file_format](path)(crops)["logits"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_the_command_writes_it(members, tmp_path, capsys):

@@ -120,7 +120,7 @@ def test_a_file_that_differs_is_not_kept(run_copy, monkeypatch):
 
     before = set(run_copy.iterdir())
     monkeypatch.setattr(export, "_layer_that_can_be_converted", clumsy)
-    with pytest.raises(InputError, match=r"was not written: its logits differ .* at most 1e-04"):
+    with pytest.raises(InputError, match=r"was not written: its outputs differ .* at most 1e-04"):
         export.export(run_copy, "onnx")
     assert set(run_copy.iterdir()) == before
 
@@ -167,8 +167,6 @@ def test_who_follows_the_steps_gets_the_answer(exported, in_keras, pages_folder,
             crops.append(np.asarray(dilated.resize(size, Image.BICUBIC)))
         np.testing.assert_array_equal(crops, answer.crops)
         logits = logits_of(exported, file_format, np.stack([crops]))[0]
-        score = abs(np.log(np.std(logits)) - notes["usual_log_spread"])
-        assert (score > notes["out_of_distribution_limit"]) == (answer.refusal is not None)
         if answer.refusal is None:
             shares = softmax(logits / notes["temperature"])
             assert dict(zip(notes["classes"], shares, strict=True)) == pytest.approx(
@@ -203,9 +201,7 @@ def test_ink_only_is_one_more_step(in_keras, monkeypatch):
 def test_both_runtimes_give_the_same_answers(in_keras, in_onnx, pages_folder):
     for page in sorted(pages_folder.glob("*/*_0001.jpg")):
         expected, answer = in_keras.answer(page), in_onnx.answer(page)
-        assert answer.out_of_distribution_score == pytest.approx(
-            expected.out_of_distribution_score, abs=1e-4
-        )
+        assert answer.out_of_distribution_score is expected.out_of_distribution_score is None
         assert (answer.refusal is None) == (expected.refusal is None)
         if answer.refusal is None:
             assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-4)

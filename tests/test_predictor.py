@@ -88,18 +88,6 @@ def test_a_page_is_cropped_as_the_training_pages_were(configure, page):
     np.testing.assert_array_equal(answer.crops, inputs.prepared.crops[row])
 
 
-def test_a_page_unlike_any_other_is_refused(predictor, page, monkeypatch):
-    answer = predictor.answer(page)
-    nothing = replace(predictor.answering, out_of_distribution_limit=-1.0)
-    monkeypatch.setattr(predictor, "answering", nothing)
-    refused = predictor.answer(page)
-    assert "looks like nothing that the network was trained on" in refused.refusal
-    assert page.name in refused.refusal
-    assert refused.label is refused.confidence is refused.probabilities is None
-    assert refused.out_of_distribution_score == answer.out_of_distribution_score
-    assert refused.detection.boxes == answer.detection.boxes
-
-
 @pytest.mark.parametrize(
     ("seen", "caution"),
     [

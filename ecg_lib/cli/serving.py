@@ -170,7 +170,7 @@ def _export(run, file_format):
     from ecg_lib.serving.export import NOTES, export
 
     path, difference = export(run, file_format)
-    print(f"largest difference of a logit from Keras: {difference:.1e}")
+    print(f"largest difference of an output from Keras: {difference:.1e}")
     print(f"written to {path}, and how to use it to {run / NOTES}")
 
 

@@ -9,6 +9,8 @@ A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>[-f<fold>]/` 
     model.keras       the weights, never committed but for the default network
     statements.keras  the same network with findings for its output, see `STATEMENTS_HEAD`; never
                       committed
+    features.npz      feature statistics, see `ecg_lib.evaluation.out_of_distribution`, of a network
+                      that has them; never committed but for the default network
     backup/           only during training: see `ecg_lib.training.checkpoints`
 
 The notebook that papermill executed lies beside the folder under the same name, never committed.
@@ -53,6 +55,8 @@ STATEMENTS_HEAD = "statements.keras"
 """The same network with the statements of `ecg_lib.runs.teachers` for its output, as logits; it is
 there if the run had recordings as teachers."""
 
+FEATURES = "features.npz"
+
 BACKUP = "backup"
 
 DEFAULT_RUN = "results/models/lead_attention"
@@ -67,7 +71,7 @@ _logger = logging.getLogger(__name__)
 
 
 def is_finished(folder: Path, run_key: RunKey) -> bool:
-    """Return whether a run folder holds a finished run of this key, its weights included.
+    """Return whether a run folder holds a finished run of this key, with all its files.
 
     Args:
         folder: the run folder.
@@ -79,6 +83,7 @@ def is_finished(folder: Path, run_key: RunKey) -> bool:
         and record.key == run_key
         and record.model_sha256 == sha256(folder / MODEL)
         and record.predictions_sha256 == sha256(folder / PREDICTIONS)
+        and record.features_sha256 == sha256(folder / FEATURES)
     )
 
 
@@ -159,7 +164,7 @@ def finish_run(folder: Path, run_key: RunKey, **facts: Any) -> RunRecord:
 
     Args:
         folder: the run folder, which was opened by `open_run` and holds the predictions and, but
-            for a baseline model, the weights.
+            for a baseline model, the weights, and the feature statistics if there are any.
         run_key: what makes the run.
         **facts: the fields of `RunRecord` that are not found out here.
 
@@ -177,6 +182,7 @@ def finish_run(folder: Path, run_key: RunKey, **facts: Any) -> RunRecord:
         libraries={name: import_module(name).__version__ for name in LIBRARIES},
         model_sha256=sha256(folder / MODEL),
         predictions_sha256=str(sha256(folder / PREDICTIONS)),
+        features_sha256=sha256(folder / FEATURES),
         **facts,
     )
     write_record(folder, record)

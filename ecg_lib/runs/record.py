@@ -73,15 +73,14 @@ class Answering:
 
     Attributes:
         temperature: what logits are divided by to get calibrated probabilities.
-        usual_log_spread: logarithm of the usual spread of a page's logits.
-        out_of_distribution_limit: largest out-of-distribution score of a page that is answered.
+        largest_score: largest out-of-distribution score of a page that is answered; None where the
+            network has no feature statistics.
         test_pages: number of test pages; None where the record is older.
         test_accuracy: share of them on which the network is right.
     """
 
     temperature: float
-    usual_log_spread: float
-    out_of_distribution_limit: float
+    largest_score: float | None = None
     test_pages: int | None = None
     test_accuracy: float | None = None
 
@@ -125,6 +124,8 @@ class RunRecord(StartedRun):
         libraries: version of each library.
         model_sha256: digest of the weights; None for a baseline model, which has none.
         predictions_sha256: digest of the predictions.
+        features_sha256: digest of the feature statistics, see
+            `ecg_lib.evaluation.out_of_distribution`; None for a network that has none.
         trainable_parameters: number of trainable parameters; None for a baseline model.
         epoch_kept: the epoch, counted from 1, whose weights were kept; None for a baseline model
             and an ensemble.
@@ -151,6 +152,7 @@ class RunRecord(StartedRun):
     libraries: dict[str, str]
     model_sha256: str | None
     predictions_sha256: str
+    features_sha256: str | None = None
     trainable_parameters: int | None = None
     epoch_kept: int | None = None
     recipe: str | None = None

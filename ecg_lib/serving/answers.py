@@ -35,7 +35,8 @@ class Answer:
         detection: the layout and the leads found, or None where the page cannot be read.
         crops: uint8 `(13, height, width)`, what the network sees, or None likewise.
         out_of_distribution_score: how far the page is from the network's training pages, see
-            `ecg_lib.evaluation.out_of_distribution`; or None likewise.
+            `ecg_lib.evaluation.out_of_distribution`; or None likewise, and of a network that has
+            no such score.
         probabilities: calibrated probability of each class by its name, or None without an answer.
         caution: what limits the answer: classes that the network never saw in the page's layout,
             an unusual scale; or None.
@@ -127,10 +128,10 @@ def as_record(answer: Answer) -> dict[str, Any]:
     Returns:
         dict with file; answered; refusal (None if answered); label, confidence and probabilities
         (by class, 0 to 1; None if not answered); caution (None if there is none);
-        out_of_distribution_score, layout, rhythm_lead, reading_confidence (0 to 1, how well the
-        page fits its layout), boxes (by crop: left, top, right, bottom, in pixels of the rectified
-        page) and homography (3x3, from those pixels to the file's; the identity for a flat page),
-        all None if the page cannot be read.
+        out_of_distribution_score (None if the network has none), layout, rhythm_lead,
+        reading_confidence (0 to 1, how well the page fits its layout), boxes (by crop: left, top,
+        right, bottom, in pixels of the rectified page) and homography (3x3, from those pixels to
+        the file's; the identity for a flat page), all None if the page cannot be read.
     """
     found = answer.detection
     return {

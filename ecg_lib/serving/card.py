@@ -28,11 +28,11 @@ from ecg_lib.evaluation.calibration import (
 )
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
 from ecg_lib.evaluation.markdown import markdown, plain
-from ecg_lib.evaluation.out_of_distribution import KEPT, answering_of, out_of_distribution_score
+from ecg_lib.evaluation.out_of_distribution import KEPT, answering_of
 from ecg_lib.files import read_csv, write_text
 from ecg_lib.runs.folder import MODEL, read_run
 from ecg_lib.runs.names import network_name
-from ecg_lib.runs.predictions import SCORED_SPLITS, logits_of, require_pages
+from ecg_lib.runs.predictions import SCORED_SPLITS, require_pages
 from ecg_lib.runs.record import Answering, RunRecord
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.predictor import classes_of_own_layouts, only_class
@@ -351,32 +351,27 @@ def _layout_text(measured):
 
 
 def _refusal_text(measured):
-    limit = measured.answering.out_of_distribution_limit
-    test = measured.predictions[measured.predictions["split"] == "test"]
-    kept = (out_of_distribution_score(logits_of(test), measured.answering) <= limit).mean()
-    text = (
-        "A page is refused where its leads cannot be found, and where it looks like nothing in "
-        "training. The measure is how far the spread (standard deviation) of its logits is from "
-        "that of the usual validation page, as the logarithm of their quotient: at most "
-        f"{limit:.3f}, which keeps at least {round(100 * KEPT)} % of the validation "
-        f"pages, and of the test pages {100 * kept:.1f} %.\n\n"
-        f"{_layouts_of_one_class(measured.record)}\n"
+    limit = measured.answering.largest_score
+    strange = (
+        "A page is refused where its leads cannot be found. Nothing else is noticed of a page that "
+        "looks like nothing in training."
     )
+    if limit is not None:
+        strange = (
+            "A page is refused where its leads cannot be found, and where it looks like nothing in "
+            "training. The measure is the squared Mahalanobis distance of its features from those "
+            "of the training pages, divided by their number: about 1 for a training page, and at "
+            f"most {limit:.2f}, which keeps at least {round(100 * KEPT)} % of the validation pages."
+        )
+    text = f"{strange}\n\n{_layouts_of_one_class(measured.record)}\n"
     path = measured.run / REFUSALS
     if not path.is_file():
         return text
     table = read_csv(path, dtype=str, keep_default_na=False)
-    energy = (
-        " Energy, which is the same for every page of a mean of several networks, notices nothing."
-        if measured.record.members
-        else ""
-    )
     return f"""\
 {text}
 What is let through, as a share: by reading alone ("read"; empty where the crops are of no page), by
-each of four measures alone, on crops cut where a page has its leads, and by reading and the spread
-of logits together ("both"). The other measures are there for comparison, each at the limit that
-keeps {round(100 * KEPT)} % of the validation pages.{energy}
+the distance alone, on crops cut where a page has its leads ("near"), and by both ("answered").
 
 {markdown(table.map(plain))}"""
 

@@ -22,6 +22,12 @@ from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError, one_of
+from ecg_lib.evaluation.out_of_distribution import (
+    LOGITS,
+    SCORE,
+    read_statistics,
+    scoring_network,
+)
 from ecg_lib.files import replacing, temporary_folder, write_text, writing
 from ecg_lib.models import load
 from ecg_lib.pages.crops import crop_leads
@@ -33,7 +39,7 @@ from ecg_lib.runs.folder import MODEL
 from ecg_lib.runs.names import network_name
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.predictor import Predictor
-from ecg_lib.serving.runtimes import LITERT, ONNX, Logits, litert_logits, onnx_logits, optional
+from ecg_lib.serving.runtimes import LITERT, ONNX, Network, litert_network, onnx_network, optional
 
 FORMATS = {"onnx": ONNX, "litert": LITERT}
 """The file of each format."""
@@ -45,13 +51,13 @@ NOTES = "model.json"
 """What there is to know to use the files."""
 
 TOLERANCE = 1e-4
-"""Largest difference of a logit from Keras' that is accepted."""
+"""Largest difference from Keras that is accepted, see `largest_difference`."""
 
 
 def export(run: str | Path, file_format: str) -> tuple[Path, float]:
     """Write a trained network into its run folder in another format.
 
-    The file is kept only if it gives the same logits as Keras for drawn pages of every layout,
+    The file is kept only if it gives the same outputs as Keras for drawn pages of every layout,
     which are read as any page is. Beside it, `model.json` says how to use it, see `usage`.
 
     Args:
@@ -60,30 +66,31 @@ def export(run: str | Path, file_format: str) -> tuple[Path, float]:
             file one.
 
     Returns:
-        The file's path, and the largest difference of a logit from Keras'.
+        The file's path, and the largest difference from Keras, see `largest_difference`.
 
     Raises:
         InputError: if the run cannot be used, if what the format needs is not installed, if the
-            logits differ by more than `TOLERANCE`, or if the folder cannot be written to.
+            outputs differ by more than `TOLERANCE`, or if the folder cannot be written to.
     """
     run = Path(run)
     path = run / FORMATS[one_of("format", file_format, FORMATS)]
     predictor = Predictor(run, "keras")
-    notes = usage(predictor)
-    crops = drawn_crops(predictor.record.config)
+    record, notes = predictor.record, usage(predictor)
+    crops = drawn_crops(record.config)
     with temporary_folder() as folder:
         with writing(folder / path.name) as exported:
-            _convert(load(run / MODEL), exported, file_format)
+            network = scoring_network(load(run / MODEL), read_statistics(run, record))
+            _convert(network, exported, file_format)
             if file_format == "onnx":
                 _add_metadata(exported, notes)
         if file_format == "onnx":
-            logits = onnx_logits(exported, notes["model_sha256"])
+            converted = onnx_network(exported, record)
         else:
-            logits = litert_logits(exported)
-        difference = largest_difference(logits, predictor.logits, crops)
+            converted = litert_network(exported)
+        difference = largest_difference(converted, predictor.network, crops)
         if not difference <= TOLERANCE:  # nor is NaN
             raise InputError(
-                f"{path} was not written: its logits differ from Keras' by {difference:.1e}, "
+                f"{path} was not written: its outputs differ from Keras' by {difference:.1e}, "
                 f"expected at most {TOLERANCE:.0e}"
             )
         write_text(run / NOTES, json.dumps(notes, indent=1) + "\n")
@@ -101,12 +108,18 @@ def usage(predictor: Predictor) -> dict[str, Any]:
     Returns:
         dict for JSON: notice, network, data, protocol, model_sha256 (of the `.keras` file), input,
         output, height and width (of a crop, in pixels), crops and classes (names in their order),
-        temperature, usual_log_spread, out_of_distribution_limit, and steps, a list of sentences
-        that say what the others are for.
+        temperature, of a network that has feature statistics also features_sha256 (of their file)
+        and out_of_distribution_limit, and steps, a list of sentences that say what the others are
+        for.
     """
     record, config = predictor.record, predictor.record.config
     height, width, protocol = config.height, config.width, config.protocol
     answering = predictor.answering
+    outputs, scored = [f"{LOGITS}: float32 (pages, {len(record.classes)})"], {}
+    if record.features_sha256 is not None:
+        outputs.append(f"{SCORE}: float32 (pages, 1)")
+        scored["features_sha256"] = record.features_sha256
+        scored["out_of_distribution_limit"] = answering.largest_score
     return {
         "notice": DISCLAIMER,
         "network": network_name(record),
@@ -114,20 +127,23 @@ def usage(predictor: Predictor) -> dict[str, Any]:
         "protocol": f"{protocol}: {PROTOCOLS[protocol].description}",
         "model_sha256": record.model_sha256,
         "input": f"crops: float32 (pages, 13, {height}, {width}), grey levels 0 to 255, not scaled",
-        "output": f"logits: float32 (pages, {len(record.classes)})",
+        "output": "; ".join(outputs),
         "height": height,
         "width": width,
         "crops": list(CROPS),
         "classes": list(record.classes),
         "temperature": answering.temperature,
-        "usual_log_spread": answering.usual_log_spread,
-        "out_of_distribution_limit": answering.out_of_distribution_limit,
-        "steps": _steps(height, width, config.ink_only),
+        **scored,
+        "steps": _steps(height, width, config.ink_only, bool(scored)),
     }
 
 
-def _steps(height, width, ink_only):
+def _steps(height, width, ink_only, scored):
     keep_ink = "Remove paper and grid: ecg_lib.pages.crops.keep_ink(luma)."
+    strange = (
+        f"Do not answer where `{SCORE}` is above `out_of_distribution_limit`: the page looks like "
+        "nothing that the network was trained on."
+    )
     return [
         "Decode the page to 8-bit grey levels, 0 black to 255 white, turned as its EXIF tag says, "
         "transparent parts white, of a JPEG the luma alone. In Pillow: image.draft('L', "
@@ -146,9 +162,7 @@ def _steps(height, width, ink_only):
         f"to 8 bits: crop.resize(({width}, {height}), Image.BICUBIC).",
         "Stack the crops in the order of `crops`, as float32 from 0 to 255, not scaled. "
         f"{ONNX} takes any number of pages at once, {LITERT} one.",
-        "Do not answer where the natural logarithm of the standard deviation of the page's logits "
-        "is further than `out_of_distribution_limit` from `usual_log_spread`: the page looks like "
-        "nothing that the network was trained on.",
+        *([strange] if scored else []),
         "Divide the logits by `temperature`; their softmax is the calibrated probabilities of "
         "`classes`.",
     ]
@@ -173,15 +187,21 @@ def drawn_crops(config: RunConfig) -> np.ndarray:
     return np.stack(pages)
 
 
-def largest_difference(logits: Logits, expected_logits: Logits, crops: np.ndarray) -> float:
-    """Return the largest difference of a logit between two networks.
+def largest_difference(network: Network, expected: Network, crops: np.ndarray) -> float:
+    """Return the largest difference of an output between two networks.
+
+    A logit counts as it is, an out-of-distribution score, which has no bound, by its logarithm.
 
     Args:
-        logits: a function from crops to logits, see `ecg_lib.serving.runtimes`.
-        expected_logits: another.
+        network: a function from crops to outputs, see `ecg_lib.serving.runtimes`.
+        expected: another, with the same outputs.
         crops: uint8 array `(pages, 13, height, width)`.
     """
-    return float(np.abs(logits(crops) - expected_logits(crops)).max())
+    found, wanted = (
+        {name: np.log1p(values) if name == SCORE else values for name, values in outputs.items()}
+        for outputs in (network(crops), expected(crops))
+    )
+    return max(float(np.abs(found[name] - wanted[name]).max()) for name in wanted)
 
 
 def _convert(model, path, file_format):
@@ -192,8 +212,8 @@ def _convert(model, path, file_format):
     )
     copy = keras.models.clone_model(model, crops, _layer_that_can_be_converted, recursive=True)
     copy.set_weights(model.get_weights())
-    # A dict gives the output its name.
-    named = keras.Model(crops, {"logits": copy.output})
+    # Its dict of outputs gives them their names.
+    named = keras.Model(crops, copy.output)
     signature = [keras.InputSpec(shape=crops.shape, dtype="float32", name="crops")]
     # The converters print names of temporary files, and Keras warns of a name of NumPy 1.
     with redirect_stdout(StringIO()), warnings.catch_warnings():

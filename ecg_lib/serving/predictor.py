@@ -9,7 +9,7 @@ that class is never the answer for a page in that layout. Where the layout says 
 the page is drawn at another scale than the training pages, a caution goes with the answer.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +17,17 @@ import numpy as np
 import ecg_lib
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.evaluation.out_of_distribution import answering_of, out_of_distribution_score
+from ecg_lib.evaluation.out_of_distribution import LOGITS, SCORE, answering_of
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import Detection, rectify
 from ecg_lib.pages.image import list_pages
 from ecg_lib.pages.reading import find_leads, odd_pages_refused
-from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, check_boxes, check_weights
+from ecg_lib.runs.folder import DEFAULT_RUN, check_boxes
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.record import RunRecord, read_record
 from ecg_lib.serving.answers import Answer, find_files
 from ecg_lib.serving.occlusion import softmax
-from ecg_lib.serving.runtimes import ONNX, is_installed, keras_logits, onnx_logits
+from ecg_lib.serving.runtimes import ONNX, Network, is_installed, keras_network, onnx_network
 
 RUNTIMES = ("onnx", "keras")
 
@@ -58,8 +58,8 @@ class Predictor:
     Attributes:
         run: the run folder.
         record: its record.
-        logits: the network, a function from crops `(pages, 13, height, width)`, 0 to 255, to
-            float32 logits `(pages, classes)`.
+        network: a function from crops `(pages, 13, height, width)`, 0 to 255, to float32 outputs
+            by name, see `ecg_lib.serving.runtimes`.
         answering: what else it takes to answer.
 
     Raises:
@@ -74,16 +74,19 @@ class Predictor:
         self.record = read_record(self.run)
         check_boxes(self.run, self.record)
         self.answering = answering_of(self.run, self.record)
-        self.logits = self._open(runtime)
+        self.network = self._open(runtime)
 
-    def _open(self, runtime: str | None) -> Callable[[np.ndarray], np.ndarray]:
+    def logits(self, crops: np.ndarray) -> np.ndarray:
+        """Return the logits `(pages, classes)` of crops `(pages, 13, height, width)`."""
+        return self.network(crops)[LOGITS]
+
+    def _open(self, runtime: str | None) -> Network:
         exported = self.run / ONNX
         if runtime is None:
             runtime = "onnx" if exported.is_file() and is_installed("onnxruntime") else "keras"
         if runtime == "onnx":
-            return onnx_logits(exported, self.record.model_sha256)
-        check_weights(self.run, self.record)
-        return keras_logits(self.run / MODEL)
+            return onnx_network(exported, self.record)
+        return keras_network(self.run, self.record)
 
     @property
     def summary(self) -> str:
@@ -128,8 +131,9 @@ class Predictor:
             found, crops = _read(page, self.record.config.crop_options)
         except InputError as error:
             return Answer(page, str(error))
-        logits = self.logits(crops[np.newaxis])
-        (score,) = out_of_distribution_score(logits, self.answering).tolist()
+        outputs = self.network(crops[np.newaxis])
+        logits = outputs[LOGITS]
+        score = float(outputs[SCORE].item()) if SCORE in outputs else None
         shares = softmax(logits[0] / self.answering.temperature).tolist()
         probabilities = dict(zip(self.record.classes, shares, strict=True))
         refusal = self._refusal(found.layout, logits, score, probabilities)
@@ -141,10 +145,10 @@ class Predictor:
 
     def _refusal(self, layout, logits, score, probabilities):
         """Why there is no answer, or None."""
-        limit = self.answering.out_of_distribution_limit
+        limit = self.answering.largest_score
         if not np.isfinite(logits).all():
             return "the network gives no finite numbers for this page"
-        if score > limit:
+        if None not in (score, limit) and not score <= limit:  # NaN is not, either.
             return (
                 "it looks like nothing that the network was trained on: its out-of-distribution "
                 f"score is {score:.2f}, expected at most {limit:.2f}"

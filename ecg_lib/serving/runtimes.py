@@ -1,7 +1,8 @@
 """How a network answers: in Keras, or exported, in ONNX Runtime or LiteRT.
 
 Each function opens a file and returns a function from crops `(pages, 13, height, width)`, 0 to 255,
-to float32 logits `(pages, classes)`. Only the runtime that is used is imported.
+to float32 outputs by name: `logits`, `(pages, classes)`, and `out_of_distribution_score`,
+`(pages, 1)`, of a network that has feature statistics. Only the runtime that is used is imported.
 """
 
 from collections.abc import Callable
@@ -13,31 +14,39 @@ from types import ModuleType
 import numpy as np
 
 from ecg_lib.errors import InputError
+from ecg_lib.evaluation.out_of_distribution import read_statistics, scoring_network
 from ecg_lib.models import load
+from ecg_lib.runs.folder import MODEL, check_weights
+from ecg_lib.runs.record import RunRecord
 
-Logits = Callable[[np.ndarray], np.ndarray]
-"""A function from crops to logits."""
+Network = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""A function from crops to outputs by name."""
 
 ONNX = "model.onnx"
 LITERT = "model.tflite"
 
+DIGESTS = ("model_sha256", "features_sha256")
+"""Fields of the record that an exported network must hold: it was made of those files."""
 
-def keras_logits(path: Path) -> Logits:
-    """Open a `.keras` file.
+
+def keras_network(run: Path, record: RunRecord) -> Network:
+    """Open the weights and the feature statistics of a run.
 
     Raises:
-        InputError: if it cannot be loaded, see `ecg_lib.models.load`.
+        InputError: if they are not the files that the record names, or cannot be loaded.
     """
+    check_weights(run, record)
+    network = scoring_network(load(run / MODEL), read_statistics(run, record))
     # `predict` would spend tens of milliseconds a call on what only large sets need.
-    return load(path).predict_on_batch
+    return network.predict_on_batch
 
 
-def onnx_logits(path: Path, model_sha256: str | None) -> Logits:
+def onnx_network(path: Path, record: RunRecord) -> Network:
     """Open the ONNX file that was exported of a network.
 
     Args:
         path: the file.
-        model_sha256: digest of the network's `.keras` file.
+        record: the record of the run.
 
     Raises:
         InputError: if there is no such file, if it cannot be read or is of another network, or if
@@ -56,20 +65,23 @@ def onnx_logits(path: Path, model_sha256: str | None) -> Logits:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # Its errors have no class in common.
         raise InputError(f"{path} cannot be read: expected an exported network") from error
-    if session.get_modelmeta().custom_metadata_map.get("model_sha256") != model_sha256:
+    known = session.get_modelmeta().custom_metadata_map
+    if any(known.get(name) != getattr(record, name) for name in DIGESTS):
         raise InputError(
             f"{path} was not exported of the network beside it: export it again with "
             f"python -m ecg_lib export {path.parent} --format onnx"
         )
 
-    def logits(crops):
-        (found,) = session.run(["logits"], {"crops": crops.astype("float32")})
-        return found
+    names = [output.name for output in session.get_outputs()]
 
-    return logits
+    def network(crops):
+        found = session.run(names, {"crops": crops.astype("float32")})
+        return dict(zip(names, found, strict=True))
+
+    return network
 
 
-def litert_logits(path: Path) -> Logits:
+def litert_network(path: Path) -> Network:
     """Open a LiteRT file, which takes one page at a time.
 
     Raises:
@@ -77,9 +89,12 @@ def litert_logits(path: Path) -> Logits:
     """
     interpreter = optional("ai_edge_litert.interpreter").Interpreter(str(path))
     answer = interpreter.get_signature_runner()
-    return lambda crops: np.concatenate(
-        [answer(crops=page[np.newaxis])["logits"] for page in crops.astype("float32")]
-    )
+
+    def network(crops):
+        pages = [answer(crops=page[np.newaxis]) for page in crops.astype("float32")]
+        return {name: np.concatenate([page[name] for page in pages]) for name in pages[0]}
+
+    return network
 
 
 def is_installed(module: str) -> bool:

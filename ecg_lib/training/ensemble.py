@@ -7,7 +7,12 @@ import keras
 import numpy as np
 
 from ecg_lib.errors import InputError
-from ecg_lib.evaluation.out_of_distribution import fit_answering
+from ecg_lib.evaluation.out_of_distribution import (
+    fit_answering,
+    join_statistics,
+    read_statistics,
+    write_statistics,
+)
 from ecg_lib.files import refuse_other_files
 from ecg_lib.models import load, save
 from ecg_lib.models.layers import MeanProbability
@@ -56,10 +61,14 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
     predictions = _mean_predictions(
         [read_predictions(*pair) for pair in zip(members, records, strict=True)]
     )
+    statistics = join_statistics(
+        [read_statistics(*pair) for pair in zip(members, records, strict=True)]
+    )
     first = records[0]
     devices = dict.fromkeys(record.devices for record in records)
     open_run(folder, first.key)
     save(network, folder / MODEL)
+    write_statistics(folder, statistics)
     finish_run(
         folder,
         first.key,
@@ -79,7 +88,7 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
         parameters=sum(record.parameters for record in records),
         trainable_parameters=sum(record.trainable_parameters for record in records),
         members=tuple(Member(record.config.seed, record.model_sha256) for record in records),
-        answering=fit_answering(write_predictions(folder, predictions)),
+        answering=fit_answering(write_predictions(folder, predictions), statistics),
     )
     return folder
 

@@ -13,7 +13,11 @@ import tensorflow as tf
 
 from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.errors import InputError
-from ecg_lib.evaluation.out_of_distribution import fit_answering
+from ecg_lib.evaluation.out_of_distribution import (
+    fit_answering,
+    fit_statistics,
+    write_statistics,
+)
 from ecg_lib.files import only_process_in
 from ecg_lib.models import MODELS, load, save
 from ecg_lib.runs.config import RunConfig
@@ -135,6 +139,10 @@ def _judge(inputs, fitted, folder):
     scored = splits.index[splits.isin(SCORED_SPLITS)].to_numpy()
     logits = model.predict(prepared.crops[scored], batch_size=PREDICT_BATCH, verbose=0)
     predictions = make_predictions(prepared.pages.loc[scored], splits, classes, logits)
+    predictions = write_predictions(folder, predictions)
+    seen = (prepared.crops[rows[split]] for split in ("train", "validation"))
+    statistics = fit_statistics(model, *seen)
+    write_statistics(folder, statistics)
     finish_run(
         folder,
         inputs.run_key,
@@ -144,7 +152,7 @@ def _judge(inputs, fitted, folder):
         trainable_parameters=int(sum(np.prod(w.shape) for w in model.trainable_weights)),
         pages={name: len(of_split) for name, of_split in inputs.rows.items()},
         layouts=inputs.layouts,
-        answering=fit_answering(write_predictions(folder, predictions)),
+        answering=fit_answering(predictions, statistics),
     )
 
 
