@@ -118,11 +118,12 @@ def _train(config, inputs, builder, recipe, folder):
             f"with a folder for each of two or more classes"
         )
     new_model = _model_factory(builder, prepared.crops, inputs.rows["train"], len(classes))
-    fitted = _fit(config, strategy, inputs, new_model, recipe, folder)
+    lessons = plan_lessons(config, inputs, recipe.balance)
+    fitted = _fit(config, strategy, inputs, lessons, new_model, recipe, folder)
     fitted |= {"data": name_of_data(config, prepared.pages)}
 
     if is_chief():
-        _judge(inputs, fitted, folder)
+        _judge(inputs, lessons, fitted, folder)
     wait_for_workers(strategy)  # Until then, there is no record to read.
 
 
@@ -132,7 +133,7 @@ def _model_factory(builder, crops, training_rows, num_classes):
     return partial(builder, crops.shape[1:], num_classes, mean=mean, variance=variance)
 
 
-def _judge(inputs, fitted, folder):
+def _judge(inputs, lessons, fitted, folder):
     """Predict with the saved model, and write the record."""
     prepared, splits, classes = inputs.prepared, inputs.splits, inputs.classes
     model = load(folder / MODEL)
@@ -140,8 +141,7 @@ def _judge(inputs, fitted, folder):
     logits = model.predict(prepared.crops[scored], batch_size=PREDICT_BATCH, verbose=0)
     predictions = make_predictions(prepared.pages.loc[scored], splits, classes, logits)
     predictions = write_predictions(folder, predictions)
-    seen = (prepared.crops[rows[split]] for split in ("train", "validation"))
-    statistics = fit_statistics(model, *seen)
+    statistics = fit_statistics(model, lessons.training.crops, lessons.validation.crops)
     write_statistics(folder, statistics)
     finish_run(
         folder,
@@ -156,7 +156,7 @@ def _judge(inputs, fitted, folder):
     )
 
 
-def _fit(config, strategy, inputs, new_model, recipe, folder):
+def _fit(config, strategy, inputs, lessons, new_model, recipe, folder):
     """Train, save the weights and `history.csv`; return what the record says about it."""
     protocol, num_classes = PROTOCOLS[config.protocol], len(inputs.classes)
     replicas = strategy.num_replicas_in_sync
@@ -165,7 +165,6 @@ def _fit(config, strategy, inputs, new_model, recipe, folder):
             f"batch_size {config.batch_size} does not divide among {replicas} devices: "
             f"expected a multiple of {replicas}"
         )
-    lessons = plan_lessons(config, inputs, recipe.balance)
     # With teachers, a head for statements is trained, too.
     whole = with_statements if inputs.teachers else _alone
     judged_by = (teaching_loss(num_classes), allowed_accuracy(num_classes))
