@@ -353,8 +353,8 @@ def _layout_text(measured):
 def _refusal_text(measured):
     limit = measured.answering.largest_score
     strange = (
-        "A page is refused where its leads cannot be found. Nothing else is noticed of a page that "
-        "looks like nothing in training."
+        "A page is refused where its leads cannot be found. The network has no out-of-distribution "
+        "score, so no page is refused for looking unlike the training pages."
     )
     if limit is not None:
         strange = (

@@ -1,8 +1,9 @@
 """Answers for pages: calibrated probabilities, or the reason why there are none.
 
-A page is read as training pages are, so it is refused where its leads cannot be found, and where it
-looks like nothing that the network was trained on (`ecg_lib.evaluation.out_of_distribution`).
-Probabilities are temperature scaled; the temperature was fitted on the run's validation pages.
+A page is read as training pages are, so it is refused where its leads cannot be found. By a network
+that has an out-of-distribution score (`ecg_lib.evaluation.out_of_distribution`) it is also refused
+where it looks like nothing that the network was trained on. Probabilities are temperature scaled;
+the temperature was fitted on the run's validation pages.
 
 If all training pages of a layout were of one class, a network may know the layout and not the ECG:
 that class is never the answer for a page in that layout. Where the layout says less than that, or
