@@ -154,3 +154,12 @@ def test_no_foreign_kernel_or_package_is_used(notebook, output, tmp_path, monkey
     run_notebook(notebook("import ecg_lib, sys\nprint(sys.executable, ecg_lib)"), output, {})
     assert sys.executable in output.read_text(encoding="utf-8")
     assert str(ROOT / "ecg_lib") in output.read_text(encoding="utf-8")
+
+
+def test_a_clone_is_imported_before_an_installed_package(notebook, output, monkeypatch):
+    """Also where it is the current folder, which ipykernel takes off the path."""
+    monkeypatch.chdir(ROOT)
+    cell = "import sys\nfirst = next(i for i in sys.path if i.endswith('-packages'))\n"
+    cell += f"print(sys.path.index({str(ROOT)!r}) < sys.path.index(first), 'is right')"
+    run_notebook(notebook(cell), output, {})
+    assert "True is right" in output.read_text(encoding="utf-8")

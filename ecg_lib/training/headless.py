@@ -74,9 +74,11 @@ class _OwnKernel(KernelSpecManager):
     def get_kernel_spec(self, kernel_name):
         spec = super().get_kernel_spec(kernel_name)
         spec.argv = [*spec.argv, "--InteractiveShellApp.ignore_cwd=True"]
-        # A clone that is not installed may itself be the current folder.
-        if (PACKAGE_FOLDER / "notebooks").is_dir():
-            path = [str(PACKAGE_FOLDER), os.environ.get("PYTHONPATH")]
+        # A clone that is not installed may itself be the current folder, which ipykernel removes
+        # where it comes first.
+        notebooks = PACKAGE_FOLDER / "notebooks"
+        if notebooks.is_dir():
+            path = [str(notebooks), str(PACKAGE_FOLDER), os.environ.get("PYTHONPATH")]
             spec.env["PYTHONPATH"] = os.pathsep.join(filter(None, path))
         spec.env["PYTHONSAFEPATH"] = "1"
         return spec
