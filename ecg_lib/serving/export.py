@@ -115,7 +115,8 @@ def usage(predictor: Predictor) -> dict[str, Any]:
     record, config = predictor.record, predictor.record.config
     height, width, protocol = config.height, config.width, config.protocol
     answering = predictor.answering
-    outputs, scored = [f"{LOGITS}: float32 (pages, {len(record.classes)})"], {}
+    outputs = [f"{LOGITS}: float32 (pages, {len(record.classes)})"]
+    scored: dict[str, Any] = {}
     if record.features_sha256 is not None:
         outputs.append(f"{SCORE}: float32 (pages, 1)")
         scored["features_sha256"] = record.features_sha256
