@@ -40,6 +40,7 @@ PAGES = "some-body/ecg-pages"
 KAGGLE_HAS = {
     *("PIL", "cv2", "filelock", "imagehash", "joblib", "jupyter_client", "keras", "matplotlib"),
     *(
+        "nbclient",
         "nbformat",
         "numpy",
         "pandas",
