@@ -226,11 +226,12 @@ def test_ensemble(sweep, here, runs):
 def test_export(sweep, here, runs, monkeypatch):
     """What is slow in it is done once, or not at all."""
     predictor, converted = Predictor(runs[0], "keras"), here.with_name("model.onnx")
-    export._convert(export.load(runs[0] / MODEL), converted, "onnx")
+    network = export.load(runs[0] / MODEL)
+    export._convert(network, converted, "onnx")
     content = converted.read_bytes()
     monkeypatch.setattr("tempfile.tempdir", str(here))
     monkeypatch.setattr(export, "Predictor", lambda *options: predictor)
-    monkeypatch.setattr(export, "load", lambda path: None)
+    monkeypatch.setattr(export, "load", lambda path: network)
     monkeypatch.setattr(export, "_convert", lambda model, path, _: path.write_bytes(content))
     monkeypatch.setattr(export, "drawn_crops", lambda config: None)
     monkeypatch.setattr(export, "largest_difference", lambda *compared: 0.0)
