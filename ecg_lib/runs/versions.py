@@ -9,7 +9,7 @@ from ecg_lib.data.prepared import PreparedSet
 from ecg_lib.drawing.page_versions import VERSIONS
 from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.pages.crops import crop_leads
-from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.detection import find_boxes, rectify
 from ecg_lib.pages.image import read_exchanged_grey, read_luma
 from ecg_lib.runs.drawn import drawn_crops
 
@@ -71,7 +71,7 @@ def page_versions(path: Path, boxes: list | None, seed: int, options: dict) -> n
     if boxes is None:
         luma = read_luma(path)
         try:
-            found = detect(luma)
+            found = find_boxes(luma)
         except PageRefused as refused:  # Which a worker process cannot hand over.
             raise InputError(f"{path}: {refused}") from None
         luma, boxes = rectify(luma, found), list(found.boxes)
