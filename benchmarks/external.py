@@ -16,6 +16,7 @@ pages, so that it depends neither on the recordings nor on the run's test pages.
 
 import argparse
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,24 +78,39 @@ def score_recordings(recordings: Path, run: Path, jobs: int = -1) -> tuple[pd.Da
     labels = read_labels(recordings)
     record = read_record(run)
     check_boxes(run, record)
+    files = {
+        label: [recordings / f"{name}.hea" for name in of_label["record"]]
+        for label, of_label in labels.groupby("label")
+    }
+    names, crops, faults = read_drawn(files, record.config.crop_options, jobs)
+    logits = load(run / MODEL).predict(crops, verbose=0)
+    scored = pd.DataFrame(logits, columns=[LOGIT + name for name in record.classes])
+    return labels.merge(scored.assign(record=names), on="record"), faults
+
+
+def read_drawn(
+    files: Mapping[str, Sequence[Path]], options: dict, jobs: int = -1
+) -> tuple[list[str], np.ndarray, list[str]]:
+    """Draw recordings as pages in `LAYOUT`, and read these as any page is read.
+
+    Args:
+        files: the recordings' header files, by the class in whose folder their pages lie.
+        options: keyword arguments of `crop_leads`.
+        jobs: number of processes.
+
+    Returns:
+        `(names, crops, faults)`: of each page that could be read the name of its recording and its
+        crops, `(pages, 13, height, width)`; and a sentence for each other one.
+    """
     with tempfile.TemporaryDirectory() as work:
         outcomes = []
-        for label, of_label in labels.groupby("label"):
-            files = [recordings / f"{name}.hea" for name in of_label["record"]]
-            outcomes += draw_recordings(files, Path(work, "pages", label), LAYOUT, jobs=jobs)
-        prepared = prepare(
-            Path(work, "pages"),
-            Path(work, "prepared"),
-            **record.config.crop_options,
-            jobs=jobs,
-        )
-        logits = load(run / MODEL).predict(np.array(prepared.crops), verbose=0)
-    columns = [LOGIT + name for name in record.classes]
-    scored = pd.DataFrame(logits, columns=columns).loc[prepared.pages.index]
-    scored["record"] = [Path(file).stem for file in prepared.pages["file"]]
+        for label, of_label in files.items():
+            outcomes += draw_recordings(of_label, Path(work, "pages", label), LAYOUT, jobs=jobs)
+        prepared = prepare(Path(work, "pages"), Path(work, "prepared"), **options, jobs=jobs)
+        crops = np.array(prepared.crops[prepared.pages.index])
     faults = [text for status, text in outcomes if status == "left out"]
     faults += list(prepared.bad["file"] + ": " + prepared.bad["reason"])
-    return labels.merge(scored, on="record"), faults
+    return [Path(file).stem for file in prepared.pages["file"]], crops, faults
 
 
 def read_labels(recordings: Path) -> pd.DataFrame:
@@ -170,16 +186,31 @@ def judge(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
         and "infarction".
     """
     used = _normal_and_infarction(predictions)
-    # Shifted so that the threshold lies at one half: there the more probable class changes.
-    probability = expit(infarction_scores(used) - threshold)
+    labels = used["label"].where(used["label"] == "normal", "infarction")
+    above = infarction_scores(used) - threshold
+    return two_class_figures(used["group"], labels, ("normal", "infarction"), above)
+
+
+def two_class_figures(
+    groups: pd.Series, labels: pd.Series, classes: tuple[str, str], above: np.ndarray
+) -> pd.DataFrame:
+    """Compute figures of one class against another at a threshold, with their intervals.
+
+    Args:
+        groups: what the bootstrap draws, by row.
+        labels: which of `classes` each row is of.
+        classes: the two.
+        above: by how much the score of the second class is above the threshold, by row.
+
+    Returns:
+        DataFrame as `ecg_lib.evaluation.intervals.figures` returns it.
+    """
+    # So the threshold lies at one half, where the more probable class changes.
+    shares = expit(above)
+    probabilities = dict(zip(classes, (1 - shares, shares), strict=True))
     return figures(
-        pd.DataFrame(
-            {
-                "group": used["group"],
-                "label": used["label"].where(used["label"] == "normal", "infarction"),
-                f"{PROBABILITY}normal": 1 - probability,
-                f"{PROBABILITY}infarction": probability,
-            }
+        pd.DataFrame({"group": groups, "label": labels}).assign(
+            **{PROBABILITY + name: of_class for name, of_class in probabilities.items()}
         )
     )
 
