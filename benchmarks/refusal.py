@@ -36,8 +36,9 @@ from ecg_lib.drawing.simulation import RATE
 from ecg_lib.drawing.styled_page import draw_styled
 from ecg_lib.drawing.styles import random_style
 from ecg_lib.errors import InputError, PageRefused
-from ecg_lib.evaluation.out_of_distribution import BATCH, SCORE
+from ecg_lib.evaluation.out_of_distribution import BATCH
 from ecg_lib.files import write_csv
+from ecg_lib.models import SCORE
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect
 from ecg_lib.pages.image import read_luma

@@ -23,6 +23,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.files import replacing
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.card import CARD, REFUSALS, measure
+from ecg_lib.serving.findings import FINDINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MODEL = ROOT / "results" / "models" / "lead_attention"
@@ -86,7 +87,7 @@ def make_space(folder: Path, run: Path) -> None:
         without = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "ecg_lib", part / "ecg_lib", ignore=without)
         (part / "model").mkdir()
-        for name in ("model.onnx", "run.json", "predictions.csv", REFUSALS, CARD):
+        for name in ("model.onnx", "run.json", "predictions.csv", FINDINGS, REFUSALS, CARD):
             if (run / name).is_file():
                 shutil.copy(run / name, part / "model")
         texts = {"app.py": APP, "requirements.txt": _requirements(), "README.md": _readme(measured)}

@@ -3,10 +3,11 @@
 import shutil
 from unittest.mock import Mock
 
+import keras
 import numpy as np
 import pytest
 from conftest import change_record
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from ecg_lib import cli
 from ecg_lib.evaluation.calibration import probabilities_of, score
@@ -14,7 +15,8 @@ from ecg_lib.evaluation.comparison import mean_of_models
 from ecg_lib.evaluation.out_of_distribution import fit_answering
 from ecg_lib.files import sha256
 from ecg_lib.models import load
-from ecg_lib.runs.folder import MODEL, RECORD, read_record
+from ecg_lib.runs.folder import MODEL, RECORD, STATEMENTS_HEAD, read_record
+from ecg_lib.runs.network import load_network
 from ecg_lib.runs.predictions import LOGIT, PREDICTIONS, read_predictions
 from ecg_lib.serving import export
 from ecg_lib.serving.card import model_card
@@ -111,6 +113,28 @@ def test_what_was_interrupted_can_be_made_again(members, tmp_path, monkeypatch):
         make_ensemble(members, tmp_path / "ensemble")
     assert read_record(make_ensemble(members, tmp_path / "ensemble")).members
     assert [path.name for path in tmp_path.iterdir()] == ["ensemble"]
+
+
+def test_statements_are_averaged_where_all_members_learnt_them(members, tmp_path, prepared_set):
+    runs = [shutil.copytree(run, tmp_path / run.name) for run in members]
+    heads = []
+    for run in runs:
+        model = load(run / MODEL)
+        head = keras.layers.Dense(4, name="statements")(model.get_layer("logits").input)
+        heads.append(keras.Model(model.input, head))
+        heads[-1].save(run / STATEMENTS_HEAD)
+    crops = np.array(prepared_set.crops[:20])
+    ensemble = make_ensemble(runs, tmp_path / "ensemble")
+    outputs = load_network(ensemble, read_record(ensemble)).predict(crops, verbose=0)
+    apart = [expit(head.predict(crops, verbose=0)) for head in heads]
+    np.testing.assert_allclose(outputs["statements"], np.mean(apart, axis=0), atol=1e-5)
+    assert np.abs(apart[0] - apart[1]).max() > 0.01
+    np.testing.assert_array_equal(
+        load(ensemble / MODEL).predict(crops, verbose=0), outputs["logits"]
+    )
+    (runs[0] / STATEMENTS_HEAD).unlink()
+    other = make_ensemble(runs, tmp_path / "other")
+    assert list(load_network(other, read_record(other)).output) == ["logits"]
 
 
 def test_it_answers_for_a_page(ensemble, pages_folder):

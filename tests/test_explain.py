@@ -28,9 +28,9 @@ from ecg_lib.pages.image import read_exchanged_grey
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
 from ecg_lib.runs.folder import MODEL, read_record
+from ecg_lib.runs.network import mean_network
 from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.serving import explain
-from ecg_lib.training.ensemble import mean_network
 
 COMMITTED = "results/models/lead_attention"
 

@@ -226,12 +226,12 @@ def test_ensemble(sweep, here, runs):
 def test_export(sweep, here, runs, monkeypatch):
     """What is slow in it is done once, or not at all."""
     predictor, converted = Predictor(runs[0], "keras"), here.with_name("model.onnx")
-    network = export.load(runs[0] / MODEL)
+    network = export.served_network(runs[0], predictor.record)
     export._convert(network, converted, "onnx")
     content = converted.read_bytes()
     monkeypatch.setattr("tempfile.tempdir", str(here))
     monkeypatch.setattr(export, "Predictor", lambda *options: predictor)
-    monkeypatch.setattr(export, "load", lambda path: network)
+    monkeypatch.setattr(export, "served_network", lambda *options: network)
     monkeypatch.setattr(export, "_convert", lambda model, path, _: path.write_bytes(content))
     monkeypatch.setattr(export, "drawn_crops", lambda config: None)
     monkeypatch.setattr(export, "largest_difference", lambda *compared: 0.0)

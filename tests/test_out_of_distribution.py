@@ -15,8 +15,6 @@ from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import (
     FEATURES_LAYER,
     KEPT,
-    LOGITS,
-    SCORE,
     answering_of,
     fit_answering,
     fit_statistics,
@@ -25,8 +23,15 @@ from ecg_lib.evaluation.out_of_distribution import (
     scoring_network,
 )
 from ecg_lib.files import sha256
-from ecg_lib.models import build, load
-from ecg_lib.runs.folder import DEFAULT_RUN, FEATURES, MODEL, is_finished, read_run
+from ecg_lib.models import LOGITS, SCORE, STATEMENTS, build, load
+from ecg_lib.runs.folder import (
+    DEFAULT_RUN,
+    FEATURES,
+    MODEL,
+    STATEMENTS_HEAD,
+    is_finished,
+    read_run,
+)
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.runs.record import read_record
@@ -58,9 +63,21 @@ def members(inputs):
 
 
 @pytest.fixture(scope="module")
-def exported(members, tmp_path_factory):
-    """An ensemble with its ONNX file."""
-    run = make_ensemble(members, tmp_path_factory.mktemp("exported") / "ensemble")
+def taught(members, tmp_path_factory):
+    """Copies of the members with a head for statements each."""
+    runs = []
+    for member in members:
+        runs.append(shutil.copytree(member, tmp_path_factory.mktemp("taught") / member.name))
+        model = load(member / MODEL)
+        head = keras.layers.Dense(3, name="statements")(model.get_layer("logits").input)
+        keras.Model(model.input, head).save(runs[-1] / STATEMENTS_HEAD)
+    return runs
+
+
+@pytest.fixture(scope="module")
+def exported(taught, tmp_path_factory):
+    """An ensemble with all outputs, and its ONNX file."""
+    run = make_ensemble(taught, tmp_path_factory.mktemp("exported") / "ensemble")
     _, difference = export.export(run, "onnx")
     assert difference <= export.TOLERANCE
     return run
@@ -156,12 +173,18 @@ def test_a_network_without_the_layer_has_no_score(finished_run, noise, pages_fol
     assert "has no out-of-distribution score" in model_card(run)
 
 
-def test_the_cold_runtime_gives_the_same_score(exported, noise, pages_folder, tmp_path):
+def test_the_cold_runtime_gives_the_same(exported, taught, noise, pages_folder, tmp_path):
     """Without Keras, the weights and the statistics."""
     run = shutil.copytree(exported, tmp_path / "run")
     in_onnx = Predictor(run, "onnx")
     found = in_onnx.network(noise)[SCORE][:, 0]
     np.testing.assert_allclose(found, scores_of(run, noise), rtol=1e-3)
+    assert not (run / STATEMENTS_HEAD).exists()
+    apart = [Predictor(member, "keras").network(noise)[STATEMENTS] for member in taught]
+    assert np.abs(apart[0] - apart[1]).max() > 0.01
+    np.testing.assert_allclose(
+        in_onnx.network(noise)[STATEMENTS], np.mean(apart, axis=0), atol=1e-4
+    )
     page = pages_folder / "normal" / "normal_0001.jpg"
     (run / MODEL).unlink()
     (run / FEATURES).unlink()

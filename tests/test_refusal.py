@@ -8,8 +8,7 @@ from conftest import TINY
 from benchmarks import refusal
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError
-from ecg_lib.evaluation.out_of_distribution import SCORE
-from ecg_lib.models import build
+from ecg_lib.models import SCORE, build
 from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.serving.card import REFUSALS, model_card

@@ -1,5 +1,6 @@
 """Recordings as teachers: what is drawn of them, what they say of a class, and that they teach."""
 
+import shutil
 from dataclasses import replace
 
 import keras
@@ -12,12 +13,14 @@ from scipy.special import expit, log_softmax, logsumexp
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError
+from ecg_lib.files import sha256
 from ecg_lib.models import load
 from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs import teachers
-from ecg_lib.runs.folder import MODEL, STATEMENTS_HEAD
+from ecg_lib.runs.folder import MODEL, STATEMENTS_HEAD, is_finished
 from ecg_lib.runs.inputs import open_inputs
-from ecg_lib.runs.record import read_record
+from ecg_lib.runs.network import load_network
+from ecg_lib.runs.record import read_record, write_record
 from ecg_lib.training.checkpoints import Checkpoints
 from ecg_lib.training.lessons import as_taught, plan_lessons
 from ecg_lib.training.teaching import STATEMENTS_SHARE, teaching_loss
@@ -170,7 +173,27 @@ def test_a_training_with_teachers(config):
     assert load(run / MODEL).predict(crops, verbose=0).shape == (3, len(inputs.classes))
     statements = load(run / STATEMENTS_HEAD).predict(crops, verbose=0)
     assert statements.shape == (3, len(teachers.STATEMENTS))
+    assert record.statements_sha256 == sha256(run / STATEMENTS_HEAD)
     assert train(config, inputs) == run
+
+
+def test_the_head_belongs_to_the_record(config, tmp_path):
+    run = shutil.copytree(train(config, open_inputs(config)), tmp_path / "run")
+    record = read_record(run)
+    older = replace(record, statements_sha256=None)
+    assert list(load_network(run, older).output) == ["logits", "statements"]
+    other = load(run / STATEMENTS_HEAD)
+    other.layers[-1].set_weights([weights + 1 for weights in other.layers[-1].get_weights()])
+    other.save(run / STATEMENTS_HEAD)
+    with pytest.raises(InputError, match=r"statements\.keras is not the file that the run\.json"):
+        load_network(run, record)
+    assert not is_finished(run, record.key)
+    (run / STATEMENTS_HEAD).unlink()
+    with pytest.raises(InputError, match=r"statements\.keras is missing: expected"):
+        load_network(run, record)
+    write_record(run, older)
+    assert is_finished(run, record.key)
+    assert list(load_network(run, older).output) == ["logits"]
 
 
 def test_an_interrupted_training_with_teachers_is_resumed_exactly(config, monkeypatch, tmp_path):

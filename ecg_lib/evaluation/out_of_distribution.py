@@ -21,6 +21,7 @@ import numpy as np
 
 from ecg_lib.errors import InputError
 from ecg_lib.files import replacing
+from ecg_lib.models import SCORE
 from ecg_lib.runs.folder import FEATURES
 from ecg_lib.runs.record import Answering, RunRecord, check_digest
 
@@ -47,9 +48,6 @@ ROUNDING = 1e-3
 """Share of the limit by which it is raised, since runtimes and batch sizes differ in rounding."""
 
 BATCH = 64
-
-LOGITS, SCORE = "logits", "out_of_distribution_score"
-"""The outputs of a network that answers."""
 
 
 @dataclass(frozen=True)
@@ -120,42 +118,41 @@ def join_statistics(members: Sequence[FeatureStatistics | None]) -> FeatureStati
 
 
 def scoring_network(model: "keras.Model", statistics: FeatureStatistics | None) -> "keras.Model":
-    """Return a network that gives the out-of-distribution score beside the logits.
+    """Return a network that gives the out-of-distribution score beside its other outputs.
 
     The score of an ensemble is the mean of its networks' scores: each is on the scale of its own
     training pages, and a page is as strange as the networks, whose probabilities are averaged as
     well, find it on average.
 
     Args:
-        model: a `keras.Model` from crops to logits; the new one shares its weights.
+        model: a `keras.Model` from crops to outputs, see `ecg_lib.runs.network`.
         statistics: its statistics, or None.
 
     Returns:
-        A `keras.Model` from crops to a dict of `LOGITS`, `(pages, classes)`, and, with statistics,
-        `SCORE`, `(pages, 1)`.
+        A `keras.Model` from crops to a dict of the same outputs and, with statistics, `SCORE`,
+        `(pages, 1)`; it shares the weights of `model`.
     """
+    from ecg_lib.models.layers import networks_of
+    from ecg_lib.runs.network import mean_network
+
+    if statistics is None:
+        return model
+    parts = zip(networks_of(model), statistics.mean, statistics.whitening, strict=True)
+    return mean_network([_with_score(*part) for part in parts])
+
+
+def _with_score(network, mean, whitening):
     import keras
 
-    from ecg_lib.models.layers import networks_of
+    from ecg_lib.runs.network import by_name
 
-    crops = model.input
-    if statistics is None:
-        return keras.Model(crops, {LOGITS: model.output})
-    logits, scores = [], []
-    for network, mean, whitening in zip(
-        networks_of(model), statistics.mean, statistics.whitening, strict=True
-    ):
-        both = keras.Model(network.input, [network.output, _features(network)], name=network.name)
-        of_network, features = both(crops)
-        logits.append(of_network)
-        deviations = keras.layers.Dense(len(mean), dtype="float32")
-        whitened = deviations(features)
-        deviations.set_weights([whitening, -mean @ whitening])
-        scores.append(keras.layers.Dot(axes=1, dtype="float32")([whitened, whitened]))
-    if len(scores) == 1:
-        return keras.Model(crops, {LOGITS: logits[0], SCORE: scores[0]})
-    mean_score = keras.layers.Average(dtype="float32")(scores)
-    return keras.Model(crops, {LOGITS: model.get_layer(LOGITS)(logits), SCORE: mean_score})
+    # Names of its own, since those that Keras gives may be those of a loaded network's layers.
+    deviations = keras.layers.Dense(len(mean), dtype="float32", name="score_deviations")
+    whitened = deviations(_features(network))
+    deviations.set_weights([whitening, -mean @ whitening])
+    score = keras.layers.Dot(axes=1, dtype="float32", name=SCORE)([whitened, whitened])
+    outputs = by_name(network.output) | {SCORE: score}
+    return keras.Model(network.input, outputs, name=network.name)
 
 
 def _has_features(model):
@@ -166,7 +163,7 @@ def _features(network):
     import keras
 
     leads = network.get_layer(FEATURES_LAYER).output
-    return keras.layers.GlobalAveragePooling1D(dtype="float32")(leads)
+    return keras.layers.GlobalAveragePooling1D(dtype="float32", name="score_features")(leads)
 
 
 # --- In the run folder ---
@@ -199,8 +196,6 @@ def read_statistics(folder: Path, record: RunRecord) -> FeatureStatistics | None
     if record.features_sha256 is None:
         return None
     path = folder / FEATURES
-    if not path.is_file():
-        raise InputError(f"{path} is missing: expected the file that was written with the run")
     check_digest(path, record.features_sha256)
     try:
         with np.load(path, allow_pickle=False) as arrays:

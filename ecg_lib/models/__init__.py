@@ -15,6 +15,9 @@ from ecg_lib.files import replacing
 if TYPE_CHECKING:
     import keras
 
+LOGITS, SCORE, STATEMENTS = "logits", "out_of_distribution_score", "statements"
+"""Names of the outputs of a network that answers; the last two are not of every network."""
+
 DISPLAY_NAMES = {
     "cnn_2d": "CNN 2D",
     "cnn_3d": "CNN 3D",
@@ -107,6 +110,24 @@ def save(network: "keras.Model", path: str | Path) -> None:
 
 
 def load(path: str | Path) -> "keras.Model":
+    """Load a network from a `.keras` file: of one with several outputs, the part to the logits.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A `keras.Model` with one output.
+
+    Raises:
+        InputError: as `load_whole`.
+    """
+    model = load_whole(path)
+    if not isinstance(model.output, dict):
+        return model
+    return prepare_keras().Model(model.input, model.output[LOGITS], name=model.name)
+
+
+def load_whole(path: str | Path) -> "keras.Model":
     """Load a network from a `.keras` file, with the custom layers that it may hold.
 
     A file from an unknown source runs no code: Keras' safe mode stays on.
@@ -115,7 +136,7 @@ def load(path: str | Path) -> "keras.Model":
         path: the file.
 
     Returns:
-        A `keras.Model`.
+        A `keras.Model`; one with several outputs returns a dict of them.
 
     Raises:
         InputError: if there is no such file, if it holds code, or if it cannot be read.

@@ -7,7 +7,7 @@ A run folder `results/<data>/<protocol>/<model>[-<variant>]-s<seed>[-f<fold>]/` 
                       ensemble and a baseline model, which are not trained so, have none
     predictions.csv   one row per scored file, see `ecg_lib.runs.predictions`
     model.keras       the weights, never committed but for the default network
-    statements.keras  the same network with findings for its output, see `STATEMENTS_HEAD`; never
+    statements.keras  the same network with statements for its output, see `STATEMENTS_HEAD`; never
                       committed
     features.npz      feature statistics, see `ecg_lib.evaluation.out_of_distribution`, of a network
                       that has them; never committed but for the default network
@@ -53,7 +53,7 @@ MODEL = "model.keras"
 
 STATEMENTS_HEAD = "statements.keras"
 """The same network with the statements of `ecg_lib.runs.teachers` for its output, as logits; it is
-there if the run had recordings as teachers."""
+there if the run had recordings as teachers. An ensemble has both outputs in `MODEL`."""
 
 FEATURES = "features.npz"
 
@@ -84,6 +84,8 @@ def is_finished(folder: Path, run_key: RunKey) -> bool:
         and record.model_sha256 == sha256(folder / MODEL)
         and record.predictions_sha256 == sha256(folder / PREDICTIONS)
         and record.features_sha256 == sha256(folder / FEATURES)
+        # Older records do not name the head.
+        and record.statements_sha256 in (None, sha256(folder / STATEMENTS_HEAD))
     )
 
 
@@ -164,7 +166,8 @@ def finish_run(folder: Path, run_key: RunKey, **facts: Any) -> RunRecord:
 
     Args:
         folder: the run folder, which was opened by `open_run` and holds the predictions and, but
-            for a baseline model, the weights, and the feature statistics if there are any.
+            for a baseline model, the weights, and the feature statistics and the head for
+            statements if there are any.
         run_key: what makes the run.
         **facts: the fields of `RunRecord` that are not found out here.
 
@@ -183,6 +186,7 @@ def finish_run(folder: Path, run_key: RunKey, **facts: Any) -> RunRecord:
         model_sha256=sha256(folder / MODEL),
         predictions_sha256=str(sha256(folder / PREDICTIONS)),
         features_sha256=sha256(folder / FEATURES),
+        statements_sha256=sha256(folder / STATEMENTS_HEAD),
         **facts,
     )
     write_record(folder, record)

@@ -126,6 +126,8 @@ class RunRecord(StartedRun):
         predictions_sha256: digest of the predictions.
         features_sha256: digest of the feature statistics, see
             `ecg_lib.evaluation.out_of_distribution`; None for a network that has none.
+        statements_sha256: digest of the head for statements; None for a network that has none, for
+            an ensemble, whose statements are in its weights' file, and in older records.
         trainable_parameters: number of trainable parameters; None for a baseline model.
         epoch_kept: the epoch, counted from 1, whose weights were kept; None for a baseline model
             and an ensemble.
@@ -153,6 +155,7 @@ class RunRecord(StartedRun):
     model_sha256: str | None
     predictions_sha256: str
     features_sha256: str | None = None
+    statements_sha256: str | None = None
     trainable_parameters: int | None = None
     epoch_kept: int | None = None
     recipe: str | None = None
@@ -223,8 +226,10 @@ def check_digest(path: Path, digest: str | None) -> None:
     """Check that a file has the SHA-256 digest that the record of its run names.
 
     Raises:
-        InputError: if it has another one.
+        InputError: if it has another one, or there is no such file.
     """
+    if not path.is_file():
+        raise InputError(f"{path} is missing: expected the file that was written with the run")
     if sha256(path) != digest:
         raise InputError(
             f"{path} is not the file that the {RECORD} beside it names: expected the file that was "

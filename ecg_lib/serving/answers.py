@@ -4,7 +4,7 @@ import csv
 import glob
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ from ecg_lib.errors import InputError
 from ecg_lib.pages.detection import Detection
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.runs.predictions import PROBABILITY
+from ecg_lib.serving.findings import Finding
 from ecg_lib.serving.outputs import open_text
 
 DISCLAIMER = "Research software, not a diagnosis."
@@ -40,6 +41,8 @@ class Answer:
         probabilities: calibrated probability of each class by its name, or None without an answer.
         caution: what limits the answer: classes that the network never saw in the page's layout,
             an unusual scale; or None.
+        findings: the findings above their thresholds, the most probable first, or None without an
+            answer or where the network may list none.
     """
 
     file: Path
@@ -49,6 +52,7 @@ class Answer:
     out_of_distribution_score: float | None = None
     probabilities: dict[str, float] | None = None
     caution: str | None = None
+    findings: list[Finding] | None = None
 
     @property
     def label(self) -> str | None:
@@ -118,8 +122,13 @@ def _in_words(answer):
         f"{answer.file}: {label} {confidence:.2f} ("
         + ", ".join(f"{name} {share:.2f}" for name, share in others)
         + f"); {found.layout}, 13 leads found, read with confidence {found.confidence:.2f}"
+        + (f"; findings: {_listed(answer, ', ')}" if answer.findings else "")
         + (f"; caution: {answer.caution}" if answer.caution else "")
     )
+
+
+def _listed(answer, separator):
+    return separator.join(map(str, answer.findings or ()))
 
 
 def as_record(answer: Answer) -> dict[str, Any]:
@@ -127,11 +136,12 @@ def as_record(answer: Answer) -> dict[str, Any]:
 
     Returns:
         dict with file; answered; refusal (None if answered); label, confidence and probabilities
-        (by class, 0 to 1; None if not answered); caution (None if there is none);
-        out_of_distribution_score (None if the network has none), layout, rhythm_lead,
-        reading_confidence (0 to 1, how well the page fits its layout), boxes (by crop: left, top,
-        right, bottom, in pixels of the rectified page) and homography (3x3, from those pixels to
-        the file's; the identity for a flat page), all None if the page cannot be read.
+        (by class, 0 to 1; None if not answered); caution (None if there is none); findings (a list
+        of dicts of finding, probability and auroc; None where the network may list none);
+        out_of_distribution_score, layout, rhythm_lead, reading_confidence (0 to 1, how well the
+        page fits its layout), boxes (by crop: left, top, right, bottom, in pixels of the rectified
+        page) and homography (3x3, from those pixels to the file's; the identity for a flat page),
+        all None if the page cannot be read.
     """
     found = answer.detection
     return {
@@ -142,6 +152,7 @@ def as_record(answer: Answer) -> dict[str, Any]:
         "confidence": answer.confidence,
         "probabilities": answer.probabilities,
         "caution": answer.caution,
+        "findings": answer.findings and list(map(asdict, answer.findings)),
         "out_of_distribution_score": answer.out_of_distribution_score,
         "layout": found and found.layout,
         "rhythm_lead": found and found.rhythm_lead,
@@ -155,8 +166,8 @@ def as_record(answer: Answer) -> dict[str, Any]:
 def open_table(path: Path, classes: Sequence[str]) -> Iterator[Callable[[Answer], None]]:
     """Begin a CSV file of answers, whose rows are safe as soon as they are written.
 
-    Its columns are the fields of `as_record` without those in `NOT_IN_TABLE`, and the probabilities
-    under `p_<class>`.
+    Its columns are the fields of `as_record` without those in `NOT_IN_TABLE`, the findings as text,
+    and the probabilities under `p_<class>`.
 
     Args:
         path: the file.
@@ -177,7 +188,9 @@ def open_table(path: Path, classes: Sequence[str]) -> Iterator[Callable[[Answer]
         def add(answer: Answer) -> None:
             shares = (answer.probabilities or {}).items()
             table.writerow(
-                as_record(answer) | {PROBABILITY + name: share for name, share in shares}
+                as_record(answer)
+                | {"findings": _listed(answer, "; ")}
+                | {PROBABILITY + name: share for name, share in shares}
             )
 
         yield add

@@ -1,7 +1,7 @@
 """A model's own measured limits, and the model card that reports them.
 
-Everything comes from the run folder: its record, its predictions and, where
-`benchmarks/refusal.py` wrote it there, `refusal.csv`.
+Everything comes from the run folder: its record, its predictions and, where benchmarks wrote them
+there, `refusal.csv` and `findings.csv`.
 """
 
 import json
@@ -35,6 +35,7 @@ from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import SCORED_SPLITS, require_pages
 from ecg_lib.runs.record import Answering, RunRecord
 from ecg_lib.serving.answers import DISCLAIMER
+from ecg_lib.serving.findings import read_findings
 from ecg_lib.serving.predictor import classes_of_own_layouts, only_class
 
 CARD = "MODEL_CARD.md"
@@ -236,6 +237,7 @@ the figures on the test pages, the expected calibration error over {BINS} bins o
 confidence.
 
 {markdown(measured.calibration_table)}
+{_findings_text(measured.run)}\
 ## When it refuses to answer
 
 {_refusal_text(measured)}
@@ -374,6 +376,34 @@ What is let through, as a share: by reading alone ("read"; empty where the crops
 the distance alone, on crops cut where a page has its leads ("near"), and by both ("answered").
 
 {markdown(table.map(plain))}"""
+
+
+def _findings_text(run):
+    """The section on findings; empty where the network may list none."""
+    known = read_findings(run)
+    if not known:
+        return ""
+    table = pd.DataFrame(
+        {
+            "finding": plain(of.finding),
+            "recordings with it": of.recordings,
+            "AUROC": with_interval(of.auroc, of.low, of.high),
+            "listed above": f"{of.threshold:.3g}",
+        }
+        for of in known
+    )
+    percent = round(100 * CONFIDENCE)
+    return f"""\
+## Findings beside the class
+
+Statements that the network learnt from drawn recordings, and may list with an answer, measured on
+drawn recordings of patients that it never saw. In brackets: {percent} % intervals, bootstrap over
+patients. The findings are chosen by these figures, which are therefore a little too high for them.
+`python -m benchmarks.findings` measures them, for the committed network in
+`results/external/findings/table.md`.
+
+{markdown(table)}
+"""
 
 
 def _layouts_of_one_class(record):

@@ -22,24 +22,27 @@ from ecg_lib.data.protocols import PROTOCOLS
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.evaluation.out_of_distribution import (
-    LOGITS,
-    SCORE,
-    read_statistics,
-    scoring_network,
-)
 from ecg_lib.files import replacing, temporary_folder, write_text, writing
-from ecg_lib.models import load
+from ecg_lib.models import LOGITS, SCORE, STATEMENTS
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS
 from ecg_lib.runs.config import RunConfig
-from ecg_lib.runs.folder import MODEL
 from ecg_lib.runs.names import network_name
 from ecg_lib.serving.answers import DISCLAIMER
+from ecg_lib.serving.findings import FINDINGS
 from ecg_lib.serving.predictor import Predictor
-from ecg_lib.serving.runtimes import LITERT, ONNX, Network, litert_network, onnx_network, optional
+from ecg_lib.serving.runtimes import (
+    DIGESTS,
+    LITERT,
+    ONNX,
+    Network,
+    litert_network,
+    onnx_network,
+    optional,
+    served_network,
+)
 
 FORMATS = {"onnx": ONNX, "litert": LITERT}
 """The file of each format."""
@@ -57,8 +60,9 @@ TOLERANCE = 1e-4
 def export(run: str | Path, file_format: str) -> tuple[Path, float]:
     """Write a trained network into its run folder in another format.
 
-    The file is kept only if it gives the same outputs as Keras for drawn pages of every layout,
-    which are read as any page is. Beside it, `model.json` says how to use it, see `usage`.
+    It has all outputs of the network. The file is kept only if they are the same as in Keras for
+    drawn pages of every layout, which are read as any page is. Beside it, `model.json` says how to
+    use it, see `usage`.
 
     Args:
         run: the run folder, with its weights.
@@ -79,8 +83,7 @@ def export(run: str | Path, file_format: str) -> tuple[Path, float]:
     crops = drawn_crops(record.config)
     with temporary_folder() as folder:
         with writing(folder / path.name) as exported:
-            network = scoring_network(load(run / MODEL), read_statistics(run, record))
-            _convert(network, exported, file_format)
+            _convert(served_network(run, record), exported, file_format)
             if file_format == "onnx":
                 _add_metadata(exported, notes)
         if file_format == "onnx":
@@ -106,27 +109,30 @@ def usage(predictor: Predictor) -> dict[str, Any]:
         predictor: the predictor of the run.
 
     Returns:
-        dict for JSON: notice, network, data, protocol, model_sha256 (of the `.keras` file), input,
-        output, height and width (of a crop, in pixels), crops and classes (names in their order),
-        temperature, of a network that has feature statistics also features_sha256 (of their file)
-        and out_of_distribution_limit, and steps, a list of sentences that say what the others are
-        for.
+        dict for JSON: notice, network, data, protocol, the digests of the files that it was made of
+        (`DIGESTS`), input, output, height and width (of a crop, in pixels), crops and classes
+        (names in their order), temperature, of a network that has feature statistics also
+        out_of_distribution_limit, and steps, a list of sentences that say what the others are for.
     """
     record, config = predictor.record, predictor.record.config
     height, width, protocol = config.height, config.width, config.protocol
     answering = predictor.answering
-    outputs = [f"{LOGITS}: float32 (pages, {len(record.classes)})"]
-    scored: dict[str, Any] = {}
-    if record.features_sha256 is not None:
-        outputs.append(f"{SCORE}: float32 (pages, 1)")
-        scored["features_sha256"] = record.features_sha256
+    kinds = {
+        LOGITS: f"float32 (pages, {len(record.classes)})",
+        SCORE: "float32 (pages, 1)",
+        STATEMENTS: f"float32 (pages, statements), probabilities, see {FINDINGS}",
+    }
+    outputs = [f"{name}: {kinds[name]}" for name in predictor.network.outputs]
+    digests = {name: getattr(record, name) for name in DIGESTS}
+    scored = {}
+    if SCORE in predictor.network.outputs:
         scored["out_of_distribution_limit"] = answering.largest_score
     return {
         "notice": DISCLAIMER,
         "network": network_name(record),
         "data": record.data,
         "protocol": f"{protocol}: {PROTOCOLS[protocol].description}",
-        "model_sha256": record.model_sha256,
+        **{name: digest for name, digest in digests.items() if digest is not None},
         "input": f"crops: float32 (pages, 13, {height}, {width}), grey levels 0 to 255, not scaled",
         "output": "; ".join(outputs),
         "height": height,
@@ -191,10 +197,10 @@ def drawn_crops(config: RunConfig) -> np.ndarray:
 def largest_difference(network: Network, expected: Network, crops: np.ndarray) -> float:
     """Return the largest difference of an output between two networks.
 
-    A logit counts as it is, an out-of-distribution score, which has no bound, by its logarithm.
+    An out-of-distribution score, which has no bound, counts by its logarithm, all else as it is.
 
     Args:
-        network: a function from crops to outputs, see `ecg_lib.serving.runtimes`.
+        network: a `Network`.
         expected: another, with the same outputs.
         crops: uint8 array `(pages, 13, height, width)`.
     """
@@ -213,13 +219,11 @@ def _convert(model, path, file_format):
     )
     copy = keras.models.clone_model(model, crops, _layer_that_can_be_converted, recursive=True)
     copy.set_weights(model.get_weights())
-    # Its dict of outputs gives them their names.
-    named = keras.Model(crops, copy.output)
     signature = [keras.InputSpec(shape=crops.shape, dtype="float32", name="crops")]
     # The converters print names of temporary files, and Keras warns of a name of NumPy 1.
     with redirect_stdout(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        named.export(str(path), format=file_format, input_signature=signature, verbose=False)
+        copy.export(str(path), format=file_format, input_signature=signature, verbose=False)
 
 
 def _layer_that_can_be_converted(layer):

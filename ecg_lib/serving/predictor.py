@@ -8,6 +8,9 @@ the temperature was fitted on the run's validation pages.
 If all training pages of a layout were of one class, a network may know the layout and not the ECG:
 that class is never the answer for a page in that layout. Where the layout says less than that, or
 the page is drawn at another scale than the training pages, a caution goes with the answer.
+
+Where the network learnt statements of recordings, the findings among them go with the answer that
+it was measured to see (`ecg_lib.serving.findings`).
 """
 
 from collections.abc import Iterable
@@ -18,7 +21,8 @@ import numpy as np
 import ecg_lib
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError, one_of
-from ecg_lib.evaluation.out_of_distribution import LOGITS, SCORE, answering_of
+from ecg_lib.evaluation.out_of_distribution import answering_of
+from ecg_lib.models import LOGITS, SCORE, STATEMENTS
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import Detection, rectify
 from ecg_lib.pages.image import list_pages
@@ -27,6 +31,7 @@ from ecg_lib.runs.folder import DEFAULT_RUN, check_boxes
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.record import RunRecord, read_record
 from ecg_lib.serving.answers import Answer, find_files
+from ecg_lib.serving.findings import FINDINGS, findings_above, read_findings
 from ecg_lib.serving.occlusion import softmax
 from ecg_lib.serving.runtimes import ONNX, Network, is_installed, keras_network, onnx_network
 
@@ -59,13 +64,14 @@ class Predictor:
     Attributes:
         run: the run folder.
         record: its record.
-        network: a function from crops `(pages, 13, height, width)`, 0 to 255, to float32 outputs
-            by name, see `ecg_lib.serving.runtimes`.
+        network: its `ecg_lib.serving.runtimes.Network`.
         answering: what else it takes to answer.
+        known_findings: the findings that the network may list.
 
     Raises:
-        InputError: if the folder holds no finished run, or one that cannot be used, or if the
-            network was trained with boxes that depend on the label.
+        InputError: if the folder holds no finished run, or one that cannot be used, if the network
+            was trained with boxes that depend on the label, or if it has findings to list and no
+            output for them.
     """
 
     def __init__(self, run: str | Path | None = None, runtime: str | None = None) -> None:
@@ -75,7 +81,13 @@ class Predictor:
         self.record = read_record(self.run)
         check_boxes(self.run, self.record)
         self.answering = answering_of(self.run, self.record)
+        self.known_findings = read_findings(self.run)
         self.network = self._open(runtime)
+        if self.known_findings and STATEMENTS not in self.network.outputs:
+            raise InputError(
+                f"{self.run / FINDINGS} names findings, and the network beside it has no output "
+                "for them: expected a network that learnt statements, or no such file"
+            )
 
     def logits(self, crops: np.ndarray) -> np.ndarray:
         """Return the logits `(pages, classes)` of crops `(pages, 13, height, width)`."""
@@ -142,7 +154,9 @@ class Predictor:
             return Answer(page, f"{page}: {refusal}", found, crops, score)
         cautions = [note, _about_layout(self.record, found.layout), *_about_scale(found)]
         caution = "; ".join(filter(None, cautions)) or None
-        return Answer(page, None, found, crops, score, probabilities, caution)
+        known = self.known_findings
+        findings = findings_above(known, outputs[STATEMENTS][0]) if known else None
+        return Answer(page, None, found, crops, score, probabilities, caution, findings)
 
     def _refusal(self, layout, logits, score, probabilities):
         """Why there is no answer, or None."""

@@ -113,6 +113,8 @@ def section(answer: Answer, predictor: Predictor) -> Html:
         parts.append(refusal(answer.refusal))
     else:
         parts.append(_probabilities(answer))
+        if answer.findings is not None:
+            parts.append(_findings(answer, predictor))
         if answer.caution is not None:
             parts.append(html('<p class="notice">Caution: {caution}.</p>', caution=answer.caution))
     if answer.detection is not None:
@@ -146,6 +148,27 @@ def _probabilities(answer):
         "<table>{rows}</table>",
         name=DISPLAY_NAMES[answer.label],
         confidence=f"{answer.confidence:.2f}",
+        rows=rows,
+    )
+
+
+def _findings(answer, predictor):
+    if not answer.findings:
+        looked_for = ", ".join(known.finding for known in predictor.known_findings)
+        return html("<p>No findings, of these: {looked_for}.</p>", looked_for=looked_for)
+    rows = joined(
+        html(
+            "<tr><td>{finding}</td><td>{probability}</td><td>{auroc}</td></tr>",
+            finding=found.finding,
+            probability=f"{found.probability:.2f}",
+            auroc=f"{found.auroc:.2f}",
+        )
+        for found in answer.findings
+    )
+    return html(
+        "<p>Findings beside the class, learnt from recordings. The AUROC says how well each was "
+        "told apart on drawn recordings of other patients.</p>\n"
+        "<table><tr><th>finding</th><th>probability</th><th>AUROC</th></tr>{rows}</table>",
         rows=rows,
     )
 

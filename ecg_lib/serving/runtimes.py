@@ -1,44 +1,69 @@
 """How a network answers: in Keras, or exported, in ONNX Runtime or LiteRT.
 
-Each function opens a file and returns a function from crops `(pages, 13, height, width)`, 0 to 255,
-to float32 outputs by name: `logits`, `(pages, classes)`, and `out_of_distribution_score`,
-`(pages, 1)`, of a network that has feature statistics. Only the runtime that is used is imported.
+Its float32 outputs are `logits`, `(pages, classes)`, of a network that has feature statistics
+`out_of_distribution_score`, `(pages, 1)`, and of one that learnt them `statements`,
+`(pages, statements)`, independent probabilities. Only the runtime that is used is imported.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.out_of_distribution import read_statistics, scoring_network
-from ecg_lib.models import load
-from ecg_lib.runs.folder import MODEL, check_weights
 from ecg_lib.runs.record import RunRecord
 
-Network = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""A function from crops to outputs by name."""
+if TYPE_CHECKING:
+    import keras
 
 ONNX = "model.onnx"
 LITERT = "model.tflite"
 
-DIGESTS = ("model_sha256", "features_sha256")
+DIGESTS = ("model_sha256", "features_sha256", "statements_sha256")
 """Fields of the record that an exported network must hold: it was made of those files."""
 
 
-def keras_network(run: Path, record: RunRecord) -> Network:
-    """Open the weights and the feature statistics of a run.
+@dataclass(frozen=True)
+class Network:
+    """A function from crops `(pages, 13, height, width)`, 0 to 255, to outputs by name.
+
+    Attributes:
+        outputs: the names of the outputs.
+        run: the function.
+    """
+
+    outputs: tuple[str, ...]
+    run: Callable[[np.ndarray], dict[str, np.ndarray]]
+
+    def __call__(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        return self.run(crops)
+
+
+def served_network(run: Path, record: RunRecord) -> "keras.Model":
+    """Build the network that answers, and that is exported, of the files of a run.
+
+    Returns:
+        A `keras.Model` from crops to a dict of all its outputs.
 
     Raises:
-        InputError: if they are not the files that the record names, or cannot be loaded.
+        InputError: if the files are not those that the record names, or cannot be loaded.
     """
-    check_weights(run, record)
-    network = scoring_network(load(run / MODEL), read_statistics(run, record))
+    from ecg_lib.runs.network import load_network  # It imports Keras.
+
+    return scoring_network(load_network(run, record), read_statistics(run, record))
+
+
+def keras_network(run: Path, record: RunRecord) -> Network:
+    """Open the network of a run, see `served_network`."""
+    network = served_network(run, record)
     # `predict` would spend tens of milliseconds a call on what only large sets need.
-    return network.predict_on_batch
+    return Network(tuple(network.output), network.predict_on_batch)
 
 
 def onnx_network(path: Path, record: RunRecord) -> Network:
@@ -72,13 +97,13 @@ def onnx_network(path: Path, record: RunRecord) -> Network:
             f"python -m ecg_lib export {path.parent} --format onnx"
         )
 
-    names = [output.name for output in session.get_outputs()]
+    names = tuple(output.name for output in session.get_outputs())
 
-    def network(crops):
+    def run(crops):
         found = session.run(names, {"crops": crops.astype("float32")})
         return dict(zip(names, found, strict=True))
 
-    return network
+    return Network(names, run)
 
 
 def litert_network(path: Path) -> Network:
@@ -90,11 +115,11 @@ def litert_network(path: Path) -> Network:
     interpreter = optional("ai_edge_litert.interpreter").Interpreter(str(path))
     answer = interpreter.get_signature_runner()
 
-    def network(crops):
+    def run(crops):
         pages = [answer(crops=page[np.newaxis]) for page in crops.astype("float32")]
         return {name: np.concatenate([page[name] for page in pages]) for name in pages[0]}
 
-    return network
+    return Network(tuple(answer.get_output_details()), run)
 
 
 def is_installed(module: str) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from ecg_lib.errors import InputError
@@ -14,16 +13,16 @@ from ecg_lib.evaluation.out_of_distribution import (
     write_statistics,
 )
 from ecg_lib.files import refuse_other_files
-from ecg_lib.models import load, save
+from ecg_lib.models import save
 from ecg_lib.models.layers import MeanProbability
 from ecg_lib.runs.folder import (
     MODEL,
     check_boxes,
-    check_weights,
     finish_run,
     holds_finished_run,
     open_run,
 )
+from ecg_lib.runs.network import load_network, mean_network
 from ecg_lib.runs.predictions import (
     LOGIT,
     classes_of,
@@ -38,8 +37,9 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
     """Write a run folder whose network answers with the mean probability of several runs.
 
     Nothing is trained: the weights are those of the members, and the predictions are computed from
-    theirs. The record is that of the first member, except for the numbers that add up, the devices,
-    and whether a member was resumed.
+    theirs. If all members learnt statements, the network answers with the mean of those
+    probabilities, too. The record is that of the first member, except for the numbers that add up,
+    the devices, and whether a member was resumed.
 
     Args:
         members: two or more run folders with their weights that differ only in their seed.
@@ -57,7 +57,7 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
     refuse_other_files(folder, RECORD, "a run")
     records = [_read_member(member) for member in members]
     _check_they_go_together(members, records)
-    network = mean_network([load(member / MODEL) for member in members])
+    network = mean_network([load_network(*pair) for pair in zip(members, records, strict=True)])
     predictions = _mean_predictions(
         [read_predictions(*pair) for pair in zip(members, records, strict=True)]
     )
@@ -96,7 +96,6 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
 def _read_member(run):
     record = read_record(run)
     check_boxes(run, record)
-    check_weights(run, record)
     return record
 
 
@@ -124,22 +123,6 @@ def _check_they_go_together(members, records):
             f"the members have the seeds {', '.join(map(str, seeds))}: expected two or more, each "
             f"another"
         )
-
-
-def mean_network(networks: Sequence[keras.Model]) -> keras.Model:
-    """Make one network of several, with the inputs and outputs of every network.
-
-    Args:
-        networks: models from crops to logits. They are renamed, so that all names differ.
-
-    Returns:
-        A functional `keras.Model` from crops to logits, whose softmax is the mean probability.
-    """
-    crops = keras.Input(networks[0].input_shape[1:], name="crops")
-    for number, network in enumerate(networks, start=1):
-        network.name = f"{network.name}_{number}"
-    mean = MeanProbability(name="logits")([network(crops) for network in networks])
-    return keras.Model(crops, mean, name="ensemble")
 
 
 def _mean_predictions(tables):
