@@ -400,7 +400,8 @@ Statements that the network learnt from drawn recordings, and may list with an a
 drawn recordings of patients that it never saw. In brackets: {percent} % intervals, bootstrap over
 patients. The findings are chosen by these figures, which are therefore a little too high for them.
 `python -m benchmarks.findings` measures them, for the committed network in
-`results/external/findings/table.md`.
+`results/external/findings/table.md`. How well they hold on scanned pages is not measured: the pages
+of the classes have no statements.
 
 {markdown(table)}
 """
