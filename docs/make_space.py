@@ -22,8 +22,9 @@ from pathlib import Path
 from ecg_lib.errors import InputError
 from ecg_lib.files import replacing
 from ecg_lib.serving.answers import DISCLAIMER
-from ecg_lib.serving.card import CARD, REFUSALS, measure
+from ecg_lib.serving.card import CARD, REFUSALS
 from ecg_lib.serving.findings import FINDINGS
+from ecg_lib.serving.measured import measure
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MODEL = ROOT / "results" / "models" / "lead_attention"

@@ -24,7 +24,8 @@ from ecg_lib import cli
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError
 from ecg_lib.serving import app, web
-from ecg_lib.serving.card import DISCLAIMER, measure
+from ecg_lib.serving.answers import DISCLAIMER
+from ecg_lib.serving.measured import measure
 from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.report import limits
 from ecg_lib.serving.web import Uploads

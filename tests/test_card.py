@@ -5,32 +5,25 @@ import re
 import shutil
 from pathlib import Path
 
-import pytest
 from conftest import change_record
 from huggingface_hub import ModelCard
 
 from ecg_lib import cli
-from ecg_lib.data.khan2021 import published_files
-from ecg_lib.errors import InputError
-from ecg_lib.evaluation.metrics import accuracy
 from ecg_lib.runs.folder import read_record
 from ecg_lib.runs.predictions import PREDICTIONS, read_predictions
 from ecg_lib.serving import card
+from ecg_lib.serving.measured import measure
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = ROOT / "results" / "models" / "lead_attention"
-
-
-@pytest.fixture(scope="module")
-def committed():
-    return card.measure(COMMITTED)
 
 
 def test_the_committed_card_follows_from_the_committed_run():
     assert (COMMITTED / card.CARD).read_text(encoding="utf-8") == card.model_card(COMMITTED)
 
 
-def test_model_hubs_read_the_head(committed):
+def test_model_hubs_read_the_head():
+    committed = measure(COMMITTED)
     data = ModelCard.load(COMMITTED / card.CARD).data
     assert (data.license, data.library_name, data.datasets) == ("mit", "keras", ["khan2021"])
     assert "ecg" in data.tags and "not-for-diagnosis" in data.tags
@@ -49,43 +42,6 @@ def test_the_head_keeps_a_stranger_s_names_as_names(run_copy):
     assert data.license == "unknown"
 
 
-@pytest.mark.parametrize("split", ["validation", "test"])
-def test_predictions_without_pages_of_a_split_are_named(run_copy, split):
-    lines = (run_copy / PREDICTIONS).read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = "".join(line for line in lines if f",{split}," not in line)
-    (run_copy / PREDICTIONS).write_text(kept, encoding="utf-8")
-    change_record(run_copy)
-    with pytest.raises(InputError, match=rf"predictions.csv holds no {split} pages: expected at"):
-        card.measure(run_copy)
-
-
-def test_figures_are_those_of_the_test_pages(committed):
-    test = committed.predictions[committed.predictions["split"] == "test"]
-    assert f"right on {accuracy(test):.3f} (" in committed.summary
-    assert f"of {len(test)} test pages" in committed.summary
-    of_classes = committed.class_table.set_index("class")
-    normal = test[test["label"] == "normal"]
-    assert of_classes.loc["Normal", "pages"] == len(normal)
-    assert of_classes.loc["Normal", "sensitivity"].startswith(f"{accuracy(normal):.3f} (")
-
-
-def test_layouts_are_told_apart(committed):
-    layouts = published_files().drop_duplicates("page_id").set_index("page_id")["layout"]
-    test = committed.predictions[committed.predictions["split"] == "test"]
-    small = test[test["page_id"].map(layouts) == "standard_6x2_with_rhythm"]
-    row = committed.layout_table.set_index("layout").loc["standard_6x2_with_rhythm"]
-    assert row["pages"] == len(small)
-    assert row["accuracy"].startswith(f"{accuracy(small):.3f} (")
-    assert row["Normal"] == 0
-    assert committed.layout_table["pages"].sum() == len(test)
-
-
-def test_calibration_before_and_after(committed):
-    before, after = committed.calibration_table["expected calibration error"].astype(float)
-    assert before != after
-    assert f"{committed.temperature:.3f}" in committed.calibration_table.iloc[1, 0]
-
-
 def test_a_card_of_any_run(finished_run, tmp_path, capsys):
     """Of other pages than the published ones, with classes that no test page has."""
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
@@ -100,7 +56,7 @@ def test_a_card_of_any_run(finished_run, tmp_path, capsys):
     assert card.DISCLAIMER in text
     record = read_record(run)
     assert record.model_sha256 in text and record.split_hash[:12] in text
-    assert json.dumps(card.measure(run).as_record(), allow_nan=False)
+    assert json.dumps(measure(run).as_record(), allow_nan=False)
     assert card.write_card(str(run)) == run / card.CARD
 
 

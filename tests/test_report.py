@@ -12,7 +12,8 @@ from conftest import change_record
 from PIL import Image
 
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.serving.card import DISCLAIMER, measure
+from ecg_lib.serving.answers import DISCLAIMER
+from ecg_lib.serving.measured import measure
 from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.report import document, limits, open_report, section
 

@@ -111,7 +111,7 @@ def _predict(
 def _printed_as_json(predictor: "Predictor", records: list[dict[str, Any]]) -> Iterator[None]:
     """Print the records of answers when the context is left, also where it is interrupted."""
     from ecg_lib.serving.answers import DISCLAIMER
-    from ecg_lib.serving.card import measure  # pandas takes long to import.
+    from ecg_lib.serving.measured import measure  # pandas takes long to import.
 
     measured = measure(predictor.run).as_record()
     try:

@@ -1,4 +1,4 @@
-"""A model's own measured limits, and the model card that reports them.
+"""The model card: what a run was trained on, what it reaches, and its limits.
 
 Everything comes from the run folder: its record, its predictions and, where benchmarks wrote them
 there, `refusal.csv` and `findings.csv`.
@@ -7,189 +7,29 @@ there, `refusal.csv` and `findings.csv`.
 import json
 import math
 import re
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.data.khan2021 import DATA_NAME, published_files
+from ecg_lib.data.khan2021 import DATA_NAME
 from ecg_lib.data.protocols import PROTOCOLS
-from ecg_lib.evaluation.calibration import (
-    BINS,
-    CALIBRATED,
-    PROBABILITY,
-    brier_score,
-    expected_calibration_error,
-    score,
-    scored_classes,
-)
-from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
+from ecg_lib.evaluation.calibration import BINS
+from ecg_lib.evaluation.intervals import CONFIDENCE, with_interval
 from ecg_lib.evaluation.markdown import markdown, plain
-from ecg_lib.evaluation.out_of_distribution import KEPT, answering_of
+from ecg_lib.evaluation.out_of_distribution import KEPT
 from ecg_lib.files import read_csv, write_text
-from ecg_lib.runs.folder import MODEL, read_run
-from ecg_lib.runs.names import network_name
-from ecg_lib.runs.predictions import SCORED_SPLITS, require_pages
-from ecg_lib.runs.record import Answering, RunRecord
+from ecg_lib.runs.folder import MODEL
 from ecg_lib.serving.answers import DISCLAIMER
 from ecg_lib.serving.findings import read_findings
+from ecg_lib.serving.measured import INTERVALS, OVERALL, measure
 from ecg_lib.serving.predictor import classes_of_own_layouts, only_class
 
 CARD = "MODEL_CARD.md"
 REFUSALS = "refusal.csv"
 
-OVERALL = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy (mean sensitivity)",
-    "macro_f1": "macro F1",
-    "auroc": "AUROC (one class against the rest, mean)",
-}
-
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "auroc": "roc_auc"}
 """Names that model hubs have for figures."""
-
-INTERVALS = (
-    f"In brackets: {round(100 * CONFIDENCE)} % intervals, bootstrap over groups of pages "
-    f"(exams), {RESAMPLES:,} resamples."
-)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A finished run, measured on its own test pages.
-
-    Attributes:
-        run: the run folder.
-        record: its record.
-        predictions: DataFrame of its predictions.
-        scored: DataFrame of its test pages, as `score` returns it.
-        figures: DataFrame of all figures with their intervals, as `figures` returns it.
-    """
-
-    run: Path
-    record: RunRecord
-    predictions: pd.DataFrame
-    scored: pd.DataFrame
-    figures: pd.DataFrame
-
-    @property
-    def network(self) -> str:
-        return network_name(self.record)
-
-    @property
-    def protocol(self) -> str:
-        return self.record.config.protocol
-
-    @property
-    def summary(self) -> str:
-        """One sentence that says how often the network was right, and on what."""
-        return (
-            f"{self.network}, trained on {self.record.data} under the protocol {self.protocol}: "
-            f"right on {_interval(self.figures.loc['accuracy'])} of {len(self.scored):,} test pages"
-        )
-
-    def as_record(self) -> dict[str, Any]:
-        """Return what is measured as a dict for JSON: run, network, data, protocol, test_pages,
-        and figures, each with value, low and high."""
-        return {
-            "run": str(self.run),
-            "network": self.network,
-            "data": self.record.data,
-            "protocol": self.protocol,
-            "test_pages": len(self.scored),
-            # Where no page can tell, a figure is not a number, which JSON does not know.
-            "figures": self.figures.astype(object)
-            .where(self.figures.notna(), None)
-            .to_dict("index"),
-        }
-
-    @property
-    def overall_table(self) -> pd.DataFrame:
-        """DataFrame of text: figure, test pages."""
-        rows = [(words, _interval(self.figures.loc[name])) for name, words in OVERALL.items()]
-        return pd.DataFrame(rows, columns=["figure", "test pages"])
-
-    @property
-    def class_table(self) -> pd.DataFrame:
-        """DataFrame of text: class, pages, sensitivity, specificity, AUROC."""
-        rows = []
-        for name in scored_classes(self.scored):
-            rows.append(
-                {
-                    "class": DISPLAY_NAMES[name],
-                    "pages": (self.scored["label"] == name).sum(),
-                    **{
-                        title: _interval(self.figures.loc[f"{figure}_{name}"])
-                        for title, figure in (
-                            ("sensitivity", "sensitivity"),
-                            ("specificity", "specificity"),
-                            ("AUROC", "auroc"),
-                        )
-                    },
-                }
-            )
-        return pd.DataFrame(rows)
-
-    @property
-    def layout_table(self) -> pd.DataFrame:
-        """DataFrame of text: layout, pages, accuracy, pages of each class. Without rows where the
-        pages are not the published ones."""
-        known = published_files().drop_duplicates("page_id").set_index("page_id")["layout"]
-        rows = []
-        for layout, pages in self.scored.groupby(self.scored["page_id"].map(known)):
-            counts = pages["label"].value_counts()
-            rows.append(
-                {
-                    "layout": layout,
-                    "pages": len(pages),
-                    "accuracy": _interval(_figures(pages).loc["accuracy"]),
-                    **{
-                        DISPLAY_NAMES[name]: counts.get(name, 0)
-                        for name in scored_classes(self.scored)
-                    },
-                }
-            )
-        return pd.DataFrame(rows)
-
-    @property
-    def calibration_table(self) -> pd.DataFrame:
-        """DataFrame of text: probabilities, expected calibration error, Brier score."""
-        rows = []
-        for words, prefix in (
-            ("as trained", PROBABILITY),
-            (f"divided by {self.temperature:.3f}, as shown", CALIBRATED),
-        ):
-            error = expected_calibration_error(self.scored, prefix)
-            brier = brier_score(self.scored, prefix)
-            rows.append((f"logits {words}", f"{error:.3f}", f"{brier:.3f}"))
-        columns = ["probabilities from", "expected calibration error", "Brier score (0 to 2)"]
-        return pd.DataFrame(rows, columns=columns)
-
-    @property
-    def temperature(self) -> float:
-        return self.answering.temperature
-
-    @property
-    def answering(self) -> Answering:
-        return answering_of(self.run, self.record)
-
-
-def measure(run: str | Path) -> Measured:
-    """Measure a finished run on its own test pages.
-
-    Args:
-        run: the run folder.
-
-    Raises:
-        InputError: if it holds no finished run.
-    """
-    found = read_run(Path(run))
-    require_pages(found.folder, found.predictions, SCORED_SPLITS)
-    scored = score(found.predictions)
-    return Measured(*found, scored, _figures(scored))
 
 
 def model_card(run: str | Path) -> str:
@@ -427,14 +267,3 @@ def _layouts_of_one_class(record):
             "know the layouts and not the class."
         )
     return text
-
-
-def _figures(scored):
-    """Figures of pages among which a class may be missing, whose own figures are then NaN."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return figures(scored)
-
-
-def _interval(figure):
-    return with_interval(*figure[["value", "low", "high"]])

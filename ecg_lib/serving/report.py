@@ -12,8 +12,8 @@ from ecg_lib.evaluation.style import CLASS_COLOURS
 from ecg_lib.pages.detection import rectify
 from ecg_lib.pages.image import read_luma
 from ecg_lib.serving.answers import DISCLAIMER, Answer
-from ecg_lib.serving.card import INTERVALS, measure
 from ecg_lib.serving.markup import Html, html, joined
+from ecg_lib.serving.measured import INTERVALS, measure
 from ecg_lib.serving.occlusion import lead_occlusion, paint
 from ecg_lib.serving.outputs import open_text
 from ecg_lib.serving.predictor import Predictor
