@@ -1,6 +1,7 @@
 import os
 import pickle
 import shutil
+import sys
 
 import edfio
 import numpy as np
@@ -83,6 +84,16 @@ def test_every_kind_of_file_gives_the_same_recording(
     assert tuple(recording.sources[name] for name in ("rate", "unit", "leads")) == sources
     assert recording.left_out == left_out
     np.testing.assert_allclose(recording.signals, SIGNALS, atol=1e-3)
+
+
+@pytest.mark.parametrize(("package", "name"), [("wfdb", "x.hea"), ("edfio", "x.edf")])
+def test_a_package_that_is_not_installed_is_named(tmp_path, monkeypatch, package, name):
+    (tmp_path / name).touch()
+    monkeypatch.setitem(sys.modules, package, None)
+    recordings, (fault,) = read_recordings(tmp_path / name)
+    assert not recordings
+    assert f"{name} cannot be read without the package {package}" in fault
+    assert f'pip install "{package}' in fault
 
 
 def test_a_dat_is_read_by_its_header(tmp_path):

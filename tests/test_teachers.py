@@ -1,6 +1,7 @@
 """Recordings as teachers: what is drawn of them, what they say of a class, and that they teach."""
 
 import shutil
+import sys
 from dataclasses import replace
 
 import keras
@@ -103,6 +104,16 @@ def test_no_patient_that_is_tested_on_is_drawn_and_others_once(config, monkeypat
     again = open_inputs(config)
     np.testing.assert_array_equal(again.teachers["train"].crops, drawn.crops)
     assert again.run_key == inputs.run_key
+
+
+def test_without_wfdb_nothing_is_drawn_and_the_package_is_named(recordings, config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wfdb", None)
+    with pytest.raises(InputError) as caught:
+        teachers.draw_teacher(recordings / "r0.hea", config.crop_options)
+    assert str(caught.value) == (
+        f"{recordings} cannot be read without the package wfdb, which is not installed: "
+        'pip install "wfdb<4.2"'
+    )
 
 
 def test_other_labels_make_another_run(recordings):

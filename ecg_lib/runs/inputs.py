@@ -111,13 +111,13 @@ def split_inputs(config: RunConfig, prepared: PreparedSet) -> Inputs:
         split_hash(splits, prepared.pages),
     )
     inputs = Inputs(prepared, splits, run_key)
+    if config.teachers:  # First, since they may be unusable, and drawing versions takes long.
+        cache = config.prepared_path / f"teachers-{digest}"
+        teachers = open_teachers(config.teachers_path, cache, inputs.classes, config.crop_options)
+        inputs = replace(inputs, teachers=teachers)
     if config.recipe == VARIED:
         boxes = PROTOCOLS[config.protocol].boxes
         rows = inputs.rows["train"]
         versions = open_versions(prepared, config.data_path, rows, boxes, config.crop_options)
         inputs = replace(inputs, versions=versions)
-    if config.teachers:
-        cache = config.prepared_path / f"teachers-{digest}"
-        teachers = open_teachers(config.teachers_path, cache, inputs.classes, config.crop_options)
-        inputs = replace(inputs, teachers=teachers)
     return inputs

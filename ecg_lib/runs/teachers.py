@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ecg_lib.data.classes import CLASSES
+from ecg_lib.drawing.formats.wfdb import refuse_without_wfdb
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.page_versions import flattened
@@ -182,8 +183,8 @@ def open_teachers(
         The `Teachers` of `USED_PARTS`.
 
     Raises:
-        InputError: if the labels cannot be used, if a part has no recording that can be drawn, or
-            if `cache` cannot be written to.
+        InputError: if the labels cannot be used, if a part has no recording that can be drawn, if
+            the package wfdb is not installed, or if `cache` cannot be written to.
     """
     table = read_statements(folder)
     table = table[table["part"].isin(USED_PARTS)]
@@ -232,7 +233,12 @@ def statements_of(table: pd.DataFrame) -> np.ndarray:
 
 
 def draw_teacher(file: Path, options: dict) -> np.ndarray:
-    """Read a recording and draw it, see `teacher_crops`; no page of one that cannot be read."""
+    """Read a recording and draw it, see `teacher_crops`; no page of one that cannot be read.
+
+    Raises:
+        InputError: if the package wfdb is not installed, which is no fault of the recording.
+    """
+    refuse_without_wfdb(file.parent)
     recordings, _ = read_recordings(file)
     if not recordings:
         return np.empty((0, len(CROPS), options["height"], options["width"]), np.uint8)

@@ -12,6 +12,7 @@ from ecg_lib.drawing.formats.raw import (
     library_reads,
     longest_stretch,
     refuse_if_too_large,
+    refuse_without_package,
 )
 from ecg_lib.errors import InputError
 
@@ -22,6 +23,7 @@ _SAMPLES_AT, _SAMPLES_BYTES = 216, 8  # Samples per data record, after 216 bytes
 
 def read_edf(file: Path) -> dict[str, RawRecording | InputError]:
     """Read an EDF file; of one with gaps (EDF+D), the longest stretch without one."""
+    refuse_without_package(file, "edfio")
     import edfio
 
     with warnings.catch_warnings(), library_reads(file, "EDF"):

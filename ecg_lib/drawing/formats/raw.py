@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -57,6 +58,21 @@ def regular_file(file: Path) -> Path:
     if not stat.S_ISREG(mode):
         raise InputError(f"{file} is no regular file: expected a file, not a pipe or a device")
     return file
+
+
+def refuse_without_package(path: Path, package: str, versions: str = "") -> None:
+    """Raise an `InputError` if the package that reads a file or folder is not installed.
+
+    Args:
+        path: the file or folder.
+        package: the name of the package.
+        versions: which versions of it are valid, as pip takes it.
+    """
+    if find_spec(package) is None:
+        raise InputError(
+            f"{path} cannot be read without the package {package}, which is not installed: "
+            f'pip install "{package}{versions}"'
+        )
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from ecg_lib.drawing.formats.raw import (
     RawRecording,
     library_reads,
     refuse_if_too_large,
+    refuse_without_package,
     regular_file,
 )
 from ecg_lib.errors import InputError
@@ -70,7 +71,14 @@ def read_wfdb(file: Path) -> dict[str, RawRecording | InputError]:
     return {"": _join(contents) if contents.segments else _read_record(contents)}
 
 
+def refuse_without_wfdb(path: Path) -> None:
+    """Raise an `InputError` if WFDB records cannot be read because wfdb is not installed."""
+    # As in pyproject.toml: later versions would change the pandas that Kaggle and Colab have.
+    refuse_without_package(path, "wfdb", "<4.2")
+
+
 def _read_header(header):
+    refuse_without_wfdb(header)
     from wfdb.io.header import parse_header_content, rx_record, rx_segment
 
     raw = regular_file(header).read_bytes()
