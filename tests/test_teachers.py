@@ -24,7 +24,7 @@ from ecg_lib.runs.network import load_network
 from ecg_lib.runs.record import read_record, write_record
 from ecg_lib.training.checkpoints import Checkpoints
 from ecg_lib.training.lessons import as_taught, plan_lessons
-from ecg_lib.training.teaching import STATEMENTS_SHARE, teaching_loss
+from ecg_lib.training.teaching import STATEMENTS_SHARE, guessing_loss, teaching_loss
 from ecg_lib.training.train import train
 
 SAID = ["NORM", "MI", "MI CD", "HYP", ""]
@@ -160,6 +160,16 @@ def test_the_loss_is_that_of_the_set_and_of_known_statements():
     assert found[2] == pytest.approx(STATEMENTS_SHARE * errors[2], rel=1e-4)
 
 
+def test_the_loss_of_a_guess():
+    """On a page, and on recordings of which every second one has one of the statements."""
+    labels = np.zeros((3, 5 + len(teachers.STATEMENTS)), np.float32)
+    labels[0] = as_taught(np.array([2]), 5)[0]
+    labels[1:, [2, 3]] = 1
+    labels[1, 6] = 1
+    expected = np.log(5) + 2 * (np.log(5 / 2) + STATEMENTS_SHARE * np.log(2))
+    assert guessing_loss(labels, 5) == pytest.approx(expected / 3, rel=1e-5)
+
+
 def test_pages_and_recordings_count_alike(config):
     inputs = open_inputs(config)
     lessons = plan_lessons(config, inputs, 0.5)
@@ -173,9 +183,11 @@ def test_pages_and_recordings_count_alike(config):
     assert weights.mean() == pytest.approx(1)
 
 
-def test_a_training_with_teachers(config):
+def test_a_training_with_teachers(config, caplog):
+    config = replace(config, learning_rate=1e-9)
     inputs = open_inputs(config)
     run = train(config, inputs)
+    assert "nothing was learnt: the training loss is" in caplog.text
     record = read_record(run)
     assert run.name == config.run_name and "-teachers" in run.name
     assert record.config.teachers == inputs.run_key.config.teachers != config.teachers

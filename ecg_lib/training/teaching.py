@@ -8,9 +8,11 @@ set. A labelled page is the set of one class, where this is the cross-entropy.
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import ops
+from scipy.special import logit
 
-from ecg_lib.runs.teachers import STATEMENTS
+from ecg_lib.runs.teachers import STATEMENTS, UNKNOWN
 
 STATEMENTS_SHARE = 0.25
 """How much the statements' cross-entropy, summed over all of them, counts beside the classes'."""
@@ -53,6 +55,20 @@ def teaching_loss(num_classes: int) -> Callable:
         return STATEMENTS_SHARE * ops.sum(errors, axis=1) - ops.logsumexp(shares, axis=1)
 
     return loss
+
+
+def guessing_loss(labels: np.ndarray, num_classes: int) -> float:
+    """Return the mean loss of a guess: classes alike, each statement as likely as it is frequent.
+
+    Args:
+        labels: of pages and recordings, as `ecg_lib.runs.teachers.Teachers` has them.
+        num_classes: number of classes.
+    """
+    statements = labels[:, num_classes:]
+    frequencies = statements[statements[:, 0] != UNKNOWN].mean(axis=0, dtype=float)
+    logits = logit(frequencies.clip(SMALLEST, 1 - SMALLEST))
+    guess = np.concatenate([np.zeros(num_classes), logits]).astype(np.float32)
+    return float(ops.mean(teaching_loss(num_classes)(labels, np.tile(guess, (len(labels), 1)))))
 
 
 def allowed_accuracy(num_classes: int) -> Callable:

@@ -45,6 +45,7 @@ from ecg_lib.training.lessons import plan_lessons
 from ecg_lib.training.recipes import RECIPES, Recipe, compile_model
 from ecg_lib.training.teaching import (
     allowed_accuracy,
+    guessing_loss,
     statements_alone,
     teaching_loss,
     with_statements,
@@ -201,8 +202,10 @@ def _fit(config, strategy, inputs, lessons, new_model, recipe, folder):
         )
     history = checkpoints.history
     _check_numbers(config, history, folder)
-    if not inputs.teachers:
-        _check_learning(config, history, num_classes)
+    guess = np.log(num_classes)
+    if inputs.teachers:
+        guess = guessing_loss(lessons.training.labels[lessons.order], num_classes)
+    _check_learning(config, history, guess)
     if is_chief():
         checkpoints.restore_kept(model)
         # Saved without the optimiser, whose state is twice as large as the weights, and in float32,
@@ -253,9 +256,9 @@ def _check_numbers(config, history, folder):
     )
 
 
-def _check_learning(config, history, num_classes):
-    """Warn about a network that is no better than a guess on the pages that it was trained on."""
-    loss, guess = history["loss"].iloc[-1], np.log(num_classes)
+def _check_learning(config, history, guess):
+    """Warn about a network that is no better than a guess on what it was trained on."""
+    loss = history["loss"].iloc[-1]
     if loss >= guess:
         logger.warning(
             "%s: nothing was learnt: the training loss is %.3g, that of a guess %.3g; expected "
