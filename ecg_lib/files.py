@@ -80,8 +80,9 @@ def only_process_in(folder: Path, seconds: float = math.inf) -> Iterator[None]:
     with ExitStack() as stack:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+            beside = folder.absolute()  # The current folder has no name otherwise.
             try:
-                stack.enter_context(locked(folder.with_name(f".{folder.name}.lock"), seconds))
+                stack.enter_context(locked(beside.with_name(f".{beside.name}.lock"), seconds))
             except TimeoutError:
                 raise InputError(
                     f"another process is writing to {folder}: expected it to end first"

@@ -10,6 +10,7 @@ from conftest import change_record
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.protocols import PROTOCOLS
+from ecg_lib.errors import InputError
 from ecg_lib.evaluation import audit, fold_tables
 from ecg_lib.evaluation.baselines import (
     BASELINES,
@@ -22,6 +23,7 @@ from ecg_lib.evaluation.baselines import (
 from ecg_lib.evaluation.calibration import brier_score, score
 from ecg_lib.evaluation.comparison import mean_of_models
 from ecg_lib.evaluation.tables import table_markdown, write_table
+from ecg_lib.files import only_process_in
 from ecg_lib.runs.folder import finish_run, finished_runs, read_runs
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.runs.predictions import (
@@ -322,8 +324,20 @@ def test_an_audit_is_written_and_baseline_runs_are_written_once(configure):
     assert len(predictions) == inputs.splits.isin(["validation", "test"]).sum()
 
 
+def test_two_audits_at_once_do_not_write_one_baseline_run(configure, monkeypatch):
+    monkeypatch.setattr(audit, "LOCK_SECONDS", 0)
+    config = configure()
+    folder = config.table_path / config.run_name.replace("testing", "majority")
+    with (
+        only_process_in(folder),
+        pytest.raises(InputError, match=r"another process is writing to .*majority"),
+    ):
+        audit.write_baseline_runs(config)
+    assert not any(folder.iterdir())
+
+
 def test_with_only_ink_the_baselines_that_see_crops_are_written(configure):
     config = configure(ink_only=True)
     audit.write_baseline_runs(config)
-    written = {run.name for run in config.table_path.iterdir()}
+    written = {run.name for run in config.table_path.glob("[!.]*")}
     assert written == {f"{name}-16px-ink-s1" for name in SEE_CROPS}

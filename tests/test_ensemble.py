@@ -13,7 +13,7 @@ from ecg_lib import cli
 from ecg_lib.evaluation.calibration import probabilities_of, score
 from ecg_lib.evaluation.comparison import mean_of_models
 from ecg_lib.evaluation.out_of_distribution import fit_answering
-from ecg_lib.files import sha256
+from ecg_lib.files import only_process_in, sha256
 from ecg_lib.models import load
 from ecg_lib.runs.folder import MODEL, RECORD, STATEMENTS_HEAD, read_record
 from ecg_lib.runs.network import load_network
@@ -112,7 +112,14 @@ def test_what_was_interrupted_can_be_made_again(members, tmp_path, monkeypatch):
         patch.setattr("ecg_lib.training.ensemble.finish_run", Mock(side_effect=KeyboardInterrupt))
         make_ensemble(members, tmp_path / "ensemble")
     assert read_record(make_ensemble(members, tmp_path / "ensemble")).members
-    assert [path.name for path in tmp_path.iterdir()] == ["ensemble"]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["ensemble"]
+
+
+def test_two_at_once_do_not_write_one_folder(members, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("ecg_lib.training.ensemble.LOCK_SECONDS", 0)
+    with only_process_in(tmp_path / "new"):
+        line = refusal(capsys, tmp_path / "new", *members)
+    assert f"another process is writing to {tmp_path / 'new'}: expected" in line
 
 
 def test_statements_are_averaged_where_all_members_learnt_them(members, tmp_path, prepared_set):

@@ -2,6 +2,7 @@
 
 import errno
 import multiprocessing
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_another_process_is_kept_out_until_it_is_killed(tmp_path):
         pass
 
 
-def test_one_process_at_a_time_works_in_a_folder(tmp_path):
+def test_one_process_at_a_time_works_in_a_folder(tmp_path, monkeypatch):
     folder = tmp_path / "table" / "run"
     with only_process_in(folder, 0):
         with (
@@ -42,6 +43,9 @@ def test_one_process_at_a_time_works_in_a_folder(tmp_path):
             pass
     with only_process_in(folder, 0):
         assert folder.is_dir()
+    monkeypatch.chdir(folder)
+    with only_process_in(Path()), pytest.raises(InputError), only_process_in(folder, 0):
+        pass
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])

@@ -19,9 +19,9 @@ from ecg_lib.data.protocols import PROTOCOLS, SPLITS, folder_splits, has_folder_
 from ecg_lib.evaluation.baselines import BASELINES, SEE_CROPS, grey_statistics, majority
 from ecg_lib.evaluation.markdown import markdown, plain
 from ecg_lib.evaluation.metrics import accuracy, balanced_accuracy
-from ecg_lib.files import write_text, writing
+from ecg_lib.files import only_process_in, write_text, writing
 from ecg_lib.runs.config import RunConfig
-from ecg_lib.runs.folder import finish_run, is_finished, open_run
+from ecg_lib.runs.folder import LOCK_SECONDS, finish_run, is_finished, open_run
 from ecg_lib.runs.inputs import name_of_data, open_inputs
 from ecg_lib.runs.predictions import SCORED_SPLITS, make_predictions, write_predictions
 from ecg_lib.runs.record import BASELINE_NAMES, RecordedConfig
@@ -232,6 +232,9 @@ def write_baseline_runs(config: RunConfig) -> None:
 
     Args:
         config: a `RunConfig`; its model and fold do not matter.
+
+    Raises:
+        InputError: if another process is writing one of the run folders.
     """
     for fold in range(config.folds):
         of_fold = replace(config, fold=fold)
@@ -245,6 +248,12 @@ def _write_baseline_run(config, inputs, name):
     run_key = replace(inputs.run_key, config=RecordedConfig.of(config, model=name))
     if is_finished(folder, run_key):
         return
+    with only_process_in(folder, LOCK_SECONDS):
+        if not is_finished(folder, run_key):
+            _compute_baseline(config, inputs, name, folder, run_key)
+
+
+def _compute_baseline(config, inputs, name, folder, run_key):
     open_run(folder, run_key)
     prepared, splits = inputs.prepared, inputs.splits
     classes = inputs.classes

@@ -59,6 +59,10 @@ FEATURES = "features.npz"
 
 BACKUP = "backup"
 
+LOCK_SECONDS = 10
+"""How long to wait for another process that writes to a run folder: one whose parent was killed
+ends within a second or two."""
+
 DEFAULT_RUN = "results/models/lead_attention"
 """The one run folder that is committed with its weights, seen from the project's folder."""
 

@@ -12,10 +12,11 @@ from ecg_lib.evaluation.out_of_distribution import (
     read_statistics,
     write_statistics,
 )
-from ecg_lib.files import refuse_other_files
+from ecg_lib.files import only_process_in, refuse_other_files
 from ecg_lib.models import save
 from ecg_lib.models.layers import MeanProbability
 from ecg_lib.runs.folder import (
+    LOCK_SECONDS,
     MODEL,
     check_boxes,
     finish_run,
@@ -50,11 +51,10 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
 
     Raises:
         InputError: if a member cannot be used, if two of them differ in more than their seed, or if
-            `folder` holds a finished run already or other files, or cannot be written to.
+            `folder` holds a finished run already or other files, cannot be written to, or is
+            being written by another process.
     """
-    if holds_finished_run(folder):
-        raise InputError(f"{folder} holds a run already: expected a folder without one")
-    refuse_other_files(folder, RECORD, "a run")
+    _refuse_used(folder)
     records = [_read_member(member) for member in members]
     _check_they_go_together(members, records)
     network = mean_network([load_network(*pair) for pair in zip(members, records, strict=True)])
@@ -64,6 +64,19 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
     statistics = join_statistics(
         [read_statistics(*pair) for pair in zip(members, records, strict=True)]
     )
+    with only_process_in(folder, LOCK_SECONDS):
+        _refuse_used(folder)  # Another process may have finished meanwhile.
+        _write(folder, records, network, predictions, statistics)
+    return folder
+
+
+def _refuse_used(folder):
+    if holds_finished_run(folder):
+        raise InputError(f"{folder} holds a run already: expected a folder without one")
+    refuse_other_files(folder, RECORD, "a run")
+
+
+def _write(folder, records, network, predictions, statistics):
     first = records[0]
     devices = dict.fromkeys(record.devices for record in records)
     open_run(folder, first.key)
@@ -90,7 +103,6 @@ def make_ensemble(members: Sequence[Path], folder: Path) -> Path:
         members=tuple(Member(record.config.seed, record.model_sha256) for record in records),
         answering=fit_answering(write_predictions(folder, predictions), statistics),
     )
-    return folder
 
 
 def _read_member(run):

@@ -22,6 +22,7 @@ from ecg_lib.files import only_process_in
 from ecg_lib.models import MODELS, load, save
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import (
+    LOCK_SECONDS,
     MODEL,
     STATEMENTS_HEAD,
     finish_run,
@@ -52,10 +53,6 @@ from ecg_lib.training.teaching import (
 )
 
 logger = logging.getLogger(__name__)
-
-LOCK_SECONDS = 10
-"""How long to wait for another process that trains in the run folder: one whose parent was killed
-ends within a second or two."""
 
 
 def train(
