@@ -106,8 +106,9 @@ def test_recordings_become_a_class_folder(recordings, tmp_path):
     pages = tmp_path / "pages"
     files = find_recordings(recordings)
     outcomes = draw_recordings(files, pages / "covid_19", LAYOUT, GIVEN)
-    assert sorted(status for status, _ in outcomes) == ["drawn", "drawn", "left out", "left out"]
-    left_out = " ".join(text for status, text in outcomes if status == "left out")
+    statuses = sorted(outcome.status for outcome in outcomes)
+    assert statuses == ["drawn", "drawn", "left out", "left out"]
+    left_out = " ".join(texts(outcomes, "left out"))
     assert "broken.mat" in left_out and "two.npz, recording b," in left_out
 
     prepared = prepare(pages, tmp_path / "prepared", height=16, width=16, jobs=1)

@@ -103,10 +103,12 @@ class Outcome(NamedTuple):
     Attributes:
         status: "drawn", "kept" (its page was there before) or "left out".
         text: one sentence.
+        page: the file of its page, or None where it was left out.
     """
 
     status: str
     text: str
+    page: Path | None = None
 
 
 class _Page(NamedTuple):
@@ -264,12 +266,12 @@ def _stamp_of(path):
 def _keep(page, folder, taken):
     """Put a page into the folder, under a name that no other recording has."""
     if page.jpeg is None:
-        return _kept(page, page.name, taken)
+        return _kept(page, folder, page.name, taken)
     for name in _numbered(page.name):
         path = folder / f"{name}.jpg"
         there = _stamp_of(path) if path.exists() else None
         if there and there.contents == page.stamp.contents and name.casefold() not in taken:
-            return _kept(page, name, taken)
+            return _kept(page, folder, name, taken)
         if path.exists() and there is None:
             reason = "was not drawn from a recording, and is not replaced: move or rename it"
             return Outcome("left out", f"{path} {reason}")
@@ -278,9 +280,10 @@ def _keep(page, folder, taken):
         taken.add(name.casefold())
         with replacing(path) as part:
             part.write_bytes(page.jpeg)
-        return Outcome("drawn", page.text)
+        return Outcome("drawn", page.text, path)
 
 
-def _kept(page, name, taken):
+def _kept(page, folder, name, taken):
     taken.add(name.casefold())
-    return Outcome("kept", f"{page.text}; {name}.jpg shows it already")
+    path = folder / f"{name}.jpg"
+    return Outcome("kept", f"{page.text}; {path.name} shows it already", path)
