@@ -97,7 +97,7 @@ def test_the_explaining_notebook_draws_its_default_page_for_the_committed_networ
     pages_folder, tmp_path, monkeypatch
 ):
     parameters = parameters_of(EXPLAIN)
-    assert list(parameters) == ["run", "page"]
+    assert list(parameters) == ["run", "page", "recording"]
     # The set with fewer pages than the page's number: drawing them all would take longer.
     shutil.copytree(pages_folder, tmp_path / RunConfig.data)
     assert not (tmp_path / parameters["page"]).exists()
@@ -189,10 +189,32 @@ def test_explaining_under_papermill_shows_what_the_answer_depends_on(finished_ru
     build("attention_vgg", (13, 32, 32), **tiny["attention_vgg"]).save(run / MODEL)
     change_record(run, {"model": "attention_vgg", "height": 32, "width": 32})
     page = finished_run.data_path / "normal" / "normal_0001.jpg"
-    run_notebook(EXPLAIN, tmp_path / "05.ipynb", {"run": str(run), "page": str(page)})
+    recording = tmp_path / Path(parameters_of(EXPLAIN)["recording"]).name
+    parameters = {"run": str(run), "page": str(page), "recording": str(recording)}
+    run_notebook(EXPLAIN, tmp_path / "05.ipynb", parameters)
     # Page and crops, bars and page of each of two explanations, three attention maps, deletion.
     assert pictures_of(tmp_path / "05.ipynb") == 10
-    assert "AttentionVGG, temperature" in text_of(tmp_path / "05.ipynb")
+    text = text_of(tmp_path / "05.ipynb")
+    assert "AttentionVGG, temperature" in text
+    assert f"{recording} is not a file: expected a digital recording" in text
+    address = f"https://physionet.org/files/ptb-xl/1.0.3/records500/00000/{recording.stem}"
+    assert f"download {address}.hea and {address}.dat into {tmp_path}" in text
+
+
+@pytest.mark.real
+def test_explaining_under_papermill_shows_a_real_infarction(ptbxl_sample, pages_folder, tmp_path):
+    name = Path(parameters_of(EXPLAIN)["recording"]).stem
+    for suffix in (".hea", ".dat"):
+        shutil.copy(ptbxl_sample / f"{name}{suffix}", tmp_path)
+    page = pages_folder / "normal" / "normal_0001.jpg"
+    parameters = {"page": str(page), "recording": str(tmp_path / f"{name}.hea")}
+    run_notebook(EXPLAIN, tmp_path / "05.ipynb", parameters)
+    text = text_of(tmp_path / "05.ipynb")
+    assert f"{name}.jpg: " in text and "13 leads found" in text
+    assert "probability of an infarction: 0." in text
+    assert all(territory in text for territory in ("inferior", "anteroseptal", "lateral"))
+    # Attention as bars and a page; page, bars and page of the recording.
+    assert pictures_of(tmp_path / "05.ipynb") == 12
 
 
 def test_starting_under_papermill_counts_copies_trains_twice_and_answers(
