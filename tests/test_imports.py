@@ -12,7 +12,7 @@ import ecg_lib
 PACKAGE = Path(ecg_lib.__file__).parent
 
 LEVELS = (
-    {"errors", "progress"},
+    {"errors", "progress", "text"},
     {"files"},
     {"models", "pages"},
     {"data", "drawing"},

@@ -17,7 +17,7 @@ from ecg_lib.serving.measured import measure
 from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.report import document, limits, open_report, section
 
-NAME = "<b>&$x$'.jpg"
+NAME = "<b>&$x$'\x1b.jpg"
 
 
 class Parts(HTMLParser):
@@ -91,7 +91,7 @@ def test_it_shows_the_page_the_crops_and_what_drove_the_answer(page):
 def test_it_says_the_answer_the_refusal_and_the_limits(page, answers, finished_run):
     text = Parts(page).text
     answered, refused = answers
-    assert NAME in text
+    assert NAME.replace("\x1b", r"\x1b") in text
     assert f"{DISPLAY_NAMES[answered.label]}, with a calibrated probability" in text
     for name, share in answered.probabilities.items():
         assert f"{DISPLAY_NAMES[name]}{share:.2f}" in text

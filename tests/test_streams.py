@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+from ecg_lib.cli import main
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 
 DRAW = f"{sys.executable} -m ecg_lib draw"
@@ -66,6 +68,17 @@ def test_letters_that_the_output_lacks_are_escaped(shell, tmp_path):
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0)
     assert "drawn in \\xfcbung" in done.stdout
     assert len(pages(tmp_path / "übung")) == 5
+
+
+def test_names_do_not_drive_the_terminal(tmp_path, capsys, monkeypatch):
+    """Neither what is printed on the way, nor the error at the end, which is one line."""
+    monkeypatch.chdir(tmp_path)
+    Path("\x1b[2J\x9b\n.npy").write_bytes(b"no array")
+    assert main(["signals", "inspect", "."]) == 2
+    printed = capsys.readouterr()
+    assert r"left out: \x1b[2J\x9b" in printed.out and "\x1b" not in printed.out
+    (line,) = printed.err.splitlines()
+    assert line.startswith(r"ecg_lib: no recording can be used; the first: \x1b[2J\x9b\x0a.npy")
 
 
 def test_a_current_folder_that_was_removed(shell, tmp_path):

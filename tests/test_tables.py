@@ -58,9 +58,9 @@ def test_table_is_computed_from_the_predictions(folder, run, right):
 
 
 def test_a_strangers_record_stays_text(folder, run):
-    change_record(run, data="<script>x</script>", devices=["a|b"])
+    change_record(run, data="<script>x</script>\x1b[2J", devices=["a|b"])
     text = table_markdown(folder)
-    assert "Data: &lt;script&gt;x&lt;/script&gt;. " in text and "| a\\|b |" in text
+    assert r"Data: &lt;script&gt;x&lt;/script&gt;\\x1b\[2J. " in text and "| a\\|b |" in text
 
 
 def test_our_networks_stand_below_the_others_under_their_heading(folder, run):

@@ -18,6 +18,7 @@ from ecg_lib.cli.signals import ended_as_by_ctrl_c
 from ecg_lib.cli.streams import standard_streams
 from ecg_lib.errors import InputError
 from ecg_lib.progress import show_progress
+from ecg_lib.text import without_controls
 
 DESCRIPTION = (
     "Classify a heart's condition from the picture of a 12-lead ECG page. Research software, not "
@@ -44,7 +45,7 @@ def _run(arguments):
         with ended_as_by_ctrl_c(), _current_folder_left_out():
             return command(**options) or 0
     except InputError as error:
-        print(f"ecg_lib: {error}", file=sys.stderr)
+        print(f"ecg_lib: {without_controls(str(error))}", file=sys.stderr)
         return 2
     except MemoryError:
         print("ecg_lib: memory ran out; what is finished is kept", file=sys.stderr)

@@ -12,6 +12,7 @@ from ecg_lib.cli.options import (
 from ecg_lib.errors import InputError, one_of
 from ecg_lib.files import replacing
 from ecg_lib.runs.config import DEMO_PAGES_PER_CLASS, RunConfig
+from ecg_lib.text import as_utf_8
 
 
 def add_commands(commands: Commands) -> None:
@@ -95,7 +96,6 @@ def _look(page, picture):
 
 def _write_picture(page, picture):
     """Write the picture of a page; return what was found on it."""
-    from ecg_lib.data.catalogue import as_utf_8
     from ecg_lib.evaluation import plots
     from ecg_lib.pages.detection import rectify
     from ecg_lib.pages.reading import find_leads

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO
 
+from ecg_lib.text import without_controls
+
 READER_GONE = 141
 """Exit status where the reader of standard output has ended, such as `head`: that of programs which
 SIGPIPE ends."""
@@ -35,8 +37,8 @@ class Stream:
             self._stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        """Write text, or lose it."""
-        self._try("write", text)
+        """Write text, or lose it; names in it do not drive the terminal."""
+        self._try("write", without_controls(text, but="\n\r\t"))  # Progress bars return.
         return len(text)
 
     def flush(self) -> None:

@@ -15,6 +15,7 @@ from ecg_lib.data.khan2021 import published_classes, published_files
 from ecg_lib.errors import InputError
 from ecg_lib.files import sha256
 from ecg_lib.pages.image import PAGE_SUFFIXES, list_pages
+from ecg_lib.text import as_utf_8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -196,11 +197,6 @@ def _fault(path, class_name):
     if str(path) != as_utf_8(str(path)):
         return "its name cannot be written down: expected one in UTF-8"
     return None
-
-
-def as_utf_8(name: str) -> str:
-    """Return a file's name with bytes that no table can hold escaped, such as `\\udce9` for E9."""
-    return name.encode(errors="backslashreplace").decode()
 
 
 def _no_pages(folder, bad):

@@ -6,14 +6,15 @@ from html import escape
 import pandas as pd
 
 from ecg_lib.models import DISPLAY_NAMES, OURS
+from ecg_lib.text import without_controls
 
 _OUR_NAMES = tuple(DISPLAY_NAMES[name] for name in OURS)
 
 
 def plain(text: object) -> str:
-    """Keep Markdown and HTML in a text from acting: a name or a record may be a stranger's."""
+    """Keep Markdown, HTML and control characters from acting: a text may be a stranger's."""
     line = re.sub(r"\s*[\r\n]\s*", " ", str(text))
-    return re.sub(r"([\\`*\[\]|])", r"\\\1", escape(line, quote=False))
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", escape(without_controls(line), quote=False))
 
 
 def markdown(table: pd.DataFrame) -> str:

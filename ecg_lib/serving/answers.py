@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ecg_lib.data.catalogue import as_utf_8, page_files
+from ecg_lib.data.catalogue import page_files
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError
 from ecg_lib.pages.detection import Detection
@@ -19,6 +19,7 @@ from ecg_lib.pages.leads import CROPS
 from ecg_lib.runs.predictions import PROBABILITY
 from ecg_lib.serving.findings import Finding
 from ecg_lib.serving.outputs import open_text
+from ecg_lib.text import as_utf_8, without_controls
 
 DISCLAIMER = "Research software, not a diagnosis."
 
@@ -108,8 +109,8 @@ def _files_of(page):
 
 
 def describe(answer: Answer) -> str:
-    """Describe an answer in a line of text; what in a file's name is not UTF-8 is escaped."""
-    return as_utf_8(_in_words(answer))
+    """Describe an answer in a line of text; what in a file's name would not be, is escaped."""
+    return without_controls(as_utf_8(_in_words(answer)))
 
 
 def _in_words(answer):

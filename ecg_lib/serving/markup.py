@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from html import escape
 
+from ecg_lib.text import without_controls
+
 
 class Html(str):
     """Text that is HTML already."""
@@ -28,4 +30,4 @@ def joined(parts: Iterable[object], separator: str = "") -> Html:
 
 
 def _escaped(value):
-    return value if isinstance(value, Html) else escape(str(value))
+    return value if isinstance(value, Html) else escape(without_controls(str(value), but="\n\t"))
