@@ -146,6 +146,18 @@ def test_an_archive_is_unpacked_once(tmp_path, known):
     assert len(list(found.rglob("*.png"))) == 3
 
 
+def test_what_is_too_large_for_a_page_is_not_unpacked(tmp_path, known, monkeypatch, caplog):
+    write_pages(tmp_path / "set", "normal", "mi")
+    known(tmp_path)
+    (tmp_path / "set" / "normal" / "bomb.png").write_bytes(bytes(10_000))
+    shutil.make_archive(str(tmp_path / "place" / "pages"), "zip", tmp_path, "set")
+    monkeypatch.setattr(discovery, "MAX_BYTES", 9_999)
+    found = find_data([tmp_path / "place"], tmp_path / "unpacked")
+    assert sorted(path.name for path in (found / "normal").iterdir()) == ["0.png", "1.png"]
+    assert "set/normal/bomb.png in " in caplog.text
+    assert "is not unpacked: it has 10,000 bytes, and a page has at most 9,999" in caplog.text
+
+
 def test_a_damaged_archive_is_named_and_passed_over(tmp_path, known, caplog):
     write_pages(tmp_path / "set", "normal")
     shutil.make_archive(str(tmp_path / "place" / "pages"), "zip", tmp_path, "set")

@@ -18,7 +18,7 @@ from ecg_lib.data.classes import class_of_folder
 from ecg_lib.data.khan2021 import published_files
 from ecg_lib.data.protocols import SPLIT_OF_FOLDER
 from ecg_lib.files import only_process_in, replacing, sha256
-from ecg_lib.pages.image import PAGE_SUFFIXES
+from ecg_lib.pages.image import MAX_BYTES, PAGE_SUFFIXES
 
 PLACES = ("../input", "data", ".")
 """Where pages are looked for by default: what is attached on Kaggle, a clone's data, and here."""
@@ -119,23 +119,40 @@ def _holds_pages(archive):
         return False
     known = set(published_files()["sha256"])
     with zipfile.ZipFile(archive) as content:
-        pages = [name for name in content.namelist() if Path(name).suffix.lower() in PAGE_SUFFIXES]
-        if any(class_of_folder(Path(name).parent.name) for name in pages):
+        pages = {
+            member: Path(member.filename)
+            for member in content.infolist()
+            if member.file_size <= MAX_BYTES
+            and Path(member.filename).suffix.lower() in PAGE_SUFFIXES
+        }
+        if any(class_of_folder(path.parent.name) for path in pages.values()):
             return True
-        for name in pages[:LOOKED_AT]:
-            with content.open(name) as page:
+        for member in list(pages)[:LOOKED_AT]:
+            with content.open(member) as page:
                 if hashlib.file_digest(page, "sha256").hexdigest() in known:
                     return True
         return False
 
 
 def _unpack(archive, unpacked):
-    """Unpack an archive, unless it was before; return the folder."""
+    """Unpack an archive, unless it was before, without what no page can be; return the folder."""
     folder = unpacked / archive.stem
     if folder.exists():
         return folder
     with only_process_in(unpacked):
         if not folder.exists():
             with replacing(folder) as part, zipfile.ZipFile(archive) as content:
-                content.extractall(part)
+                part.mkdir()
+                for member in content.infolist():
+                    _extract(content, member, part)
     return folder
+
+
+def _extract(content, member, folder):
+    if member.file_size <= MAX_BYTES:
+        content.extract(member, folder)
+        return
+    _logger.warning(
+        "%s in %s is not unpacked: it has %s bytes, and a page has at most %s",
+        *(member.filename, content.filename, f"{member.file_size:,}", f"{MAX_BYTES:,}"),
+    )
