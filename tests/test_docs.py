@@ -144,7 +144,7 @@ def test_tables_are_those_of_the_committed_predictions(tmp_path):
         copy = tmp_path / path.relative_to(ROOT)
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(path, copy)
-        update_document(copy)
+        update_document(copy, tmp_path / "results")
         assert copy.read_text("utf-8") == path.read_text("utf-8")
 
 

@@ -184,18 +184,18 @@ def test_readme_changes_between_its_marks_only(folder, tmp_path):
     readme.write_text(
         f"# Before\n{mark}\nold figures\n{end}\nbetween\n{mark}\n{end}\nafter\n", encoding="utf-8"
     )
-    update_document(readme)
+    update_document(readme, tmp_path)
     text = readme.read_text(encoding="utf-8")
     table = table_markdown(folder)
     assert text == (f"# Before\n{mark}\n{table}{end}\nbetween\n{mark}\n{table}{end}\nafter\n")
-    update_document(readme)
+    update_document(readme, tmp_path)
     assert readme.read_text(encoding="utf-8") == text
 
 
 def test_a_document_that_is_no_text_is_named(tmp_path):
     (tmp_path / "README.md").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"README.md cannot be read: .*; expected text in UTF-8"):
-        update_document(tmp_path / "README.md")
+        update_document(tmp_path / "README.md", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,44 @@ def test_document_that_names_no_table(tmp_path, source, words):
     readme = tmp_path / "README.md"
     readme.write_text(f"<!-- table: {source} -->\nold\n<!-- end of table -->\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"{source} {words}"):
-        update_document(readme)
+        update_document(readme, tmp_path)
     assert "old" in readme.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def document_with_mark(tmp_path):
+    """A function that writes a document of a repository, with a mark; a table lies in each folder.
+
+    A link in the repository leads to the one elsewhere.
+    """
+    for folder in ("project/.git", "project/docs", "runs", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.csv").write_text("a\n1\n", encoding="utf-8")
+    (tmp_path / "project" / "link.csv").symlink_to(tmp_path / "elsewhere" / "a.csv")
+
+    def write(path):
+        document = tmp_path / "project" / "docs" / "page.md"
+        text = f"<!-- table: {path} -->\n<!-- end of table -->\n"
+        document.write_text(text, encoding="utf-8")
+        return document
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["project/docs/a.csv", "project/.git/a.csv", "runs/a.csv"])
+def test_marks_lead_to_the_repository_and_the_results(document_with_mark, tmp_path, name):
+    for path in (f"../../{name}", tmp_path / name):
+        document = document_with_mark(path)
+        update_document(document, tmp_path / "runs")
+        assert "| a |\n| --- |\n| 1 |\n" in document.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["elsewhere/a.csv", "project/link.csv", "runs/\0.csv"])
+def test_marks_lead_nowhere_else(document_with_mark, tmp_path, name):
+    for path in (f"../../{name}", tmp_path / name):
+        document = document_with_mark(path)
+        with pytest.raises(InputError, match=f"page.md has a mark that leads to {path}: expected"):
+            update_document(document, tmp_path / "runs")
 
 
 # --- The front page's table ---

@@ -56,7 +56,8 @@ def _table(documents, results=RunConfig.results):
     from ecg_lib.evaluation.documents import update_document
     from ecg_lib.runs.folder import folders_of_runs
 
-    folders = folders_of_runs(make_config(results=results).results_path)
+    of_runs = make_config(results=results).results_path
+    folders = folders_of_runs(of_runs)
     written = 0
     for folder in folders:
         try:
@@ -66,7 +67,7 @@ def _table(documents, results=RunConfig.results):
             print(f"ecg_lib: {error}", file=sys.stderr)
     if written:
         for document in documents:
-            update_document(document)
+            update_document(document, of_runs)
     return 0 if written == len(folders) else 2
 
 
