@@ -1,10 +1,13 @@
 """Pages that several test modules share: drawn ones, and the real ones where they are."""
 
 import ast
+import http.client
 import json
 import os
 import shutil
+import socket
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +17,11 @@ import pytest
 from ecg_lib.data.prepared import prepare
 from ecg_lib.drawing.demo_set import draw_set
 from ecg_lib.drawing.page import draw_page
+from ecg_lib.drawing.recordings import Recording
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.files import sha256
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
+from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs.config import RunConfig
 from ecg_lib.runs.folder import MODEL, finished_runs
 from ecg_lib.runs.predictions import PREDICTIONS
@@ -47,6 +52,32 @@ TINY = {
     },
 }
 """Arguments by network that make it narrow; "testing" is narrow as it is."""
+
+SIGNALS = simulate("normal", np.random.default_rng(7))
+
+LOCAL = "127.0.0.1"
+
+
+def recording(*leads, signals=SIGNALS, rate=RATE):
+    """A recording of some leads of the signals, or of all."""
+    leads = leads or LEADS
+    signals = signals[[LEADS.index(lead) for lead in leads]]
+    sources = dict.fromkeys(("rate", "unit", "leads"), "file")
+    return Recording("one", signals, leads, rate, "mV", sources, ())
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind((LOCAL, 0))
+        return free.getsockname()[1]
+
+
+def response_to(port, path, body, headers):
+    """Status, headers and text of the response to a request, a POST where it has a body."""
+    with closing(http.client.HTTPConnection(LOCAL, port)) as connection:
+        connection.request("GET" if body is None else "POST", path, body, headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read().decode()
 
 
 @pytest.fixture(scope="session")
@@ -167,9 +198,9 @@ def shared():
 @pytest.fixture(scope="session")
 def cases():
     """The folder of small difficult inputs that lies beside the repository."""
-    folder = ROOT.parent / "shared" / "cases"
+    folder = SHARED / "cases"
     if not folder.is_dir():
-        pytest.skip("the difficult inputs are not in ../shared/cases")
+        pytest.skip(f"the difficult inputs are not in {folder}: see ECG_LIB_SHARED")
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import http.client
 import json
 import os
 import re
@@ -12,12 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import LOCAL, free_port, response_to
 from PIL import Image
 
 from ecg_lib import cli
@@ -29,8 +29,6 @@ from ecg_lib.serving.measured import measure
 from ecg_lib.serving.predictor import Predictor
 from ecg_lib.serving.report import limits
 from ecg_lib.serving.web import Uploads
-
-LOCAL = "127.0.0.1"
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +81,6 @@ def garbage(tmp_path):
 @pytest.fixture
 def port():
     return free_port()
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind((LOCAL, 0))
-        return free.getsockname()[1]
 
 
 def files_in(folder):
@@ -272,10 +264,7 @@ def send(port, path="/", body=None, **headers):
             + body
             + b"\r\n--b--\r\n"
         )
-    with closing(http.client.HTTPConnection(LOCAL, port)) as connection:
-        connection.request("GET" if body is None else "POST", path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.headers, response.read().decode()
+    return response_to(port, path, body, headers)
 
 
 UPLOAD = "/gradio_api/upload"

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from traces import dark, ink, pixels_per_mm, square_wave
 
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.errors import InputError
@@ -20,21 +21,6 @@ def draw(signals, layout, seed=5):
     return draw_page(signals, RATE, layout, np.random.default_rng(seed))
 
 
-def dark(page):
-    """Where the page is black: traces and letters, but not the grid's red dots."""
-    return np.asarray(page.convert("L")) < 80
-
-
-def ink(page, box):
-    """Where the page is black inside a box, its edges left out: separators stand there."""
-    return dark(page)[box.top : box.bottom, box.left + 3 : box.right - 3]
-
-
-def pixels_per_mm(page, layout):
-    portrait_scale = 0.635 if layout.startswith("portrait") else 1.0
-    return page.info["dpi"][0] / 25.4 * portrait_scale
-
-
 @every_layout
 def test_one_millivolt_is_ten_millimetres_and_one_second_twenty_five(layout):
     signals = flat()
@@ -42,16 +28,8 @@ def test_one_millivolt_is_ten_millimetres_and_one_second_twenty_five(layout):
     signals[LEADS.index("II"), RATE : 2 * RATE] = 1.0
     page, boxes = draw(signals, layout)
     scale = pixels_per_mm(page, layout)
-
-    shape = ink(page, boxes[CROPS.index("II")])
-    right_of_name = shape[:, round(15 * scale) :]
-    rows = np.flatnonzero(right_of_name.any(axis=1))
-    # A steep side may fall on two columns of pixels, half on each.
-    sides = np.flatnonzero(right_of_name.sum(axis=0) > 4 * scale)
-
-    pen = 3 if layout.startswith("standard") else 1
-    assert rows[-1] - rows[0] + 1 - pen == pytest.approx(10 * scale, abs=2)
-    assert sides[-1] - sides[0] + 1 - pen == pytest.approx(25 * scale, abs=2)
+    height, width = square_wave(page, boxes[CROPS.index("II")], layout)
+    assert (height, width) == pytest.approx((10 * scale, 25 * scale), abs=2)
 
 
 @every_layout

@@ -2,22 +2,13 @@
 
 import numpy as np
 import pytest
+from conftest import SIGNALS, recording
 
 from ecg_lib.drawing.page_signals import complete_leads, fit_span, page_signals, resample
-from ecg_lib.drawing.recordings import Recording
-from ecg_lib.drawing.simulation import INDEPENDENT_LEADS, RATE, simulate
+from ecg_lib.drawing.simulation import INDEPENDENT_LEADS, RATE
 from ecg_lib.pages.leads import LEADS
 
-SIGNALS = simulate("normal", np.random.default_rng(7))
 BY_LEAD = dict(zip(LEADS, SIGNALS, strict=True))
-
-
-def recording(*leads, signals=SIGNALS, rate=RATE):
-    """A recording of some leads of the signals, or of all."""
-    leads = leads or LEADS
-    signals = signals[[LEADS.index(lead) for lead in leads]]
-    sources = dict.fromkeys(("rate", "unit", "leads"), "file")
-    return Recording("one", signals, leads, rate, "mV", sources, ())
 
 
 def test_eight_leads_are_completed():

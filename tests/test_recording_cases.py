@@ -56,14 +56,6 @@ REFUSED = (
 
 
 @pytest.fixture(scope="module")
-def cases(shared):
-    folder = shared / "cases"
-    if not folder.is_dir():
-        pytest.skip("the cases of other people's files are not in ../shared/cases")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def truth(cases):
     with np.load(cases / "truth.npz") as archive:
         return dict(zip(archive["leads"], archive["mv"], strict=True))

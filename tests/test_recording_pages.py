@@ -8,31 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import SIGNALS, recording
 from PIL import Image
+from traces import pixels_per_mm, square_wave
 
 from ecg_lib.data.prepared import prepare
 from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recording_pages import describe, draw_recording, draw_recordings
-from ecg_lib.drawing.recordings import Hints, Recording, find_recordings, read_recordings
-from ecg_lib.drawing.simulation import INDEPENDENT_LEADS, RATE, simulate
+from ecg_lib.drawing.recordings import Hints, find_recordings, read_recordings
+from ecg_lib.drawing.simulation import INDEPENDENT_LEADS, RATE
 from ecg_lib.errors import InputError
 from ecg_lib.pages.detection import detect
 from ecg_lib.pages.layouts import PUBLISHED_LAYOUTS
 from ecg_lib.pages.leads import CROPS, LEADS
 
 LAYOUT = "standard_3x4_with_rhythm"
-SIGNALS = simulate("normal", np.random.default_rng(7))
 GIVEN = Hints(RATE, "mV")
 
 every_layout = pytest.mark.parametrize("layout", PUBLISHED_LAYOUTS)
-
-
-def recording(*leads):
-    """A recording of some leads of `SIGNALS`, or of all."""
-    leads = leads or LEADS
-    signals = SIGNALS[[LEADS.index(lead) for lead in leads]]
-    sources = dict.fromkeys(("rate", "unit", "leads"), "file")
-    return Recording("one", signals, leads, RATE, "mV", sources, ())
 
 
 def read_one(path, given=GIVEN):
@@ -62,15 +55,9 @@ def test_a_known_square_wave_has_its_size_on_the_page(tmp_path, layout):
     np.save(tmp_path / "square.npy", wave)
     square = read_one(tmp_path / "square.npy", Hints(RATE, "uV", LEADS))
     page, boxes = draw_recording(square, layout)
-    px_per_mm = page.info["dpi"][0] / 25.4 * (0.635 if layout.startswith("portrait") else 1)
-    box = boxes[CROPS.index("II")]
-    ink = np.asarray(page.convert("L"))[box.top : box.bottom, box.left + 3 : box.right - 3] < 80
-    ink = ink[:, round(15 * px_per_mm) :]  # right of the lead's name
-    rows = np.flatnonzero(ink.any(axis=1))
-    sides = np.flatnonzero(ink.sum(axis=0) > 4 * px_per_mm)
-    pen = 3 if layout.startswith("standard") else 1
-    assert rows[-1] - rows[0] + 1 - pen == pytest.approx(10 * px_per_mm, abs=2)
-    assert sides[-1] - sides[0] + 1 - pen == pytest.approx(25 * px_per_mm, abs=2)
+    scale = pixels_per_mm(page, layout)
+    height, width = square_wave(page, boxes[CROPS.index("II")], layout)
+    assert (height, width) == pytest.approx((10 * scale, 25 * scale), abs=2)
 
 
 @every_layout

@@ -1,23 +1,21 @@
 """The folder for a hosted Space answers for a page, with nothing but what lies in it."""
 
-import http.client
 import json
 import os
 import runpy
-import socket
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import free_port, response_to
 from huggingface_hub import SpaceCard
 from packaging.requirements import Requirement
 
 from ecg_lib.data.classes import DISPLAY_NAMES
 
-LOCAL, SPACE = "127.0.0.1", "jo-doe-ecg.hf.space"
+SPACE = "jo-doe-ecg.hf.space"
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +52,7 @@ def test_what_cannot_be_hosted_is_refused(script, space, run_copy, tmp_path, cap
 @pytest.fixture
 def port(space, tmp_path):
     """The port of the Space, which is started where there is no TensorFlow."""
-    with socket.socket() as free:
-        free.bind((LOCAL, 0))
-        number = free.getsockname()[1]
+    number = free_port()
     (tmp_path / "tensorflow.py").write_text("raise ImportError('not in a Space')", encoding="utf-8")
     environment = {"PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path), "SPACE_HOST": SPACE}
     environment |= {"GRADIO_SERVER_PORT": str(number), "PATH": os.environ["PATH"]}
@@ -76,10 +72,7 @@ def port(space, tmp_path):
 def request(port, path, body=None, kind="application/json", host=SPACE):
     """Status, headers and text of a request as the host passes it on."""
     headers = {"Host": host, "Origin": f"https://{host}", "Content-Type": kind}
-    with closing(http.client.HTTPConnection(LOCAL, port)) as connection:
-        connection.request("GET" if body is None else "POST", path, body, headers)
-        response = connection.getresponse()
-        return response.status, response.headers, response.read().decode()
+    return response_to(port, path, body, headers)
 
 
 def test_a_drawn_page_is_answered(port, pages_folder):

@@ -20,6 +20,32 @@ BEND = 0.01
 """What a pixel up or down costs a way through the box, where a pixel without ink costs 1."""
 
 
+def dark(page):
+    """Where a page is black: traces and letters, but not the grid's red dots."""
+    return np.asarray(page.convert("L")) < DARK
+
+
+def ink(page, box):
+    """Where a page is black inside a box, its edges left out: separators stand there."""
+    return dark(page)[box.top : box.bottom, box.left + SEPARATOR : box.right - SEPARATOR]
+
+
+def pixels_per_mm(page, layout):
+    portrait_scale = 0.635 if layout.startswith("portrait") else 1.0
+    return page.info["dpi"][0] / 25.4 * portrait_scale
+
+
+def square_wave(page, box, layout):
+    """Height and width, in pixels, of a square wave that stands alone in a box."""
+    scale = pixels_per_mm(page, layout)
+    right_of_name = ink(page, box)[:, round(15 * scale) :]
+    rows = np.flatnonzero(right_of_name.any(axis=1))
+    # A steep side may fall on two columns of pixels, half on each.
+    sides = np.flatnonzero(right_of_name.sum(axis=0) > 4 * scale)
+    pen = 3 if layout.startswith("standard") else 1
+    return np.ptp(rows) + 1 - pen, np.ptp(sides) + 1 - pen
+
+
 def recover_traces(luma, boxes):
     """Read the trace in each box, column by column.
 
