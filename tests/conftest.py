@@ -82,7 +82,7 @@ def response_to(port, path, body, headers):
 
 @pytest.fixture(scope="session")
 def pages_folder(tmp_path_factory):
-    """A set of drawn pages, five a class: never write into it, copy it."""
+    """A set of drawn pages, five per class: never write into it, copy it."""
     folder = tmp_path_factory.mktemp("pages") / "drawn"
     draw_set(folder, PAGES_PER_CLASS, jobs=1)
     return folder

@@ -18,7 +18,7 @@ class Case(NamedTuple):
 
     Attributes:
         path: below the folder of cases.
-        hints: what the command is told.
+        hints: options of the command.
         says: parts of the line.
         leads: how many it has.
     """

@@ -60,7 +60,7 @@ def recover_traces(luma, boxes):
         boxes: its 13 `Box`es in the order of `ecg_lib.pages.leads.CROPS`.
 
     Returns:
-        A list of 13 float arrays in mV above the trace's median, one value a column of the box;
+        A list of 13 float arrays in mV above the trace's median, one value per column of its box;
         NaN where the trace cannot be seen: under the lead's name, at the line to the next lead.
     """
     ink = luma < DARK
@@ -74,7 +74,7 @@ def recover_traces(luma, boxes):
 
 
 def _trace(ink, name_width):
-    """Pixels above the median of the trace in a box, one value a column."""
+    """Pixels above the median of the trace in a box, one value per column."""
     columns, top, bottom = _way(_runs(ink[:, name_width:-SEPARATOR]))
     pen = np.percentile(bottom - top + 1, 10)
     # The pen carries each value to the columns beside it.

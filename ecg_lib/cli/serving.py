@@ -154,8 +154,8 @@ def _add_export(commands):
         "export",
         help="write the network of a finished run for ONNX Runtime or LiteRT",
         description="Write the network of a finished run into its folder as model.onnx or "
-        "model.tflite, once it is checked against Keras, and model.json beside it, which tells "
-        "others how to use it.",
+        "model.tflite, once it is checked against Keras, and model.json beside it, which says how "
+        "to use it.",
     )
     export.add_argument(
         "run", type=Path, help="a run folder, such as results/models/lead_attention"
