@@ -139,6 +139,10 @@ def test_unusable_labels_are_named(tmp_path):
     (tmp_path / "labels.csv").write_text(row, encoding="utf-8")
     with pytest.raises(InputError, match="'' for a patient_id"):
         teachers.read_statements(tmp_path)
+    for name in ("../r0", ""):
+        (tmp_path / "labels.csv").write_text(row.replace("r0,", f"{name},1"), encoding="utf-8")
+        with pytest.raises(InputError, match=f"'{name}' for a record: expected the name of"):
+            teachers.read_statements(tmp_path)
 
 
 def test_the_loss_is_that_of_the_set_and_of_known_statements():

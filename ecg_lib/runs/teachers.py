@@ -152,6 +152,11 @@ def read_statements(folder: Path) -> pd.DataFrame:
         raise InputError(
             f"{path} has {wrong.iloc[0]!r} for a patient_id: expected a whole number in each row"
         )
+    for name in table["record"]:
+        if not name or Path(name).name != name:
+            raise InputError(
+                f"{path} has {name!r} for a record: expected the name of a recording in its folder"
+            )
     return table[list(COLUMNS)].assign(part=patients.astype(float).astype(int).map(part_of))
 
 
