@@ -51,6 +51,10 @@ _ALIGNED = 5
 """Largest distance, in pixels, of a pulse from the line through all pulses."""
 
 
+_MEASURED = 0.5
+"""Minimum share of the pulses whose left stroke ends at top and foot. It is 1 on the real pages."""
+
+
 @dataclass(frozen=True)
 class Pulses:
     """The column of pulses at the left of an ECG, from top to bottom.
@@ -93,10 +97,13 @@ def find_pulses(ink: np.ndarray, height: float = HEIGHT) -> Pulses | None:
     if not columns:
         return None
     _, width, column, strays = max(columns, key=lambda found: found[0])
-    feet, measured = _refine(searched, column[:, :2].astype(int), height)
+    feet, heights = _refine(searched, column[:, :2].astype(int), height)
+    # Pulses taller than a row overlap, and look like a ladder whose rungs are no baselines.
+    if len(heights) < _MEASURED * len(feet):
+        return None
     _, distinct = np.unique(feet[:, 1], return_index=True)
     score = float(column[:, 2].mean()) / 255
-    return Pulses(feet[distinct], width, measured, score, int(strays))
+    return Pulses(feet[distinct], width, float(np.median(heights)), score, int(strays))
 
 
 def measured_width(ink: np.ndarray, feet: np.ndarray, height: float) -> float | None:
@@ -225,7 +232,7 @@ def _apart(found, height):
 
 
 def _refine(ink, feet, height):
-    """Feet to the pixel, and the height measured along the left strokes."""
+    """Feet to the pixel, and the heights of the left strokes that end near top and foot."""
     refined, heights = [], []
     for x, y in feet:
         left = max(x - _TOLERANCE // 2, 0)
@@ -239,4 +246,4 @@ def _refine(ink, feet, height):
             y = bottom - 1
             heights.append(bottom - top - 1)
         refined.append((x, y))
-    return np.array(refined, float), float(np.median(heights)) if heights else float(height)
+    return np.array(refined, float), heights
