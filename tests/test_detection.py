@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.detection import own_pages
+from benchmarks.detection.readings import judged
 from ecg_lib.drawing.page import draw_page
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.drawing.styled_page import draw_styled
@@ -197,6 +199,22 @@ def test_every_layout_is_read_wherever_its_pulses_are(layout, pulses):
     found = detect(luma)
     assert found.layout == layout
     assert mean_overlap(found.boxes, truth) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("layout", "pulses", "situation", "number"),
+    [
+        pytest.param("standard_3x4_with_rhythm", "right", "photograph", 22, id="fold"),
+        pytest.param("cabrera_3x4", "left", "photograph", 23, id="edge of the sheet below"),
+        pytest.param("cabrera_6x2", "none", "scan", 18, id="edge of the sheet above"),
+        pytest.param("cabrera_6x2", "columns", "file", 22, id="pulses taller than rows"),
+    ],
+)
+def test_what_resembles_a_line_is_not_read_as_one(layout, pulses, situation, number):
+    """Pages of the benchmark on which something else was once taken for a row or a strip."""
+    page = own_pages.draw(layout, pulses, situation, number)
+    luma = cv2.cvtColor(page.image, cv2.COLOR_RGB2GRAY)
+    assert judged(layout, page.corners)(detect(luma))[0]
 
 
 def test_nameless_page_is_refused_and_told_what_helps():

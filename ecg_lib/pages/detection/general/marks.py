@@ -24,6 +24,9 @@ KINDS = (*LEADS, None)
 _SHEET = 0.7
 """Minimum brightness of the sheet without its ink, as a share of the brightest paper around."""
 
+_EDGE = np.ones((5, 5), np.uint8)
+"""The sheet's edge is seen this many cells around where the sheet ends."""
+
 _LEAST_NAME = 0.3
 """Least probability of a name at its middle."""
 
@@ -63,6 +66,11 @@ def darkness(luma: np.ndarray) -> np.ndarray:
     Full darkness, 1, is that of the darkest hundredth of the pixels. The sheet's edge before a dark
     table does not count: it is far darker than ink.
     """
+    return _against_paper(luma)[0]
+
+
+def _against_paper(luma):
+    """The darkness, and which cells do not lie on the sheet's edge before a dark table."""
     small = cv2.resize(
         luma, (max(luma.shape[1] // 4, 1), max(luma.shape[0] // 4, 1)), interpolation=cv2.INTER_AREA
     )
@@ -74,7 +82,7 @@ def darkness(luma: np.ndarray) -> np.ndarray:
     dark = 1 - luma / np.maximum(paper, 1)
     sample = cv2.resize(dark, small.shape[::-1], interpolation=cv2.INTER_NEAREST)[on_sheet]
     full = np.quantile(sample, 0.99) if sample.size else 1
-    return np.clip(dark / max(full, 0.1), 0, 1.5).astype(np.float32)
+    return np.clip(dark / max(full, 0.1), 0, 1.5).astype(np.float32), on_sheet
 
 
 _of_thread = threading.local()
@@ -94,11 +102,14 @@ def find_marks(look: np.ndarray) -> Marks:
         look: uint8 array (height, width), grey levels.
     """
     height, width = (side // CELL * CELL for side in look.shape)
-    dark = darkness(look)[:height, :width]
+    dark, on_sheet = _against_paper(look)
+    dark = dark[:height, :width]
     network = _network()
     network.setInput(dark[None, None])
     answer = network.forward()[0]
     trace, pulse, boundary, name = 1 / (1 + np.exp(-answer[:4]))
+    # The edge is as long and thin as a trace, and would pass for a row or a strip.
+    trace *= cv2.erode(on_sheet.astype(np.uint8), _EDGE)
     return Marks(trace, pulse, boundary, _names(name, answer[4], answer[5:]))
 
 

@@ -15,6 +15,7 @@ from ecg_lib.pages.detection.general.level import Level, level
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_marks
 from ecg_lib.pages.detection.general.pulses import typical_pulse
 from ecg_lib.pages.detection.general.rows import TRACED, find_rows
+from ecg_lib.pages.detection.general.strips import named_strips
 from ecg_lib.pages.detection.result import Detection, moved_points
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import LEADS
@@ -210,9 +211,9 @@ def read_by_names(seen: Seen) -> Detection:
             f"found no traces in the places of {listed(missing, verb=False)}, which may be cut off",
         )
     _check_order(best, others)
-    strip_leads = [_strip_lead(marks.names, seen.lefts, columns, y - shift, best) for y in strips]
-    layout, rhythm_lead = _layout(best, strip_leads)
-    baselines = np.concatenate([rows, strips])[: layout.lines]
+    below = named_strips(frame, best, marks.names, seen.lefts, [rows[-1], *strips], shift)
+    layout, rhythm_lead = _layout(best, list(below.values()))
+    baselines = np.concatenate([rows, list(below)])[: layout.lines]
     edges = np.arange(columns.number + 1.0)
     edges[0], edges[-1] = columns.first, columns.last
     geometry = _on_page(frame, columns, edges, baselines, seen)
@@ -313,21 +314,6 @@ def _traced(trace, place):
         max(int(top), 0) : max(int(bottom) + 1, 0), max(int(left), 0) : max(int(right) + 1, 0)
     ]
     return (part.max(axis=0) > TRACED).sum() / (right - left) if part.size else 0
-
-
-def _strip_lead(names, lefts, columns, y, lattice):
-    """The lead whose name stands before a strip, or None."""
-    width, spacing = lattice.width(y), lattice.spacing
-    near = [
-        name
-        for name, (x, name_y) in zip(names, lefts, strict=True)
-        if abs(x - lattice.x(0, y)) < 0.25 * width and abs(name_y - y) < 0.3 * spacing
-    ]
-    if not near:
-        return None
-    name = max(near, key=lambda one: one.certainty)
-    lead = KINDS[int(np.argmax(name.probabilities))]
-    return lead if name.probabilities.max() > 0.5 else None
 
 
 def _layout(lattice, strip_leads):

@@ -56,10 +56,15 @@ def find_rows(level: Level, lattice: Lattice) -> tuple[np.ndarray, float, list[f
     return rows, shift, _strips(level, lattice, rows, profile)
 
 
+def ends(level: Level, lattice: Lattice, y: float) -> tuple[int, int]:
+    """Find from which column of cells to which the leads reach at a height."""
+    left = int(np.clip(lattice.x(0, y), 0, level.size[0] - 2))
+    return left, int(np.clip(lattice.x(lattice.columns, y), left + 1, level.size[0]))
+
+
 def covered(level: Level, lattice: Lattice, y: float, reach: float) -> np.ndarray:
     """Find the columns of cells that show a trace near a height, from first lead to last."""
-    left = int(np.clip(lattice.x(0, y), 0, level.size[0] - 2))
-    right = int(np.clip(lattice.x(lattice.columns, y), left + 1, level.size[0]))
+    left, right = ends(level, lattice, y)
     band = level.trace[max(int(y - reach), 0) : max(int(y + reach) + 2, 0), left:right]
     return band.max(axis=0) > TRACED if band.size else np.zeros(right - left, bool)
 
