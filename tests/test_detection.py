@@ -20,8 +20,9 @@ from ecg_lib.drawing.styles import PULSES, Style
 from ecg_lib.drawing.varied_pages import ARRANGEMENTS
 from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.pages.detection import detect, rectify
+from ecg_lib.pages.detection.general.flipped import MIRRORED, UPSIDE_DOWN, support_flipped
 from ecg_lib.pages.detection.general.lattice import most_support
-from ecg_lib.pages.detection.general.reading import see
+from ecg_lib.pages.detection.general.reading import SUPPORT, see
 from ecg_lib.pages.image import read_luma
 from ecg_lib.pages.layouts import LAYOUTS, PUBLISHED_LAYOUTS, Layout
 from ecg_lib.pages.leads import LEADS, Box
@@ -152,6 +153,20 @@ def test_mirrored_page_is_told_from_one_upside_down(monkeypatch):
         monkeypatch.setattr(f"ecg_lib.pages.detection.general.reading.{name}", value)
     page, _ = styled("standard_3x4_with_two_rhythm_strips", name_mm=3.5)
     assert refusal(np.ascontiguousarray(page[:, ::-1])).reason == "mirrored"
+
+
+@pytest.mark.parametrize("flip", [UPSIDE_DOWN, MIRRORED])
+def test_names_alone_tell_how_a_page_is_flipped(flip):
+    page, _ = styled("standard_3x4_with_rhythm")
+    flipped = np.ascontiguousarray(page[:: flip[1], :: flip[0]])
+    assert support_flipped(see(flipped), flip) > SUPPORT
+    assert support_flipped(see(page), flip) < SUPPORT
+
+
+def test_picture_that_is_not_mostly_paper_is_looked_at_once(monkeypatch):
+    monkeypatch.delattr("ecg_lib.pages.detection._read")
+    noise = np.random.default_rng(0).integers(0, 256, (400, 600), dtype=np.uint8)
+    assert refusal(noise).reason == "no_names"
 
 
 def test_missing_columns_are_named(drawn):

@@ -15,8 +15,12 @@ import numpy as np
 
 from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.confirm import names_agree
+from ecg_lib.pages.detection.general.flipped import MIRRORED, UPSIDE_DOWN, support_flipped
 from ecg_lib.pages.detection.general.lattice import most_support
+from ecg_lib.pages.detection.general.marks import Marks
 from ecg_lib.pages.detection.general.reading import (
+    CLOSER_SUPPORT,
+    NAMES,
     READ,
     SUPPORT,
     likeliest_rows,
@@ -34,9 +38,6 @@ from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import LEADS
 
 __all__ = ["Detection", "detect", "find_boxes", "rectify"]
-
-LAG = 6
-"""Traces go on for more than this many cells along the lines, and seldom as far across them."""
 
 LYING, STANDING = 2.2, 1.7
 """How many times as often traces go on along the rows as along the columns of a picture. On drawn
@@ -104,7 +105,7 @@ def find_boxes(luma: np.ndarray) -> Detection:
                 return replace(by_pulses, order_assumed=True)
         if by_names.reason not in UNREAD:
             raise by_names
-        by_names = _read_turned(luma, look, seen.marks.trace > 0.5, by_names)
+        by_names = _read_turned(luma, look, seen, by_names)
     elif by_pulses is not None and _alike(by_pulses, by_names):
         return by_pulses
     return _named_as_if_flat(luma, by_names)
@@ -157,15 +158,16 @@ def _nothing_on(luma):
     return PageRefused("blank", "the picture is blank: there is no ink on it")
 
 
-def _read_turned(luma, look, traced, refused):
+def _read_turned(luma, look, seen, refused):
     """Read a page that lies on a side or upside down.
 
     Raises:
         PageRefused: where it cannot be read in any way.
     """
     luma = np.ascontiguousarray(luma[look.part])
-    lying, standing = _ways_to_lie(traced)
-    for degrees in (90, 270) * lying + (180,) * standing:
+    lying, standing = _ways_to_lie(seen.marks)
+    upside_down = standing and support_flipped(seen, UPSIDE_DOWN) > CLOSER_SUPPORT
+    for degrees in (90, 270) * lying + (180,) * upside_down:
         turned = np.rot90(luma, -degrees // 90)
         found, support = _read(turned)
         if found is not None:
@@ -175,7 +177,8 @@ def _read_turned(luma, look, traced, refused):
                 raise _mirrored()
             homography = look.offset @ _turning_back(degrees, luma.shape) @ found.homography
             return replace(found, homography=homography, turned=degrees)
-    if standing and _read(luma[:, ::-1])[0] is not None:
+    mirrored = standing and support_flipped(seen, MIRRORED) > CLOSER_SUPPORT
+    if mirrored and _read(luma[:, ::-1])[0] is not None:
         raise _mirrored()
     raise PageRefused(
         refused.reason,
@@ -188,13 +191,12 @@ def _mirrored():
     return PageRefused("mirrored", "the page is mirrored: flip it and read it again")
 
 
-def _ways_to_lie(traced):
+def _ways_to_lie(marks: Marks) -> tuple[bool, bool]:
     """Whether a page may lie on a side, and whether it may stand, or stand upside down."""
-    if traced.mean() < TRACED:
+    traced = (marks.trace > 0.5).mean()
+    if traced < TRACED or len(marks.names) < NAMES or not marks.on_paper:
         return False, False
-    along = np.count_nonzero(traced[:, LAG:] & traced[:, :-LAG])
-    across = np.count_nonzero(traced[LAG:] & traced[:-LAG])
-    return along < LYING * across, along > STANDING * across
+    return marks.along < LYING, marks.along > STANDING
 
 
 def _read(luma):

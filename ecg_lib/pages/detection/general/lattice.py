@@ -22,7 +22,7 @@ _NEAR = (0.22, 0.3)
 _NEARER = (0.12, 0.22)
 """The same after the lattice has been fitted."""
 
-_CANDIDATES = 24
+CANDIDATES = 24
 """As many names are tried, the surest first: a page has 12 to 16."""
 
 _NARROWEST, _WIDEST = 0.06, 1.1
@@ -87,7 +87,7 @@ def match(names: list[Name], points: np.ndarray, size: tuple[int, int]) -> list[
     Returns:
         The `Lattice`s found, at most one for each arrangement, the best supported first.
     """
-    surest = np.argsort([-name.certainty for name in names])[:_CANDIDATES]
+    surest = np.argsort([-name.certainty for name in names])[:CANDIDATES]
     if len(surest) < 2:
         return []
     names, points = [names[k] for k in surest], points[surest]

@@ -5,7 +5,7 @@ around it, and answers for cells of 4x4 pixels.
 """
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +26,13 @@ _SHEET = 0.7
 
 _EDGE = np.ones((5, 5), np.uint8)
 """The sheet's edge is seen this many cells around where the sheet ends."""
+
+_DARK = 0.45
+"""Three quarters of a page are less dark: of drawn and real pages less than 0.35, while photographs
+of other things are darker as a rule."""
+
+_LAG = 6
+"""Traces go on for more than this many cells along the lines, and seldom as far across them."""
 
 _LEAST_NAME = 0.3
 """Least probability of a name at its middle."""
@@ -52,12 +59,33 @@ class Name:
 
 @dataclass(frozen=True)
 class Marks:
-    """Maps of a look, one value from 0 to 1 for each cell; lengths are in cells."""
+    """Maps of a look, one value from 0 to 1 for each cell; lengths are in cells.
 
+    Attributes:
+        darkness: that of the look's pixels, on which all this was found.
+        trace: probability of a trace.
+        pulse: probability of a calibration pulse.
+        boundary: probability that two leads meet.
+        names: the printed lead names.
+    """
+
+    darkness: np.ndarray
     trace: np.ndarray
     pulse: np.ndarray
     boundary: np.ndarray
     names: list[Name]
+
+    @property
+    def on_paper(self) -> bool:
+        """Whether most of the look is paper, as on a page, however it is turned."""
+        return bool(np.quantile(self.darkness[::CELL, ::CELL], 0.75) < _DARK)
+
+    @property
+    def along(self) -> float:
+        """How many times as often traces go on along the rows of cells as along the columns."""
+        traced = self.trace > 0.5
+        across = np.count_nonzero(traced[_LAG:] & traced[:-_LAG])
+        return np.count_nonzero(traced[:, _LAG:] & traced[:, :-_LAG]) / max(across, 1)
 
 
 def darkness(luma: np.ndarray) -> np.ndarray:
@@ -103,14 +131,18 @@ def find_marks(look: np.ndarray) -> Marks:
     """
     height, width = (side // CELL * CELL for side in look.shape)
     dark, on_sheet = _against_paper(look)
-    dark = dark[:height, :width]
+    marks = find_marks_in(dark[:height, :width])
+    # The edge is as long and thin as a trace, and would pass for a row or a strip.
+    return replace(marks, trace=marks.trace * cv2.erode(on_sheet.astype(np.uint8), _EDGE))
+
+
+def find_marks_in(dark: np.ndarray) -> Marks:
+    """Find the marks on a look whose `darkness` is known; its sides are multiples of `CELL`."""
     network = _network()
     network.setInput(dark[None, None])
     answer = network.forward()[0]
     trace, pulse, boundary, name = 1 / (1 + np.exp(-answer[:4]))
-    # The edge is as long and thin as a trace, and would pass for a row or a strip.
-    trace *= cv2.erode(on_sheet.astype(np.uint8), _EDGE)
-    return Marks(trace, pulse, boundary, _names(name, answer[4], answer[5:]))
+    return Marks(dark, trace, pulse, boundary, _names(name, answer[4], answer[5:]))
 
 
 def _names(name, half_width, kinds):

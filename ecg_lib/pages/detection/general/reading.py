@@ -170,9 +170,11 @@ def look_and_read(
     except PageRefused as refusal:
         refused = refusal
     tall = CELL * seen.marks.trace.shape[1] < TALL * LOOK_WIDTH
-    if has_pulses or seen.support > CLOSER_SUPPORT:
+    stands = seen.marks.on_paper and seen.marks.along > 1
+    support = seen.support if stands else 0.0
+    if has_pulses or support > CLOSER_SUPPORT:
         width = np.inf
-    elif tall and seen.support > CLOSER_SUPPORT_TALL:
+    elif tall and support > CLOSER_SUPPORT_TALL:
         width = LOOK_WIDTH
     else:
         return seen, refused
