@@ -1,34 +1,51 @@
-"""A trained network on recordings from elsewhere, drawn as pages: normal against infarction.
+"""Trained networks on recordings from elsewhere, drawn as pages: normal against infarction.
 
-    python -m benchmarks.external RUN RECORDINGS RESULTS
+    python -m benchmarks.external RECORDINGS RUN [CONTROL ...] [--teachers TEACHERS]
 
-RUN is a run folder with its weights, such as `results/models/lead_attention`; RECORDINGS a folder
-of recordings with a `labels.csv` (record, patient_id, label: NORM or MI, infarction_stadium1);
-RESULTS the folder that gets
+RECORDINGS is a folder of recordings with a `labels.csv` (record, patient_id, label: NORM or MI,
+infarction_stadium1); RUN a run folder with its weights, such as `results/models/lead_attention`; a
+CONTROL another one that it is compared with; TEACHERS the folder of recordings that taught them, if
+any did, whose patients are left out. Each recording is drawn in the ways of `benchmarks.renderers`.
+The folder of results gets
 
-    predictions.csv   one row per recording: record, patient, stage, label, one logit per class
+    predictions.csv   one row per run and page: run, drawn, record, patient, stage, label, one logit
+                      per class
     table.csv         the figures with their intervals, beside those on the run's own pages
     table.md          the same with what it means
 
-A score is p(myocardial infarction) + p(history of it). The threshold is set on the run's validation
-pages, so that it depends neither on the recordings nor on the run's test pages.
+and RUN gets its own rows of table.csv, external.csv, from which its model card takes them. A score
+is p(myocardial infarction) + p(history of it). The threshold is set on the run's validation pages,
+so that it depends neither on the recordings nor on the run's test pages.
 """
 
 import argparse
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logsumexp
 
+from benchmarks.renderers import (
+    ATTRIBUTION,
+    EXPORTS,
+    LAYOUT,
+    draw_by,
+    installed_renderers,
+    patients_who_taught,
+    read_drawn,
+)
 from ecg_lib.data.classes import DISPLAY_NAMES
-from ecg_lib.data.prepared import prepare
-from ecg_lib.drawing.recording_pages import draw_recordings
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.calibration import PROBABILITY
-from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, figures, with_interval
+from ecg_lib.evaluation.intervals import (
+    CONFIDENCE,
+    RESAMPLES,
+    auroc_gain,
+    figures,
+    with_interval,
+)
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.files import write_csv, write_text
 from ecg_lib.models import load
@@ -43,74 +60,63 @@ from ecg_lib.runs.predictions import (
     scored_parts,
 )
 
-LAYOUT = "standard_3x4_with_rhythm"
-
 COLUMNS = ("record", "patient_id", "label", "infarction_stadium1")
 """What `labels.csv` says of each recording."""
 
 CLASS_OF_LABEL = {"NORM": "normal", "MI": "myocardial_infarction"}
 
+GAIN = "AUROC of the first, less this"
+
 INFARCTIONS = ("myocardial_infarction", "history_of_mi")
 """The classes of pages that count as infarction; the recordings' label does not separate them."""
 
-ATTRIBUTION = (
-    "Recordings: PTB-XL 1.0.3, Wagner et al., Scientific Data 7 (2020) 154, doi "
-    "10.1038/s41597-020-0495-6, PhysioNet, CC BY 4.0; a sample of them, drawn as pages for this "
-    "test and not shown here."
-)
 
-
-def score_recordings(recordings: Path, run: Path, jobs: int = -1) -> tuple[pd.DataFrame, list[str]]:
-    """Draw labelled recordings as pages and classify them with a network.
+def score_recordings(
+    recordings: Path, runs: Sequence[Path], teachers: Path | None = None, jobs: int = -1
+) -> tuple[pd.DataFrame, list[str]]:
+    """Draw labelled recordings as pages and classify them with networks.
 
     Args:
         recordings: the folder of recordings with `labels.csv`.
-        run: a run folder with its weights.
+        runs: run folders with their weights.
+        teachers: the folder of recordings that taught the networks, None if none did.
         jobs: number of processes that draw and prepare pages.
 
     Returns:
-        `(predictions, faults)`: a DataFrame with one row per recording whose page could be read
-        (see the module's text), and a list with a sentence for each other one.
+        `(predictions, faults)`: a DataFrame with one row per run and page that could be read (see
+        the module's text), and a list with a sentence for each other recording or page.
 
     Raises:
-        InputError: if the labels or the run are missing, or if the run's boxes depend on the label.
+        InputError: if the labels or a run are missing, if the boxes of a run depend on the label,
+            or if `teachers` are not those of a run.
     """
+    records = [read_record(run) for run in runs]
+    taught: set[int] = set()
+    for run, record in zip(runs, records, strict=True):
+        check_boxes(run, record)
+        taught |= patients_who_taught(teachers, record, run)
     labels = read_labels(recordings)
-    record = read_record(run)
-    check_boxes(run, record)
-    files = {
-        label: [recordings / f"{name}.hea" for name in of_label["record"]]
-        for label, of_label in labels.groupby("label")
-    }
-    names, crops, faults = read_drawn(files, record.config.crop_options, jobs)
-    logits = load(run / MODEL).predict(crops, verbose=0)
-    scored = pd.DataFrame(logits, columns=[LOGIT + name for name in record.classes])
-    return labels.merge(scored.assign(record=names), on="record"), faults
-
-
-def read_drawn(
-    files: Mapping[str, Sequence[Path]], options: dict, jobs: int = -1
-) -> tuple[list[str], np.ndarray, list[str]]:
-    """Draw recordings as pages in `LAYOUT`, and read these as any page is read.
-
-    Args:
-        files: the recordings' header files, by the class in whose folder their pages lie.
-        options: keyword arguments of `crop_leads`.
-        jobs: number of processes.
-
-    Returns:
-        `(names, crops, faults)`: of each page that could be read the name of its recording and its
-        crops, `(pages, 13, height, width)`; and a sentence for each other one.
-    """
+    labels = labels[~labels["patient"].isin(taught)]
+    faults, scored = [], []
     with tempfile.TemporaryDirectory() as work:
-        outcomes = []
-        for label, of_label in files.items():
-            outcomes += draw_recordings(of_label, Path(work, "pages", label), LAYOUT, jobs=jobs)
-        prepared = prepare(Path(work, "pages"), Path(work, "prepared"), **options, jobs=jobs)
-        crops = np.array(prepared.crops[prepared.pages.index])
-    faults = [text for status, text in outcomes if status == "left out"]
-    faults += list(prepared.bad["file"] + ": " + prepared.bad["reason"])
-    return [Path(file).stem for file in prepared.pages["file"]], crops, faults
+        for drawn in installed_renderers():
+            pages, prepared = Path(work, drawn), Path(work, "prepared", drawn)
+            for label, of_label in labels.groupby("label"):
+                files = [recordings / f"{name}.hea" for name in of_label["record"]]
+                faults += draw_by(drawn, files, pages / label, jobs)
+            for run, record in zip(runs, records, strict=True):
+                names, crops, refused = read_drawn(
+                    pages, prepared, record.config.crop_options, jobs
+                )
+                faults += refused
+                logits = load(run / MODEL).predict(crops, verbose=0)
+                of_run = pd.DataFrame(logits, columns=[LOGIT + name for name in record.classes])
+                scored.append(of_run.assign(run=run.name, drawn=drawn, record=names))
+    joined = pd.concat(scored).merge(labels, on="record")
+    first = ["run", "drawn", *labels.columns]
+    joined = joined[[*first, *joined.columns.difference(first, sort=False)]]
+    # A page that cannot be read is named once, not once per run.
+    return joined, list(dict.fromkeys(faults))
 
 
 def read_labels(recordings: Path) -> pd.DataFrame:
@@ -224,29 +230,39 @@ def external_table(predictions: pd.DataFrame, run: Path) -> tuple[pd.DataFrame, 
 
     Args:
         predictions: the recordings', as `score_recordings` returns them.
-        run: the run folder.
+        run: the folder of the run that the others are compared with.
 
     Returns:
-        `(table, threshold)`: a DataFrame of text, and the threshold as a
-        probability.
+        `(table, threshold)`: a DataFrame of text, and the threshold as a probability.
     """
     own = scored_parts(read_predictions(run), read_record(run).config.protocol)
     fixed_on = _normal_and_infarction(own["validation"])
     threshold = best_threshold(
         infarction_scores(fixed_on), (fixed_on["label"] != "normal").to_numpy()
     )
-    tested = {
-        "the run's validation pages, which set the threshold": own["validation"],
-        "the run's test pages": own["test"],
-        "the recordings, drawn": predictions.assign(group=predictions["patient"]),
-    }
-    rows = [_row(name, pages, threshold) for name, pages in tested.items()]
-    return pd.DataFrame(rows), float(expit(threshold))
+    rows = [
+        _row(run.name, "validation pages, which set the threshold", own["validation"], threshold),
+        _row(run.name, "test pages", own["test"], threshold),
+    ]
+    predictions = predictions.rename(columns={"patient": "group"})
+    for drawn, of_drawn in predictions.groupby("drawn", sort=False):
+        pages = f"recordings drawn {drawn}"
+        by_run = dict(list(of_drawn.groupby("run", sort=False)))
+        for name, scored in by_run.items():
+            if name == run.name:
+                rows.append(_row(name, pages, scored, threshold))
+            else:
+                rows.append(_row_of_control(name, pages, by_run[run.name], scored))
+    return pd.DataFrame(rows).fillna(""), float(expit(threshold))
 
 
-def _row(name, pages, threshold):
-    found = judge(pages, threshold)
-    labels = _normal_and_infarction(pages)["label"]
+def of_run(table: pd.DataFrame, run: Path) -> pd.DataFrame:
+    """Return the rows of an `external_table` on one run, as its model card shows them."""
+    return table.loc[table["run"] == run.name].drop(columns=["run", GAIN], errors="ignore")
+
+
+def _row(name, pages, scored, threshold):
+    found = judge(scored, threshold)
     shown = {
         title: with_interval(*found.loc[f"{figure}_infarction"])
         for title, figure in (
@@ -255,57 +271,85 @@ def _row(name, pages, threshold):
             ("specificity", "specificity"),
         )
     }
+    return {"run": name, "pages": pages, **_counts(scored), **shown}
+
+
+def _row_of_control(name, pages, of_run, of_control):
+    """The control's AUROC, and by how much the run's is above it on the pages of both."""
+    both = of_run.merge(of_control, on="record", suffixes=("", " of control"))
+    scores = [
+        infarction_scores(scored.set_index("record").loc[both["record"]])
+        for scored in (of_run, of_control)
+    ]
+    gain = auroc_gain(both["group"], both["label"] != "normal", *scores)
+    auroc = judge(of_control, 0).loc["auroc_infarction"]
+    shown = {"AUROC": with_interval(*auroc), GAIN: with_interval(*gain)}
+    return {"run": name, "pages": pages, **_counts(of_control), **shown}
+
+
+def _counts(scored):
+    labels = _normal_and_infarction(scored)["label"]
     normal = (labels == "normal").sum()
-    return {"pages": name, "normal": normal, "infarction": len(labels) - normal, **shown}
+    return {"normal": normal, "infarction": len(labels) - normal}
 
 
-def table_markdown(predictions: pd.DataFrame, run: Path, faults: list[str]) -> str:
+def table_markdown(predictions: pd.DataFrame, run: Path) -> str:
     """Write the table, how the recordings were classified, and what it means, as Markdown."""
     table, threshold = external_table(predictions, run)
     record = read_record(run)
-    called = pd.crosstab(predictions["label"], predicted_classes(predictions))
+    exports = predictions[(predictions["run"] == run.name) & (predictions["drawn"] == EXPORTS)]
+    called = pd.crosstab(exports["label"], predicted_classes(exports))
     called = called.reindex(columns=record.classes, fill_value=0)
     called = called.rename(index=DISPLAY_NAMES, columns=DISPLAY_NAMES).rename_axis(columns=None)
-    stages = predictions.loc[predictions["label"] != "normal", "stage"].value_counts()
+    stages = exports.loc[exports["label"] != "normal", "stage"].value_counts()
     counted = ", ".join(f"{number} {stage}" for stage, number in stages.items())
     percent = round(100 * CONFIDENCE)
+    left_out = (
+        " Patients whose recordings taught it are left out." if record.config.teachers else ""
+    )
     return f"""\
 {markdown(table)}
-{network_name(record)}, trained on {record.data} under the protocol \
+{run.name}: {network_name(record)}, trained on {record.data} under the protocol \
 {record.config.protocol}, fold {record.config.fold}; normal against infarction. A \
 score is p(myocardial infarction) + p(history of it), the threshold {threshold:.3f}, where \
-sensitivity + specificity is highest on the validation pages. In brackets: {percent} % intervals, \
-bootstrap over patients, on the run's own pages over exams ({RESAMPLES:,} resamples). \
-{len(predictions)} recordings of {predictions["patient"].nunique()} patients, drawn as {LAYOUT} \
-pages, {len(faults)} left out.
+sensitivity + specificity is highest on the validation pages. In brackets: {percent} % \
+intervals, bootstrap over patients, on the run's own pages over exams ({RESAMPLES:,} resamples); \
+the difference to another run is paired, with the same patients drawn for both. \
+{exports["record"].nunique()} recordings of {exports["patient"].nunique()} patients, drawn in the \
+layout {LAYOUT} by several programs and read as any page is read.{left_out}
 
 Most of these infarctions are old or of unknown age (as annotated: {counted}), while the network \
-learnt fresh and old ones apart. The pages are drawn by a program, the patients are of another \
-country, and the recordings come from another device with other filters. So this is no measure of \
-how well infarctions are found, but of how much of what was learnt outlives a change of source.
+learnt fresh and old ones apart. The pages are drawn by programs, and the patients are of another \
+country than the published pages. So this is no measure of how well infarctions are found, but of \
+how much of what was learnt outlives a change of source.
 
-What the network takes them for, the most probable of all classes:
+What {run.name} takes the recordings drawn {EXPORTS} for, the most probable of all classes:
 
 {markdown(called.reset_index(names="recorded as"))}
 {ATTRIBUTION}
 """
 
 
-def write_external_test(run: Path, recordings: Path, results: Path) -> None:
+def write_external_test(
+    recordings: Path, runs: Sequence[Path], results: Path, teachers: Path | None = None
+) -> None:
     """Score recordings and write the folder that the module's text describes.
 
     Args:
-        run: path of the run folder.
         recordings: path of the folder of recordings.
+        runs: paths of the run folders, the one that the others are compared with first.
         results: path of the folder that is written to.
+        teachers: the folder of recordings that taught the networks, None if none did.
     """
-    predictions, faults = score_recordings(recordings, run)
+    predictions, faults = score_recordings(recordings, runs, teachers)
     results.mkdir(parents=True, exist_ok=True)
     write_csv(results / PREDICTIONS, predictions, index=False, float_format="%.6g")
     # What is published follows from what is committed, its rounded logits.
     predictions = pd.read_csv(results / PREDICTIONS, keep_default_na=False)
-    write_csv(results / "table.csv", external_table(predictions, run)[0], index=False)
-    text = table_markdown(predictions, run, faults)
+    table, _ = external_table(predictions, runs[0])
+    write_csv(results / "table.csv", table, index=False)
+    write_csv(runs[0] / "external.csv", of_run(table, runs[0]), index=False)
+    text = table_markdown(predictions, runs[0])
     write_text(results / "table.md", text)
     print(*faults, text, sep="\n")
 
@@ -313,8 +357,10 @@ def write_external_test(run: Path, recordings: Path, results: Path) -> None:
 def main() -> None:
     """Score the recordings, then print and write the tables."""
     parser = argparse.ArgumentParser("python -m benchmarks.external", description=__doc__)
-    for name in ("run", "recordings", "results"):
-        parser.add_argument(name, type=Path)
+    parser.add_argument("recordings", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--teachers", type=Path)
+    parser.add_argument("--results", type=Path, default=Path("results/external"))
     try:
         write_external_test(**vars(parser.parse_args()))
     except InputError as error:

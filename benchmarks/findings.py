@@ -15,12 +15,14 @@ thresholds; all figures are of the part "test", whose patients no training and n
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.external import ATTRIBUTION, LAYOUT, read_drawn, two_class_figures
+from benchmarks.external import two_class_figures
+from benchmarks.renderers import ATTRIBUTION, EXPORTS, LAYOUT, draw_by, read_drawn
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.calibration import PROBABILITY
 from ecg_lib.evaluation.intervals import CONFIDENCE, RESAMPLES, with_interval
@@ -81,9 +83,13 @@ def score_statements(recordings: Path, run: Path, jobs: int = -1) -> tuple[pd.Da
         raise InputError(
             f"{run} has no output for statements: expected a run that had recordings as teachers"
         )
-    # What the folder of a page says of its class counts for nothing here.
-    files = {"normal": [recordings / f"{name}.hea" for name in labels["record"]]}
-    names, crops, faults = read_drawn(files, record.config.crop_options, jobs)
+    files = [recordings / f"{name}.hea" for name in labels["record"]]
+    with tempfile.TemporaryDirectory() as work:
+        pages = Path(work, "pages")
+        # What the folder of a page says of its class counts for nothing here.
+        faults = draw_by(EXPORTS, files, pages / "normal", jobs)
+        options = record.config.crop_options
+        names, crops, refused = read_drawn(pages, Path(work, "prepared"), options, jobs)
     chances = network.predict(crops, verbose=0)[STATEMENTS_OUTPUT]
     scored = pd.DataFrame(chances, columns=[PROBABILITY + name for name in STATEMENTS])
     said = [SEPARATOR.join(np.array(STATEMENTS)[row > 0]) for row in statements_of(labels)]
@@ -95,7 +101,7 @@ def score_statements(recordings: Path, run: Path, jobs: int = -1) -> tuple[pd.Da
             "statements": said,
         }
     )
-    return known.merge(scored.assign(record=names), on="record"), faults
+    return known.merge(scored.assign(record=names), on="record"), faults + refused
 
 
 def statement_figures(predictions: pd.DataFrame) -> pd.DataFrame:

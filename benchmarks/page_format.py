@@ -1,9 +1,10 @@
 """What a network knows of the format of a page, whatever the ECG on it.
 
-    python -m benchmarks.page_format RECORDINGS [RUN ...] [--results results/robustness]
+    python -m benchmarks.page_format RECORDINGS [RUN ...] [--teachers TEACHERS]
 
 RECORDINGS is a folder of recordings with the `labels.csv` of `benchmarks.external`; a RUN is a run
-folder with its weights, by default that of the committed network. Each recording is drawn as an
+folder with its weights, by default that of the committed network; TEACHERS the folder of recordings
+that taught them, if any did, whose patients are left out. Each recording is drawn as an
 export of an electrocardiograph, in each of the small formats of the published COVID-19 pages, and
 in the style of another electrocardiograph. format.csv and format.md get one row per run and format.
 It takes about two minutes per run.
@@ -24,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.external import read_labels
+from benchmarks.renderers import patients_who_taught
 from benchmarks.robustness import COVID, joined
 from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recording_pages import draw_recording
@@ -49,7 +51,9 @@ PARTS = 5
 """Parts of the patients; a probe is tried on each part after the others have taught it."""
 
 
-def format_table(run: Path, recordings: Path, jobs: int = -1) -> pd.DataFrame:
+def format_table(
+    run: Path, recordings: Path, teachers: Path | None = None, jobs: int = -1
+) -> pd.DataFrame:
     """Compare what a network makes of the same recordings in two formats.
 
     The boxes of the leads are those that were drawn, so that nothing depends on the reading.
@@ -57,6 +61,7 @@ def format_table(run: Path, recordings: Path, jobs: int = -1) -> pd.DataFrame:
     Args:
         run: the run folder, with its weights.
         recordings: the folder of recordings with `labels.csv`.
+        teachers: the folder of recordings that taught the network, None if none did.
         jobs: number of processes that draw pages.
 
     Returns:
@@ -66,6 +71,7 @@ def format_table(run: Path, recordings: Path, jobs: int = -1) -> pd.DataFrame:
         on patients that it was not fitted on; 0.5 is a guess.
     """
     record, labels = read_record(run), read_labels(recordings)
+    labels = labels[~labels["patient"].isin(patients_who_taught(teachers, record, run))]
     drawn = Parallel(n_jobs=jobs)(
         delayed(_crops)(recordings / f"{name}.hea", record.config.crop_options)
         for name in labels["record"]
@@ -164,8 +170,11 @@ def main() -> None:
     parser.add_argument("recordings", type=Path)
     parser.add_argument("runs", nargs="*", type=Path, default=[Path(DEFAULT_RUN)])
     parser.add_argument("--results", type=Path, default=Path("results/robustness"))
+    parser.add_argument("--teachers", type=Path)
     options = parser.parse_args()
-    tables = {run.name: format_table(run, options.recordings) for run in options.runs}
+    tables = {
+        run.name: format_table(run, options.recordings, options.teachers) for run in options.runs
+    }
     print(write(tables, options.results))
 
 

@@ -4,9 +4,7 @@
 
 PAGES_FOLDER holds the published pages, RECORDINGS a sample of PTB-XL. The table goes to refusal.csv
 in the run folder, from which the run's model card takes it. It takes about ten minutes on two free
-cores. Recordings are also drawn by other packages, where they are installed:
-
-    pip install pmecg "ecg_plot[matplotlib]"
+cores. Recordings are drawn in the ways of `benchmarks.renderers`.
 
 The score alone is tried on crops that were cut where a page that can be read has its leads; of
 drawn pages on the crops of those that were read.
@@ -17,24 +15,17 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from matplotlib import pyplot
 
+from benchmarks.renderers import LAYOUT, draw_by, installed_renderers
 from benchmarks.without_ecg import pictures
 from ecg_lib.data.prepared import PreparedSet, prepare
 from ecg_lib.data.protocols import split_pages
 from ecg_lib.drawing.demo_set import draw_set
-from ecg_lib.drawing.page_signals import page_signals
-from ecg_lib.drawing.recording_pages import draw_recordings
-from ecg_lib.drawing.recordings import read_recordings
-from ecg_lib.drawing.simulation import RATE
-from ecg_lib.drawing.styled_page import draw_styled
-from ecg_lib.drawing.styles import random_style
 from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.evaluation.out_of_distribution import BATCH
 from ecg_lib.files import write_csv
@@ -42,7 +33,6 @@ from ecg_lib.models import SCORE
 from ecg_lib.pages.crops import crop_leads
 from ecg_lib.pages.detection import detect
 from ecg_lib.pages.image import read_luma
-from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs.folder import DEFAULT_RUN
 from ecg_lib.serving.predictor import Predictor
 
@@ -53,9 +43,7 @@ ALTERED = {
 }
 ALTERED_PAGES = 40
 DRAWN_PER_CLASS = 20
-LAYOUT = "standard_3x4_with_rhythm"
 SEED = 2021
-DPI = 150
 
 
 def is_read(luma: np.ndarray) -> bool:
@@ -113,15 +101,12 @@ def foreign(
         yield kind, np.stack(crops), share_read(lumas)
 
     files = sorted(recordings.glob("*.hea"))
-    elsewhere = {
-        f"PTB-XL, drawn {words}": partial(draw_elsewhere, draw, files)
-        for words, draw in RENDERERS.items()
-        if words == STYLED or find_spec(words.split()[-1])
-    }
     for kind, draw in {
         "synthetic pages": lambda folder: draw_set(folder, DRAWN_PER_CLASS, seed=SEED, jobs=-1),
-        "PTB-XL, drawn": lambda folder: draw_recordings(files, folder / "normal", LAYOUT, jobs=-1),
-        **elsewhere,
+        **{
+            f"PTB-XL, drawn {renderer}": partial(_draw_one_class, renderer, files)
+            for renderer in installed_renderers()
+        },
     }.items():
         with tempfile.TemporaryDirectory() as work:
             draw(Path(work, "pages"))
@@ -130,45 +115,8 @@ def foreign(
             yield kind, np.array(drawn.crops[drawn.pages.index]), read
 
 
-def draw_elsewhere(draw, files: Sequence[Path], folder: Path) -> None:
-    """Draw each recording that can be read by another renderer, into a folder of one class."""
-    (folder / "normal").mkdir(parents=True)
-    for number, file in enumerate(files):
-        recordings, _ = read_recordings(file)
-        if recordings:
-            rng = np.random.default_rng([SEED, number])
-            draw(page_signals(recordings[0]).signals, rng, folder / "normal" / f"{file.stem}.png")
-
-
-def _in_random_style(signals, rng, path):
-    draw_styled(signals, RATE, LAYOUT, random_style(rng, LAYOUT)).image.save(path)
-
-
-def _by_pmecg(signals, rng, path):
-    import pmecg
-
-    data = pd.DataFrame(signals.T, columns=list(LEADS))
-    configuration = pmecg.template_factory("4x3+1", data, None)
-    _save(pmecg.ECGPlotter().plot(data, configuration, RATE, show=False), path)
-
-
-def _by_ecg_plot(signals, rng, path):
-    import ecg_plot
-
-    options = {"layout": "12lead", "time_mode": "sequential", "rhythm_lead": "II"}
-    chart = ecg_plot.plot(signals, sample_rate=RATE, lead_names=LEADS, **options)
-    _save(chart.to_matplotlib()[0], path)
-
-
-def _save(figure, path):
-    figure.savefig(path, dpi=DPI)
-    pyplot.close(figure)
-
-
-STYLED = "in random styles"
-RENDERERS = {STYLED: _in_random_style, "by pmecg": _by_pmecg, "by ecg_plot": _by_ecg_plot}
-"""Other ways of drawing a recording: our own in the styles of other machines, which may have drawn
-training pages, and packages that never did."""
+def _draw_one_class(renderer, files, folder):
+    draw_by(renderer, files, folder / "normal")
 
 
 def refusal_table(

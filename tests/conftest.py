@@ -175,6 +175,15 @@ def run_copy(finished_run, tmp_path):
     return shutil.copytree(finished_run.run_path, tmp_path / "run")
 
 
+def write_recording(folder, name, seed, recipe="normal"):
+    """Write a simulated recording of twelve leads as a WFDB record."""
+    import wfdb
+
+    signals = simulate(recipe, np.random.default_rng(seed))
+    leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
+    wfdb.wrsamp(name, fs=RATE, p_signal=signals.T, write_dir=str(folder), **leads)
+
+
 def change_record(run, config=None, **fields):
     """Change values in a run's record, and let it name the files that lie beside it."""
     path = run / RECORD

@@ -1,21 +1,22 @@
 """The test on recordings from elsewhere: its scoring, on recordings and weights made up here."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import wfdb
-from conftest import change_record
+from conftest import change_record, write_recording
 from scipy.special import softmax
 
 from benchmarks import external
+from benchmarks.renderers import EXPORTS, STYLED
 from ecg_lib.data.classes import CLASSES
-from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.markdown import markdown
-from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs.predictions import PREDICTIONS
+from ecg_lib.runs.record import read_record
+from ecg_lib.runs.teachers import teachers_hash
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,9 +31,7 @@ def recordings(tmp_path_factory):
     for number in range(5):
         name, infarction = f"{number:05d}_hr", number % 2
         recipe = "myocardial_infarction" if infarction else "normal"
-        signals = simulate(recipe, np.random.default_rng(number))
-        leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
-        wfdb.wrsamp(name, fs=RATE, p_signal=signals.T, write_dir=str(folder), **leads)
+        write_recording(folder, name, number, recipe)
         stage = "unknown" if infarction else None
         rows.append((name, float(number % 4), "MI" if infarction else "NORM", stage))
     (folder / f"{name}.dat").unlink()
@@ -88,22 +87,57 @@ def test_the_bootstrap_draws_patients():
     np.testing.assert_allclose(*ends)
 
 
-def test_recordings_go_through_drawing_reading_and_the_network(finished_run, recordings, tmp_path):
-    run = finished_run.run_path
-    external.write_external_test(run, recordings, tmp_path / "external")
+def test_recordings_go_through_drawing_reading_and_the_network(
+    run_copy, recordings, tmp_path, monkeypatch
+):
+    run = run_copy
+    monkeypatch.setattr(external, "installed_renderers", lambda: [EXPORTS, STYLED])
+    control = shutil.copytree(run, tmp_path / "control")
+    external.write_external_test(recordings, [run, control], tmp_path / "external")
     predictions = pd.read_csv(tmp_path / "external" / "predictions.csv", keep_default_na=False)
-    assert list(predictions) == ["record", "patient", "stage", "label", *LOGITS]
-    assert list(predictions["record"]) == [f"{number:05d}_hr" for number in range(4)]
-    assert list(predictions["label"]) == ["normal", "myocardial_infarction"] * 2
-    assert list(predictions["patient"]) == [0, 1, 2, 3]
-    assert predictions[LOGITS].to_numpy().std() > 0
+    assert list(predictions) == ["run", "drawn", "record", "patient", "stage", "label", *LOGITS]
+    by_run = dict(list(predictions.drop(columns="run").groupby(predictions["run"])))
+    assert set(by_run) == {run.name, "control"}
+    same = [by_run[name].reset_index(drop=True) for name in by_run]
+    pd.testing.assert_frame_equal(*same)
+    exports = same[0][same[0]["drawn"] == EXPORTS].sort_values("record")
+    assert list(exports["record"]) == [f"{number:05d}_hr" for number in range(4)]
+    assert list(exports["label"]) == ["normal", "myocardial_infarction"] * 2
+    assert list(exports["patient"]) == [0, 1, 2, 3]
+    assert exports[LOGITS].to_numpy().std() > 0
 
     text = (tmp_path / "external" / "table.md").read_text(encoding="utf-8")
-    table = pd.read_csv(tmp_path / "external" / "table.csv")
+    table = pd.read_csv(tmp_path / "external" / "table.csv", keep_default_na=False)
     assert markdown(table.astype(str)) in text
-    assert list(table["infarction"]) == [2, 2, 2]
-    assert "4 recordings of 4 patients" in text and "1 left out" in text
+    of_recordings = table[table["pages"] == f"recordings drawn {EXPORTS}"]
+    assert list(of_recordings["run"]) == [run.name, "control"]
+    assert of_recordings["infarction"].astype(int).tolist() == [2, 2]
+    gain = of_recordings[external.GAIN].tolist()
+    assert gain == ["", "0.000 (0.000 to 0.000)"]
+    own = pd.read_csv(run / "external.csv")
+    assert list(own["AUROC"]) == list(table.loc[table["run"] == run.name, "AUROC"])
+    assert "4 recordings of 4 patients" in text
     assert "2 unknown" in text and "CC BY 4.0" in text
+
+
+def test_patients_who_taught_are_left_out(run_copy, recordings, tmp_path, monkeypatch):
+    monkeypatch.setattr(external, "installed_renderers", lambda: [EXPORTS])
+    teachers = shutil.copytree(recordings, tmp_path / "teachers")
+    labels = pd.read_csv(teachers / "labels.csv").assign(superclasses="NORM", scp_statements="NORM")
+    labels.to_csv(teachers / "labels.csv", index=False)
+    record = read_record(run_copy)
+    digest = teachers_hash(teachers, record.config.crop_options)
+    change_record(run_copy, {"teachers": digest})
+    with pytest.raises(InputError, match="had recordings as teachers: expected --teachers"):
+        external.score_recordings(recordings, [run_copy])
+    with pytest.raises(InputError, match="had other recordings as teachers than"):
+        change_record(run_copy, {"teachers": "0" * 12})
+        external.score_recordings(recordings, [run_copy], teachers)
+    change_record(run_copy, {"teachers": digest})
+    parts = {0: "train", 1: "choice", 2: "test", 3: "train"}
+    monkeypatch.setattr("ecg_lib.runs.teachers.part_of", parts.get)
+    predictions, _ = external.score_recordings(recordings, [run_copy], teachers)
+    assert set(predictions["patient"]) == {2}
 
 
 @pytest.mark.parametrize(
@@ -118,18 +152,22 @@ def test_unusable_labels(tmp_path, finished_run, text, words):
     if text:
         (tmp_path / "labels.csv").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=words) as refused:
-        external.write_external_test(finished_run.run_path, tmp_path, tmp_path / "external")
+        external.write_external_test(tmp_path, [finished_run.run_path], tmp_path / "external")
     assert "labels.csv" in str(refused.value)
 
 
 def test_boxes_that_depend_on_the_label_are_refused(run_copy, recordings, tmp_path):
     change_record(run_copy, {"protocol": "published"})
     with pytest.raises(InputError, match="boxes depend on the label"):
-        external.write_external_test(run_copy, recordings, tmp_path / "external")
+        external.write_external_test(recordings, [run_copy], tmp_path / "external")
 
 
 def test_the_committed_table_follows_from_the_committed_predictions():
     results = ROOT / "results"
+    run = results / "models" / "lead_attention"
     predictions = pd.read_csv(results / "external" / PREDICTIONS, keep_default_na=False)
-    text = external.table_markdown(predictions, results / "models" / "lead_attention", faults=[])
+    text = external.table_markdown(predictions, run)
     assert (results / "external" / "table.md").read_text(encoding="utf-8") == text
+    table, _ = external.external_table(predictions, run)
+    own = pd.read_csv(run / "external.csv", dtype=str)
+    pd.testing.assert_frame_equal(own, external.of_run(table, run).astype(str))

@@ -7,13 +7,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-import wfdb
+from conftest import write_recording
 
 from benchmarks import findings
-from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError
 from ecg_lib.models import load
-from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs.folder import DEFAULT_RUN, MODEL, STATEMENTS_HEAD
 from ecg_lib.runs.names import network_name
 from ecg_lib.runs.predictions import PREDICTIONS
@@ -78,9 +76,7 @@ def recordings(tmp_path_factory):
         patient = next(number for number in range(100) if part_of(number) == part)
         for superclass, said in (("NORM", "NORM SR"), ("CD", "AFIB")):
             name = f"{part}{len(rows)}"
-            signals = simulate("normal", np.random.default_rng(len(rows)))
-            leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
-            wfdb.wrsamp(name, fs=RATE, p_signal=signals.T, write_dir=str(folder), **leads)
+            write_recording(folder, name, seed=len(rows))
             rows.append((name, patient, superclass, said))
     pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / "labels.csv", index=False)
     return folder

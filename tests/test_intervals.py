@@ -22,7 +22,7 @@ from ecg_lib.evaluation.calibration import (
     score,
 )
 from ecg_lib.evaluation.comparison import compare, mean_of_models
-from ecg_lib.evaluation.intervals import _weighted_figures, figures
+from ecg_lib.evaluation.intervals import _weighted_figures, auroc_gain, figures
 from ecg_lib.runs.predictions import LOGIT
 
 CLASSES = ["normal", "abnormal_heartbeat", "covid_19"]
@@ -243,3 +243,20 @@ def test_the_reliability_diagram_shows_both(scored):
     labels = [line.get_label() for line in axes.lines[1:]]
     assert [label.split(",")[0] for label in labels] == ["as trained", "temperature scaled"]
     np.testing.assert_allclose(axes.lines[1].get_ydata(), reliability(scored)["accuracy"])
+
+
+def test_the_gain_is_paired_and_drawn_by_groups():
+    """Two models that err on the same pages differ by much less than each of them varies."""
+    rng = np.random.default_rng(2)
+    positive = rng.random(300) < 0.4
+    scores = positive + rng.normal(0, 1, 300)
+    control = scores + rng.normal(0, 0.05, 300)
+    groups = np.arange(300)
+    gain, low, high = auroc_gain(groups, positive, scores, control)
+    expected = roc_auc_score(positive, scores) - roc_auc_score(positive, control)
+    assert gain == pytest.approx(expected)
+    assert low < gain < high and high - low < 0.02
+    worse = auroc_gain(groups, positive, scores, rng.normal(0, 1, 300))
+    assert worse[1] > 0.1
+    thrice = auroc_gain(*(np.tile(values, 3) for values in (groups, positive, scores, control)))
+    np.testing.assert_allclose(thrice, (gain, low, high))

@@ -3,11 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-import wfdb
+from conftest import write_recording
 
 from benchmarks import page_format
-from ecg_lib.drawing.simulation import RATE, simulate
-from ecg_lib.pages.leads import LEADS
 
 
 @pytest.fixture
@@ -32,9 +30,7 @@ def test_formats_of_recordings(finished_run, tmp_path):
     recordings = tmp_path / "recordings"
     recordings.mkdir()
     for number in range(3):
-        signals = simulate("normal", np.random.default_rng(number))
-        leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
-        wfdb.wrsamp(f"{number}", fs=RATE, p_signal=signals.T, write_dir=str(recordings), **leads)
+        write_recording(recordings, f"{number}", seed=number)
     (recordings / "2.dat").unlink()
     labels = {"record": range(3), "patient_id": range(3), "label": "NORM"}
     pd.DataFrame(labels | {"infarction_stadium1": ""}).to_csv(recordings / "labels.csv")

@@ -2,14 +2,11 @@
 
 import numpy as np
 import pytest
-import wfdb
-from conftest import TINY
+from conftest import TINY, write_recording
 
 from benchmarks import refusal
-from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError
 from ecg_lib.models import SCORE, build
-from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs.inputs import open_inputs
 from ecg_lib.serving.card import REFUSALS, model_card
 from ecg_lib.serving.predictor import Predictor
@@ -21,9 +18,7 @@ def recordings(tmp_path):
     folder = tmp_path / "recordings"
     folder.mkdir()
     for number in range(2):
-        signals = simulate("normal", np.random.default_rng(number))
-        leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
-        wfdb.wrsamp(f"{number}", fs=RATE, p_signal=signals.T, write_dir=str(folder), **leads)
+        write_recording(folder, f"{number}", seed=number)
     return folder
 
 
@@ -50,7 +45,7 @@ def test_each_kind_of_page_is_counted(configure, pages_folder, recordings, tmp_p
     assert by_kind.loc["real test pages", ["near", "answered"]].tolist() == [near, near]
     assert by_kind.loc["pictures that are not ECGs", ["read", "answered"]].tolist() == [0, 0]
     assert by_kind.loc["noise", ["read", "answered"]].isna().all()
-    assert {"PTB-XL, drawn", "PTB-XL, drawn in random styles"} <= set(by_kind.index)
+    assert {"PTB-XL, drawn as exports", "PTB-XL, drawn in random styles"} <= set(by_kind.index)
     assert by_kind[["near"]].stack().between(0, 1).all()
     table.to_csv(run / REFUSALS, index=False, float_format="%.3f")
     assert "| noise | 5 |  |" in model_card(run)

@@ -8,15 +8,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-import wfdb
+from conftest import write_recording
 from scipy.special import expit, log_softmax, logsumexp
 
 from ecg_lib.data.classes import CLASSES
-from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.errors import InputError
 from ecg_lib.files import sha256
 from ecg_lib.models import load
-from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs import teachers
 from ecg_lib.runs.folder import MODEL, STATEMENTS_HEAD, is_finished
 from ecg_lib.runs.inputs import open_inputs
@@ -40,9 +38,7 @@ def recordings(tmp_path_factory):
     ]
     rows = []
     for number, patient in enumerate(patients):
-        signals = simulate("normal", np.random.default_rng(number))
-        leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
-        wfdb.wrsamp(f"r{number}", fs=RATE, p_signal=signals.T, write_dir=str(folder), **leads)
+        write_recording(folder, f"r{number}", seed=number)
         rows.append((f"r{number}", patient, np.resize(SAID, 7)[number], "AFIB SR"))
     (folder / "r3.dat").unlink()
     pd.DataFrame(rows, columns=teachers.COLUMNS).to_csv(folder / "labels.csv", index=False)

@@ -11,6 +11,7 @@ from ecg_lib.evaluation.calibration import label_places, probabilities_of, score
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 
 
 def figures(scored: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> pd.DataFrame:
@@ -30,16 +31,47 @@ def figures(scored: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> 
         over the classes), and of each class sensitivity_<class>, specificity_<class> and
         auroc_<class>; NaN where the pages do not determine a figure.
     """
-    groups, of_page = np.unique(scored["group"], return_inverse=True)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(groups), np.full(len(groups), 1 / len(groups)), size=resamples)
     values = _weighted_figures(scored, np.ones((1, len(scored))))
-    spread = _weighted_figures(scored, drawn[:, of_page].astype(float))
-    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    spread = _weighted_figures(scored, _drawn_weights(scored["group"], resamples, seed))
     rows = {
-        name: [value[0], *np.nanquantile(spread[name], tails)] for name, value in values.items()
+        name: [value[0], *np.nanquantile(spread[name], TAILS)] for name, value in values.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+
+
+def auroc_gain(
+    groups: pd.Series,
+    positive: pd.Series,
+    scores: np.ndarray,
+    control: np.ndarray,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Compute by how much one model's AUROC is above another's on the same pages.
+
+    Args:
+        groups: what the bootstrap draws, the same for both models, one per page.
+        positive: bool, one per page.
+        scores: the model's, one per page.
+        control: the other model's.
+        resamples: number of bootstrap resamples.
+        seed: random seed of the bootstrap.
+
+    Returns:
+        `(difference, low, high)`, the last two the ends of the 95 % interval.
+    """
+    weights = np.vstack([np.ones(len(groups)), _drawn_weights(groups, resamples, seed)])
+    ours, others = (_auroc(np.asarray(positive), of, weights) for of in (scores, control))
+    differences = ours - others
+    return (float(differences[0]), *map(float, np.nanquantile(differences[1:], TAILS)))
+
+
+def _drawn_weights(groups, resamples, seed):
+    """How often each page is drawn, `(resamples, pages)`, where whole groups are drawn."""
+    distinct, of_page = np.unique(groups, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    shares = np.full(len(distinct), 1 / len(distinct))
+    return rng.multinomial(len(distinct), shares, size=resamples)[:, of_page].astype(float)
 
 
 def figures_in_a_row(scored: pd.DataFrame) -> dict[str, float]:
