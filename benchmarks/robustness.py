@@ -3,23 +3,25 @@
     python -m benchmarks.robustness PAGES_FOLDER [RUN ...] [--results results/robustness]
 
 PAGES_FOLDER holds the published pages; a RUN is a run folder with its weights, by default that of
-the committed network. The pages are test pages of the run, at most `PAGES`, each changed in every
-way of `VARIANTS`. robustness.csv and robustness.md get one row per run and variant. It takes about
-five minutes per run on one free core.
+the committed network. The pages are test pages of all runs, at most `PAGES`, each changed in every
+way of `VARIANTS`. robustness.csv and robustness.md get one row per run and variant, by_variant.csv
+one row per variant; each run folder gets its own rows, robustness.csv, from which its model card
+takes them. It takes about five minutes on one free core.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from sklearn.metrics import f1_score
 from tqdm import tqdm
 
 from ecg_lib.drawing.page_versions import compressed, dimmed, picture_of, rescaled
-from ecg_lib.errors import PageRefused
+from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.files import write_csv, write_text
 from ecg_lib.models import load
@@ -31,6 +33,7 @@ from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.runs.record import read_record
 
 PAGES = 100
+TABLE = "robustness.csv"
 COVID = "covid_19"
 REFUSED = "refused"
 AS_IT_IS = "as it is"
@@ -73,46 +76,70 @@ VARIANTS = {
 """Ways to change a page: functions of a uint8 page `(height, width)` and a random generator."""
 
 
-def labels_of(run: Path, pages_folder: Path) -> pd.DataFrame:
-    """Classify each test page in each variant.
+def labels_of(runs: Sequence[Path], pages_folder: Path, jobs: int = -1) -> dict[str, pd.DataFrame]:
+    """Classify each test page in each variant by each run.
 
     Args:
-        run: the run folder, with its weights.
+        runs: run folders with their weights, all with the same test pages.
         pages_folder: the folder of the published pages.
+        jobs: number of processes that change and read pages.
 
     Returns:
-        DataFrame of class names or `REFUSED`, one row per page: one column per
-        variant, and label.
+        By the name of the run's folder a DataFrame of class names or `REFUSED`, one row per page:
+        one column per variant, and label.
+
+    Raises:
+        InputError: if the runs have different test pages.
     """
-    record, model = read_record(run), load(run / MODEL)
-    options, classes = record.config.crop_options, np.array(record.classes)
-    predictions = read_predictions(run)
-    tested = predictions[predictions["split"] == "test"]
-    tested = tested.sample(min(PAGES, len(tested)), random_state=0)
-    rows = []
-    for number, file in enumerate(tqdm(tested["file"], desc=run.name)):
-        luma = read_luma(pages_folder / file)
-        changed = [
-            change(luma, np.random.default_rng([number, place]))
-            for place, change in enumerate(VARIANTS.values())
-        ]
-        crops = [_crops(picture, options) for picture in changed]
-        read = [place for place, found in enumerate(crops) if found is not None]
-        labels = np.full(len(crops), REFUSED, dtype=object)
-        if read:
-            logits = model.predict_on_batch(np.stack([crops[place] for place in read]))
-            labels[read] = classes[logits.argmax(axis=1)]
-        rows.append(labels)
-    return pd.DataFrame(rows, tested["file"], list(VARIANTS)).assign(label=tested["label"].values)
+    records = [read_record(run) for run in runs]
+    tested = _tested_by_all(runs)
+    options = [record.config.crop_options for record in records]
+    distinct = [chosen for place, chosen in enumerate(options) if chosen not in options[:place]]
+    # Each page is changed and read once, whatever the number of runs.
+    crops = Parallel(n_jobs=jobs)(
+        delayed(_crops_of_variants)(pages_folder / file, number, distinct)
+        for number, file in enumerate(tqdm(tested["file"], desc="pages"))
+    )
+    read = np.array([[found is not None for found in of_page] for of_page in crops])
+    labels = {}
+    for run, record, chosen in zip(runs, records, options, strict=True):
+        place = distinct.index(chosen)
+        inputs = np.stack([found[place] for of_page in crops for found in of_page if found])
+        logits = load(run / MODEL).predict(inputs, verbose=0)
+        answers = np.full(read.shape, REFUSED, dtype=object)
+        answers[read] = np.array(record.classes)[logits.argmax(axis=1)]
+        table = pd.DataFrame(answers, tested["file"], list(VARIANTS))
+        labels[run.name] = table.assign(label=tested["label"].values)
+    return labels
 
 
-def _crops(luma, options):
-    """The page's crops, or None where its leads are not found."""
-    try:
-        found = detect(np.ascontiguousarray(luma))
-    except PageRefused:
-        return None
-    return crop_leads(rectify(luma, found), found.boxes, **options)
+def _tested_by_all(runs):
+    """At most `PAGES` of the test pages of the runs, which must be the same."""
+    of_runs = [read_predictions(run) for run in runs]
+    tested = [table.loc[table["split"] == "test", ["file", "label"]] for table in of_runs]
+    for run, table in zip(runs, tested, strict=True):
+        if set(table["file"]) != set(tested[0]["file"]):
+            raise InputError(
+                f"{run} was tested on other pages than {runs[0]}: expected runs of the same "
+                "protocol and fold"
+            )
+    return tested[0].sample(min(PAGES, len(tested[0])), random_state=0)
+
+
+def _crops_of_variants(file, number, options):
+    """For each variant of a page its crops by each of `options`, or None where it is refused."""
+    luma = read_luma(file)
+    crops = []
+    for place, change in enumerate(VARIANTS.values()):
+        picture = np.ascontiguousarray(change(luma, np.random.default_rng([number, place])))
+        try:
+            found = detect(picture)
+        except PageRefused:
+            crops.append(None)
+            continue
+        flat = rectify(picture, found)
+        crops.append([crop_leads(flat, found.boxes, **chosen) for chosen in options])
+    return crops
 
 
 def robustness_table(labels: pd.DataFrame) -> pd.DataFrame:
@@ -151,11 +178,19 @@ def joined(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(tables, names=["run"]).reset_index("run").reset_index(drop=True)
 
 
+def by_variant(table: pd.DataFrame) -> pd.DataFrame:
+    """Put the runs side by side: each one's "accuracy, share changed" by variant, as text."""
+    cells = table["accuracy"].map("{:.2f}".format) + ", " + table["changed"].map("{:.2f}".format)
+    wide = table.assign(cells=cells).pivot(index="variant", columns="run", values="cells")
+    return wide.loc[table["variant"].unique(), table["run"].unique()].reset_index()
+
+
 def write(tables: dict[str, pd.DataFrame], pages: int, folder: Path) -> str:
     """Write the tables of all runs as CSV and Markdown; return the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     table = joined(tables)
-    write_csv(folder / "robustness.csv", table, index=False, float_format="%.4f")
+    write_csv(folder / TABLE, table, index=False, float_format="%.4f")
+    write_csv(folder / "by_variant.csv", by_variant(table), index=False)
     shares = ["read", "accuracy", "macro_f1", "changed", "to_covid"]
     shown = table.assign(**{name: table[name].map("{:.3f}".format) for name in shares})
     text = (
@@ -176,8 +211,13 @@ def main() -> None:
     parser.add_argument("runs", nargs="*", type=Path, default=[Path(DEFAULT_RUN)])
     parser.add_argument("--results", type=Path, default=Path("results/robustness"))
     options = parser.parse_args()
-    labels = {run.name: labels_of(run, options.pages_folder) for run in options.runs}
+    try:
+        labels = labels_of(options.runs, options.pages_folder)
+    except InputError as error:
+        parser.exit(2, f"ecg_lib: {error}\n")
     tables = {run: robustness_table(of_run) for run, of_run in labels.items()}
+    for run in options.runs:
+        write_csv(run / TABLE, tables[run.name], index=False, float_format="%.3f")
     print(write(tables, len(next(iter(labels.values()))), options.results))
 
 
