@@ -89,29 +89,37 @@ def test_a_page_is_cropped_as_the_training_pages_were(configure, page):
 
 
 @pytest.mark.parametrize(
-    ("seen", "caution"),
+    ("with_answer", "others", "caution"),
     [
-        (dict.fromkeys(CLASSES, 1), None),
-        ({}, "the network was trained on no page of the layout"),
-        ({"covid_19": 1200, "normal": 0, "history_of_mi": 1}, "of the 1,201 "),
+        (True, CLASSES, None),
+        (False, [], "the network was trained on no labelled page of the layout"),
+        (True, ["covid_19", "history_of_mi"], "of the "),
+        (False, ["covid_19"], "of the 12 labelled "),
     ],
 )
-def test_what_the_layout_may_have_told_is_said(predictor, page, monkeypatch, seen, caution):
-    layout = predictor.answer(page).detection.layout
-    layouts = {layout: seen} if seen else {}
+def test_what_the_layout_may_have_told_is_said(
+    predictor, page, monkeypatch, with_answer, others, caution
+):
+    answer = predictor.answer(page)
+    layout, label = answer.detection.layout, answer.label
+    seen = dict.fromkeys(others, 12) | {label: 12 * with_answer}
+    layouts = {layout: seen} if others else {}
     monkeypatch.setattr(predictor, "record", replace(predictor.record, layouts=layouts))
     answer = predictor.answer(page)
     assert answer.refusal is None
     if caution is None:
         assert answer.caution is None
         assert "caution" not in describe(answer)
-    else:
-        assert answer.caution.startswith(caution)
-        assert layout in answer.caution
-        assert describe(answer).endswith(f"; caution: {answer.caution}")
-    if seen and caution:
+        return
+    assert answer.caution.startswith(caution)
+    assert layout in answer.caution
+    assert describe(answer).endswith(f"; caution: {answer.caution}")
+    if others:
+        # Of an answer that the layout never had, only this is said.
+        missing = [name for name in CLASSES if not seen.get(name)] if with_answer else [label]
         for name in CLASSES:
-            assert (DISPLAY_NAMES[name] in answer.caution) == (not seen.get(name))
+            assert (DISPLAY_NAMES[name] in answer.caution) == (name in missing)
+        assert ("the layout alone may have decided" in answer.caution) == with_answer
 
 
 def test_an_older_record_gives_no_caution(predictor, page, monkeypatch):
@@ -130,7 +138,9 @@ def test_the_only_class_of_a_layout_is_no_answer(predictor, page, monkeypatch):
         return predictor.answer(page)
 
     refused = answer_after({answer.label: MIN_PAGES})
-    assert f"all {MIN_PAGES} training pages in its layout, {layout}, were" in refused.refusal
+    assert (
+        f"all {MIN_PAGES} labelled training pages in its layout, {layout}, were" in refused.refusal
+    )
     assert refused.label is refused.probabilities is refused.caution is None
     assert answer_after({other: MIN_PAGES}).label == answer.label
     assert answer_after({answer.label: MIN_PAGES, other: 1}).label == answer.label
@@ -148,7 +158,7 @@ def test_a_class_of_layouts_of_its_own_is_no_answer_in_any_layout(predictor, pag
         return predictor.answer(page)
 
     refused = answer_after(alone=18, shared=2)
-    assert "18 of the 20 training pages of that class were in layouts" in refused.refusal
+    assert "18 of the 20 labelled training pages of that class were in layouts" in refused.refusal
     assert refused.label is None
     assert answer_after(alone=18, shared=3).label == name
     assert answer_after(alone=MIN_PAGES - 1, shared=0).label == name

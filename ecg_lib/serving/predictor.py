@@ -152,7 +152,8 @@ class Predictor:
         refusal = self._refusal(found.layout, logits, score, probabilities)
         if refusal is not None:
             return Answer(page, f"{page}: {refusal}", found, crops, score)
-        cautions = [note, _about_layout(self.record, found.layout), *_about_scale(found)]
+        name = max(probabilities, key=probabilities.__getitem__)
+        cautions = [note, _about_layout(self.record, found.layout, name), *_about_scale(found)]
         caution = "; ".join(filter(None, cautions)) or None
         known = self.known_findings
         findings = findings_above(known, outputs[STATEMENTS][0]) if known else None
@@ -172,7 +173,7 @@ class Predictor:
         if name == only_class(self.record, layout):
             number = sum(_pages_by_class(self.record, layout).values())
             return (
-                f"all {number:,} training pages in its layout, {layout}, were "
+                f"all {number:,} labelled training pages in its layout, {layout}, were "
                 f"{DISPLAY_NAMES[name]}, so that the network would answer {DISPLAY_NAMES[name]} "
                 "for the layout alone; expected a layout that several classes had in training"
             )
@@ -180,9 +181,9 @@ class Predictor:
             alone, number = _pages_in_own_layouts(self.record, name)
             return (
                 f"the network would answer {DISPLAY_NAMES[name]}, but {alone:,} of the {number:,} "
-                "training pages of that class were in layouts that no other class had, so that it "
-                "may know those layouts and not the class; expected a network that was trained on "
-                "the class in layouts of other classes as well"
+                "labelled training pages of that class were in layouts that no other class had, so "
+                "that it may know those layouts and not the class; expected a network that was "
+                "trained on the class in layouts of other classes as well"
             )
         return None
 
@@ -245,19 +246,25 @@ def _pages_by_class(record: RunRecord, layout: str) -> dict[str, int]:
     return {name: number for name, number in seen.items() if number}
 
 
-def _about_layout(record, layout):
-    """What the layout may have told the network; None where it saw every class in it."""
+def _about_layout(record, layout, answer):
+    """What the layout may have told the network; None where it saw every class in it.
+
+    Drawn recordings that taught the network have no label, and their layouts are not counted.
+    """
     if record.layouts is None:
         return None
     seen = _pages_by_class(record, layout)
     missing = [DISPLAY_NAMES[name] for name in record.classes if name not in seen]
     if not seen:
-        return f"the network was trained on no page of the layout {layout}"
+        return f"the network was trained on no labelled page of the layout {layout}"
+    none_was = (
+        f"of the {sum(seen.values()):,} labelled {layout} pages that the network was trained on, "
+        "none was"
+    )
+    if answer not in seen:
+        return f"{none_was} {DISPLAY_NAMES[answer]}"
     if missing:
-        return (
-            f"of the {sum(seen.values()):,} {layout} pages that the network was trained on, none "
-            f"was {' or '.join(missing)}, so the layout alone may have decided"
-        )
+        return f"{none_was} {' or '.join(missing)}, so the layout alone may have decided"
     return None
 
 
