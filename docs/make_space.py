@@ -22,7 +22,7 @@ from pathlib import Path
 from ecg_lib.errors import InputError
 from ecg_lib.files import replacing
 from ecg_lib.serving.answers import DISCLAIMER
-from ecg_lib.serving.card import CARD, REFUSALS
+from ecg_lib.serving.card import CARD, MEASURED_ELSEWHERE, REFUSALS
 from ecg_lib.serving.findings import FINDINGS
 from ecg_lib.serving.measured import measure
 
@@ -88,7 +88,8 @@ def make_space(folder: Path, run: Path) -> None:
         without = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "ecg_lib", part / "ecg_lib", ignore=without)
         (part / "model").mkdir()
-        for name in ("model.onnx", "run.json", "predictions.csv", FINDINGS, REFUSALS, CARD):
+        network = ("model.onnx", "run.json", "predictions.csv")
+        for name in (*network, FINDINGS, REFUSALS, *MEASURED_ELSEWHERE, CARD):
             if (run / name).is_file():
                 shutil.copy(run / name, part / "model")
         texts = {"app.py": APP, "requirements.txt": _requirements(), "README.md": _readme(measured)}

@@ -67,6 +67,24 @@ def test_what_is_let_through_stands_in_the_card_if_it_was_measured(finished_run,
     assert "| noise | 5 | 0.250 |" in card.model_card(run)
 
 
+def test_what_was_measured_elsewhere_stands_in_the_card(finished_run, tmp_path):
+    run = shutil.copytree(finished_run.run_path, tmp_path / "run")
+    before = card.model_card(run)
+    for name, section in card.MEASURED_ELSEWHERE.items():
+        (run / name).write_text("pages,AUROC\n<b>,0.250\n", encoding="utf-8")
+        text = card.model_card(run)
+        assert f"{section}\n| pages | AUROC |" in text and "| &lt;b&gt; | 0.250 |" in text
+        assert section not in before
+        (run / name).unlink()
+
+
+def test_teachers_are_named(run_copy):
+    assert "teachers" not in card.model_card(run_copy)
+    change_record(run_copy, {"teachers": "123456789abc"})
+    text = card.model_card(run_copy)
+    assert "with recordings as teachers, " in text and "digest 123456789abc" in text
+
+
 def test_a_strangers_record_stays_text(finished_run, tmp_path):
     run = shutil.copytree(finished_run.run_path, tmp_path / "run")
     script = "<script>alert(1)</script> [x](http://x)\n# head"

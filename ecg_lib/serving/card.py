@@ -1,7 +1,7 @@
 """The model card: what a run was trained on, what it reaches, and its limits.
 
 Everything comes from the run folder: its record, its predictions and, where benchmarks wrote them
-there, `refusal.csv` and `findings.csv`.
+there, `refusal.csv`, `findings.csv`, `robustness.csv` and `external.csv`.
 """
 
 import json
@@ -27,6 +27,24 @@ from ecg_lib.serving.predictor import classes_of_own_layouts, only_class
 
 CARD = "MODEL_CARD.md"
 REFUSALS = "refusal.csv"
+
+MEASURED_ELSEWHERE = {
+    "robustness.csv": """\
+## When a page is saved again
+
+Test pages in other versions, read anew. Shares of pages; one whose leads are not found is not
+right. changed: another label than the page as it is, of those read both times. to covid: pages of
+other classes that became COVID-19. `python -m benchmarks.robustness` measures it.
+""",
+    "external.csv": """\
+## Recordings from elsewhere
+
+Normal against infarction on digital recordings of patients who taught nothing, drawn as pages and
+read, beside the run's own pages. `python -m benchmarks.external` measures it, for the committed
+network on PTB-XL (CC BY 4.0): `results/external/table.md`.
+""",
+}
+"""Tables that benchmarks write into a run folder, and the sections of the card that show them."""
 
 HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "auroc": "roc_auc"}
 """Names that model hubs have for figures."""
@@ -78,14 +96,14 @@ confidence.
 
 {markdown(measured.calibration_table)}
 {_findings_text(measured.run)}\
+{_elsewhere_text(measured.run)}\
 ## When it refuses to answer
 
 {_refusal_text(measured)}
 ## Limits
 
 - The test pages are of the same source as the training pages. What holds on pages of another
-  recorder, country or drawing is not in these figures; `python -m benchmarks.external`
-  measures it, for the committed network in `results/external/table.md`.
+  recorder, country or drawing is not in the figures on test pages.
 - A class with few test pages has a wide interval: read the interval, not the figure.
 - If nearly all pages of a class share a layout or a paper, part of what is measured is that;
   `audit.md` beside the tables of results says how much such shortcuts give.
@@ -148,7 +166,8 @@ def _model_text(measured):
         "input": f"13 crops of {config.size_text} pixels, "
         f"{'only the ink' if config.ink_only else 'with paper and grid'}",
         "output": f"one logit per class: {', '.join(record.classes)}",
-        "training": f"recipe {config.recipe}, {record.epochs_done} epochs, {_kept(record)}"
+        "training": f"recipe {config.recipe}{_taught(config)}, {record.epochs_done} epochs, "
+        f"{_kept(record)}"
         f"random seed {', '.join(map(str, record.seeds))}, batch {config.batch_size}, "
         f"{' + '.join(record.devices)}",
         "code": f"ecg_lib {record.code_version}, "
@@ -156,6 +175,10 @@ def _model_text(measured):
         "weights": f"{MODEL}, SHA-256 {record.model_sha256}",
     }
     return _lines(lines)
+
+
+def _taught(config):
+    return " with recordings as teachers" if config.teachers else ""
 
 
 def _kept(record):
@@ -168,13 +191,17 @@ def _data_text(measured):
     protocol = PROTOCOLS[measured.protocol]
     fold = f", fold {record.config.fold} of {protocol.folds}" if protocol.folds > 1 else ""
     pages = ", ".join(f"{count:,} {split}" for split, count in record.pages.items())
-    return _lines(
-        {
-            "data": f"{record.data} (hash {record.data_hash[:12]})",
-            "protocol": f"{measured.protocol}{fold}: {protocol.description}",
-            "pages": f"{pages} (split {record.split_hash[:12]})",
-        }
-    )
+    lines = {
+        "data": f"{record.data} (hash {record.data_hash[:12]})",
+        "protocol": f"{measured.protocol}{fold}: {protocol.description}",
+        "pages": f"{pages} (split {record.split_hash[:12]})",
+    }
+    if record.config.teachers:
+        lines["teachers"] = (
+            f"drawn recordings, without labels of the classes (digest {record.config.teachers}); "
+            "those of the committed network are of PTB-XL 1.0.3, Wagner et al. 2020, CC BY 4.0"
+        )
+    return _lines(lines)
 
 
 def _lines(lines):
@@ -247,6 +274,16 @@ of the classes have no statements.
 """
 
 
+def _elsewhere_text(run):
+    """The sections on tables that lie in the run folder; empty where there is none."""
+    sections = [
+        f"{text}\n{markdown(read_csv(run / name, dtype=str, keep_default_na=False).map(plain))}\n"
+        for name, text in MEASURED_ELSEWHERE.items()
+        if (run / name).is_file()
+    ]
+    return "".join(sections)
+
+
 def _layouts_of_one_class(record):
     """Say for which layouts which class is no answer."""
     given = [
@@ -255,15 +292,15 @@ def _layouts_of_one_class(record):
         if (name := only_class(record, layout)) is not None
     ]
     if not given:
-        return "In no layout were all training pages of one class."
+        return "In no layout were all labelled training pages of one class."
     text = (
-        "If all training pages in a layout were of one class, that class is not an answer for a "
-        f"page in that layout: {', '.join(map(plain, given))}."
+        "If all labelled training pages in a layout were of one class, that class is not an answer "
+        f"for a page in that layout: {', '.join(map(plain, given))}."
     )
     if names := classes_of_own_layouts(record):
+        alone = " and ".join(DISPLAY_NAMES[name] for name in names)
         text += (
-            f" Nearly all training pages of {' and '.join(DISPLAY_NAMES[name] for name in names)} "
-            "were in such layouts. It is not an answer in any layout, therefore: the network may "
-            "know the layouts and not the class."
+            f" Nearly all labelled training pages of {alone} were in such layouts. It is not an "
+            "answer in any layout, therefore: the network may know the layouts and not the class."
         )
     return text
