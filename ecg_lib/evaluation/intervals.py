@@ -33,9 +33,7 @@ def figures(scored: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0) -> 
     """
     values = _weighted_figures(scored, np.ones((1, len(scored))))
     spread = _weighted_figures(scored, _drawn_weights(scored["group"], resamples, seed))
-    rows = {
-        name: [value[0], *np.nanquantile(spread[name], TAILS)] for name, value in values.items()
-    }
+    rows = {name: [value[0], *_ends(spread[name])] for name, value in values.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
 
 
@@ -63,7 +61,13 @@ def auroc_gain(
     weights = np.vstack([np.ones(len(groups)), _drawn_weights(groups, resamples, seed)])
     ours, others = (_auroc(np.asarray(positive), of, weights) for of in (scores, control))
     differences = ours - others
-    return (float(differences[0]), *map(float, np.nanquantile(differences[1:], TAILS)))
+    return (float(differences[0]), *_ends(differences[1:]))
+
+
+def _ends(drawn):
+    """The ends of the interval of a figure's values over all resamples; NaN where it has none."""
+    low, high = (np.nan, np.nan) if np.isnan(drawn).all() else np.nanquantile(drawn, TAILS)
+    return float(low), float(high)
 
 
 def _drawn_weights(groups, resamples, seed):
