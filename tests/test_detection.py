@@ -259,10 +259,14 @@ def test_no_support_exceeds_its_bound():
             assert 0 < seen.support <= most_support(seen.marks.names) <= len(LEADS)
 
 
-def test_small_print_is_read():
+@pytest.mark.parametrize(
+    "style",
+    [{"row_mm": 20.0, "pulses": "columns"}, {"row_mm": 16.0, "pulses": "none", "name_mm": 1.8}],
+)
+def test_small_print_is_read(style):
     """Letters of a page with ten seconds in each of two columns are half as tall as usual."""
     signals = simulate("normal", np.random.default_rng(4), seconds=12.0)
-    style = Style(column_seconds=10.0, continuous=False, row_mm=20.0, pulses="columns", name_mm=3.0)
+    style = Style(column_seconds=10.0, continuous=False, **style)
     page = draw_styled(signals, RATE, "cabrera_6x2", style)
     found = detect(np.asarray(page.image.convert("L")))
     assert found.layout == "cabrera_6x2"

@@ -30,9 +30,9 @@ LOOK_WIDTH = 1024
 MOST_PIXELS = 1_000_000
 """Maximum size of a look, which bounds the time."""
 
-CLOSER_PIXELS = 2_000_000
-"""Size of a closer look at small print. It has no maximum width: on a page with ten seconds in each
-of two columns, letters are half as tall as usual."""
+CLOSER_WIDTH, CLOSER_PIXELS = 2 * LOOK_WIDTH, 2 * MOST_PIXELS
+"""Width and maximum size of a closer look at small print: on a page with ten seconds in each of two
+columns, letters are half as tall as usual."""
 
 CLOSER_SUPPORT, CLOSER_SUPPORT_TALL = 2.3, SUPPORT / 2
 """Minimum support of an arrangement that makes a closer look worth its time. Other pictures reach
@@ -42,6 +42,10 @@ width, less support makes it worth to look in that width."""
 TALL = 0.9
 """A page is tall if it was looked at in less than this share of the usual width: letters that are a
 tenth smaller are read as well."""
+
+WIDE = 2.0
+"""A page that is so many times as wide as tall is looked at closer in any case: its letters are
+small for its width, and the first look is small too."""
 
 NAMES = 5
 """Minimum number of names in their places."""
@@ -169,12 +173,11 @@ def look_and_read(
         return seen, read_by_names(seen)
     except PageRefused as refusal:
         refused = refusal
-    tall = CELL * seen.marks.trace.shape[1] < TALL * LOOK_WIDTH
+    rows, columns = seen.marks.trace.shape
     stands = seen.marks.on_paper and seen.marks.along > 1
-    support = seen.support if stands else 0.0
-    if has_pulses or support > CLOSER_SUPPORT:
-        width = np.inf
-    elif tall and support > CLOSER_SUPPORT_TALL:
+    if has_pulses or (stands and (seen.support > CLOSER_SUPPORT or columns > WIDE * rows)):
+        width = CLOSER_WIDTH
+    elif stands and CELL * columns < TALL * LOOK_WIDTH and seen.support > CLOSER_SUPPORT_TALL:
         width = LOOK_WIDTH
     else:
         return seen, refused
