@@ -145,6 +145,27 @@ def statement_figures(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def infarction_against_normal(predictions: pd.DataFrame) -> pd.Series:
+    """Compute the AUROC of infarction against normal on test recordings that are one of the two.
+
+    The score is the probability of the superclass MI less that of NORM.
+
+    Args:
+        predictions: as `score_statements` returns them.
+
+    Returns:
+        Series of value, low and high (95 %).
+    """
+    test = predictions[predictions["part"] == "test"]
+    infarction, normal = (_have(test, name) for name in ("MI", "NORM"))
+    test = test[infarction != normal]
+    labels = _have(test, "MI").map({True: "infarction", False: "normal"})
+    above = (test[PROBABILITY + "MI"] - test[PROBABILITY + "NORM"]).to_numpy()
+    return two_class_figures(test["patient"], labels, ("normal", "infarction"), above).loc[
+        "auroc_infarction"
+    ]
+
+
 def _have(predictions, name):
     return predictions["statements"].str.split(SEPARATOR).map(lambda said: name in said)
 
@@ -190,12 +211,14 @@ def table_markdown(predictions: pd.DataFrame, network: str) -> str:
     test = predictions[predictions["part"] == "test"]
     chosen_on = (predictions["part"] == "choice").sum()
     percent = round(100 * CONFIDENCE)
+    infarction = with_interval(*infarction_against_normal(predictions))
     return f"""\
 {markdown(shown)}
 {network}. {len(test)} recordings of {test["patient"].nunique()} patients on whom nothing was \
 trained or chosen, drawn as {LAYOUT} pages; "recordings" counts those with the statement. In \
 brackets: {percent} % intervals, bootstrap over patients ({RESAMPLES:,} resamples). Mean AUROC of \
-the superclasses ({", ".join(SUPERCLASSES)}): {of_superclasses.mean():.3f}.
+the superclasses ({", ".join(SUPERCLASSES)}): {of_superclasses.mean():.3f}. Infarction against \
+normal, by the difference of these two: AUROC {infarction}.
 
 A threshold is set so that {SPECIFICITY:.0%} of those without the statement are below it, among \
 {chosen_on} recordings of other patients. Listed with an answer are the statements, superclasses \

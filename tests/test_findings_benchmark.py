@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import write_recording
+from sklearn.metrics import roc_auc_score
 
 from benchmarks import findings
 from ecg_lib.errors import InputError
@@ -65,6 +66,18 @@ def test_the_threshold_is_of_the_recordings_to_choose_on_that_lack_the_statement
     predictions.loc[~is_test & ~has, chances] /= 2
     after = findings.statement_figures(predictions)["threshold"]
     assert (after != before).sum() == 1
+
+
+def test_infarction_is_told_from_normal_where_one_of_the_two_is_said():
+    predictions = made_up()
+    said = np.resize(["MI", "NORM", "STTC", "MI; NORM"], len(predictions))
+    predictions["statements"] = said
+    is_test = predictions["part"] == "test"
+    one = predictions[is_test & np.isin(said, ["MI", "NORM"])]
+    scores = one["p_MI"] - one["p_NORM"]
+    found = findings.infarction_against_normal(predictions)
+    assert found["value"] == pytest.approx(roc_auc_score(one["statements"] == "MI", scores))
+    assert found["low"] < found["value"] < found["high"]
 
 
 @pytest.fixture(scope="module")
