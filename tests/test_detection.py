@@ -232,6 +232,16 @@ def test_what_resembles_a_line_is_not_read_as_one(layout, pulses, situation, num
     assert judged(layout, page.corners)(detect(luma))[0]
 
 
+def test_faint_traces_beside_bold_letters_are_read():
+    page = own_pages.draw("standard_3x4_with_rhythm", "none", "scan", 36)
+    luma = cv2.cvtColor(page.image, cv2.COLOR_RGB2GRAY)
+    assert judged("standard_3x4_with_rhythm", page.corners)(detect(luma))[0]
+    left, right = page.corners[LEADS.index("V5"), :2, 0]
+    blank = luma.copy()
+    blank[:, round(0.8 * left + 0.2 * right) :] = np.median(luma)
+    assert refusal(blank).reason == "partial"
+
+
 def test_nameless_page_is_refused_and_told_what_helps():
     refused = refusal(styled("standard_3x4", names="none", pulses="right")[0])
     assert refused.reason == "no_names"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -12,7 +12,7 @@ from ecg_lib.errors import PageRefused
 from ecg_lib.pages.detection.general.columns import find_columns
 from ecg_lib.pages.detection.general.lattice import Lattice, match, most_support
 from ecg_lib.pages.detection.general.level import Level, level
-from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_marks
+from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_faint_traces, find_marks
 from ecg_lib.pages.detection.general.pulses import typical_pulse
 from ecg_lib.pages.detection.general.rows import TRACED, find_rows
 from ecg_lib.pages.detection.general.strips import named_strips
@@ -173,6 +173,10 @@ def look_and_read(
         return seen, read_by_names(seen)
     except PageRefused as refusal:
         refused = refusal
+    if seen.marks.faint and seen.support > SUPPORT and refused.reason != "order_unclear":
+        with suppress(PageRefused):
+            clearer = replace(seen, marks=find_faint_traces(seen.marks))
+            return clearer, read_by_names(clearer)
     rows, columns = seen.marks.trace.shape
     stands = seen.marks.on_paper and seen.marks.along > 1
     if has_pulses or (stands and (seen.support > CLOSER_SUPPORT or columns > WIDE * rows)):
