@@ -59,6 +59,7 @@ from ecg_lib.runs.predictions import (
     read_predictions,
     scored_parts,
 )
+from ecg_lib.runs.teachers import INFARCTIONS
 
 COLUMNS = ("record", "patient_id", "label", "infarction_stadium1")
 """What `labels.csv` says of each recording."""
@@ -66,9 +67,6 @@ COLUMNS = ("record", "patient_id", "label", "infarction_stadium1")
 CLASS_OF_LABEL = {"NORM": "normal", "MI": "myocardial_infarction"}
 
 GAIN = "AUROC of the first, less this"
-
-INFARCTIONS = ("myocardial_infarction", "history_of_mi")
-"""The classes of pages that count as infarction; the recordings' label does not separate them."""
 
 
 def score_recordings(

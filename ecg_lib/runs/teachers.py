@@ -99,6 +99,7 @@ UNKNOWN = -1.0
 """Stands for a statement of a page that has none."""
 
 INFARCTIONS = ("myocardial_infarction", "history_of_mi")
+"""The classes of pages that count as infarction; labels of recordings do not separate them."""
 
 PARTS = {"train": 0.75, "choice": 0.85, "test": 1.0}
 """Parts of the patients, by the end of their share: trained on, chosen on, tested on."""
