@@ -201,9 +201,9 @@ def test_page_without_its_strip_is_read(drawn):
 def styled(layout, **style):
     """A page in any layout: its luma and its boxes."""
     seconds = {1: 10.0, 2: 5.0, 4: 2.5}[LAYOUTS[layout].columns]
-    row_mm = 15.0 if LAYOUTS[layout].columns == 1 else 30.0
+    style = {"row_mm": 15.0 if LAYOUTS[layout].columns == 1 else 30.0, **style}
     signals = simulate("normal", np.random.default_rng(4), seconds=12.0)
-    page = draw_styled(signals, RATE, layout, Style(column_seconds=seconds, row_mm=row_mm, **style))
+    page = draw_styled(signals, RATE, layout, Style(column_seconds=seconds, **style))
     return np.asarray(page.image.convert("L")), page.boxes
 
 
@@ -281,6 +281,12 @@ def test_small_print_is_read(style):
     found = detect(np.asarray(page.image.convert("L")))
     assert found.layout == "cabrera_6x2"
     assert mean_overlap(found.boxes, page.boxes) > 0.7
+
+
+def test_small_print_on_a_tall_page_is_read():
+    luma, _ = styled("standard_12x1", row_mm=46.0, name_mm=1.8, pulses="none")
+    assert luma.shape[0] > 2 * luma.shape[1]
+    assert detect(luma).layout == "standard_12x1"
 
 
 def test_leads_in_another_order_are_not_filed_under_wrong_names(monkeypatch):

@@ -43,9 +43,9 @@ TALL = 0.9
 """A page is tall if it was looked at in less than this share of the usual width: letters that are a
 tenth smaller are read as well."""
 
-WIDE = 2.0
-"""A page that is so many times as wide as tall is looked at closer in any case: its letters are
-small for its width, and the first look is small too."""
+LONG = 2.0
+"""A page whose sides differ by more than this factor is looked at closer in any case: a first look
+at it is narrow or small, and so are its letters."""
 
 NAMES = 5
 """Minimum number of names in their places."""
@@ -178,8 +178,9 @@ def look_and_read(
             clearer = replace(seen, marks=find_faint_traces(seen.marks))
             return clearer, read_by_names(clearer)
     rows, columns = seen.marks.trace.shape
+    is_long = max(rows, columns) > LONG * min(rows, columns)
     stands = seen.marks.on_paper and seen.marks.along > 1
-    if has_pulses or (stands and (seen.support > CLOSER_SUPPORT or columns > WIDE * rows)):
+    if has_pulses or (stands and (seen.support > CLOSER_SUPPORT or is_long)):
         width = CLOSER_WIDTH
     elif stands and CELL * columns < TALL * LOOK_WIDTH and seen.support > CLOSER_SUPPORT_TALL:
         width = LOOK_WIDTH
