@@ -21,8 +21,10 @@ from ecg_lib.drawing.varied_pages import ARRANGEMENTS
 from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.detection.general.flipped import MIRRORED, UPSIDE_DOWN, support_flipped
-from ecg_lib.pages.detection.general.lattice import most_support
+from ecg_lib.pages.detection.general.lattice import Lattice, most_support
+from ecg_lib.pages.detection.general.level import Level
 from ecg_lib.pages.detection.general.reading import SUPPORT, see
+from ecg_lib.pages.detection.general.rows import skips_lines
 from ecg_lib.pages.image import read_luma
 from ecg_lib.pages.layouts import LAYOUTS, PUBLISHED_LAYOUTS, Layout
 from ecg_lib.pages.leads import LEADS, Box
@@ -230,6 +232,15 @@ def test_what_resembles_a_line_is_not_read_as_one(layout, pulses, situation, num
     page = own_pages.draw(layout, pulses, situation, number)
     luma = cv2.cvtColor(page.image, cv2.COLOR_RGB2GRAY)
     assert judged(layout, page.corners)(detect(luma))[0]
+
+
+def test_line_between_rows_is_not_skipped():
+    trace = np.zeros((50, 100), np.float32)
+    trace[[10, 20, 30]] = 1
+    level = Level(np.eye(3), trace, trace)
+    for rows, skipped in ((np.array([10.0, 30.0]), True), (np.array([10.0, 20.0, 30.0]), False)):
+        lattice = Lattice((("I", "II"),) * len(rows), np.array([0, 50, 0, 0]), rows, 3.0, {}, [])
+        assert skips_lines(level, lattice, rows) == skipped
 
 
 def test_faint_traces_beside_bold_letters_are_read():

@@ -14,7 +14,7 @@ from ecg_lib.pages.detection.general.lattice import Lattice, match, most_support
 from ecg_lib.pages.detection.general.level import Level, level
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_faint_traces, find_marks
 from ecg_lib.pages.detection.general.pulses import typical_pulse
-from ecg_lib.pages.detection.general.rows import TRACED, find_rows
+from ecg_lib.pages.detection.general.rows import TRACED, find_rows, skips_lines
 from ecg_lib.pages.detection.general.strips import named_strips
 from ecg_lib.pages.detection.result import Detection, moved_points
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
@@ -208,6 +208,8 @@ def read_by_names(seen: Seen) -> Detection:
         raise PageRefused("no_names", _names_missing(best.read))
     frame = seen.level
     rows, shift, strips = find_rows(frame, best)
+    if skips_lines(frame, best, rows):
+        raise _order_unclear("a line runs between the rows that the names make")
     columns = find_columns(frame, best, rows)
     missing = _missing(frame, marks, columns, best, rows)
     # Words in a table may look like names, but without a trace they name no lead.

@@ -1,5 +1,7 @@
 """The heights of a page's lines, in a level frame: rows of leads, and the strips below them."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from ecg_lib.pages.detection.general.lattice import Lattice
@@ -24,6 +26,12 @@ _STRIP_COVERED = 0.6
 
 _STRIP_STRENGTH = 0.45
 """Minimum share of a strip's cells on its baseline, as a share of that of the rows."""
+
+_MIDWAY = (0.4, 0.6)
+"""A line between two rows that is none of theirs lies within these shares of their distance."""
+
+_SKIPPED = 0.8
+"""Minimum share of a skipped line's cells on its baseline, as a share of that of the rows."""
 
 
 def find_rows(level: Level, lattice: Lattice) -> tuple[np.ndarray, float, list[float]]:
@@ -54,6 +62,17 @@ def find_rows(level: Level, lattice: Lattice) -> tuple[np.ndarray, float, list[f
     shift = float(shifts[int(np.argmax(fits))])
     rows = np.array([_peak(profile, y + shift, _NEAR * spacing) for y in names])
     return rows, shift, _strips(level, lattice, rows, profile)
+
+
+def skips_lines(level: Level, lattice: Lattice, rows: np.ndarray) -> bool:
+    """Return whether as strong a line runs midway between two rows, to which no names belong."""
+    profile = _profile(level, lattice)
+    usual = np.median(np.interp(rows, np.arange(len(profile)), profile))
+    for upper, lower in pairwise(rows):
+        first, last = (int(upper + share * (lower - upper)) for share in _MIDWAY)
+        if profile[first : last + 1].max(initial=0) > _SKIPPED * usual:
+            return True
+    return False
 
 
 def ends(level: Level, lattice: Lattice, y: float) -> tuple[int, int]:
