@@ -208,8 +208,6 @@ def read_by_names(seen: Seen) -> Detection:
         raise PageRefused("no_names", _names_missing(best.read))
     frame = seen.level
     rows, shift, strips = find_rows(frame, best)
-    if skips_lines(frame, best, rows):
-        raise _order_unclear("a line runs between the rows that the names make")
     columns = find_columns(frame, best, rows)
     missing = _missing(frame, marks, columns, best, rows)
     # Words in a table may look like names, but without a trace they name no lead.
@@ -222,6 +220,8 @@ def read_by_names(seen: Seen) -> Detection:
             "partial",
             f"found no traces in the places of {listed(missing, verb=False)}, which may be cut off",
         )
+    if skips_lines(frame, best, rows):
+        raise _order_unclear("a line runs between the rows that the names make")
     _check_order(best, others)
     below = named_strips(frame, best, marks.names, seen.lefts, [rows[-1], *strips], shift)
     layout, rhythm_lead = _layout(best, list(below.values()))
