@@ -1,6 +1,5 @@
 """What a finished run reaches on its own test pages: figures with intervals, and their tables."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +124,7 @@ class Measured:
                 {
                     "layout": layout,
                     "pages": len(pages),
-                    "accuracy": _interval(_figures(pages).loc["accuracy"]),
+                    "accuracy": _interval(figures(pages).loc["accuracy"]),
                     **{
                         DISPLAY_NAMES[name]: counts.get(name, 0)
                         for name in scored_classes(self.scored)
@@ -169,14 +168,7 @@ def measure(run: str | Path) -> Measured:
     found = read_run(Path(run))
     require_pages(found.folder, found.predictions, SCORED_SPLITS)
     scored = score(found.predictions)
-    return Measured(*found, scored, _figures(scored))
-
-
-def _figures(scored):
-    """Figures of pages among which a class may be missing, whose own figures are then NaN."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return figures(scored)
+    return Measured(*found, scored, figures(scored))
 
 
 def _interval(figure):
