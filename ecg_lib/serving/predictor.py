@@ -149,18 +149,18 @@ class Predictor:
         score = float(outputs[SCORE].item()) if SCORE in outputs else None
         shares = softmax(logits[0] / self.answering.temperature).tolist()
         probabilities = dict(zip(self.record.classes, shares, strict=True))
-        refusal = self._refusal(found.layout, logits, score, probabilities)
+        name = max(probabilities, key=probabilities.__getitem__)
+        refusal = self._refusal(found.layout, logits, score, name)
         if refusal is not None:
             return Answer(page, f"{page}: {refusal}", found, crops, score)
-        name = max(probabilities, key=probabilities.__getitem__)
         cautions = [note, _about_layout(self.record, found.layout, name), *_about_scale(found)]
         caution = "; ".join(filter(None, cautions)) or None
         known = self.known_findings
         findings = findings_above(known, outputs[STATEMENTS][0]) if known else None
         return Answer(page, None, found, crops, score, probabilities, caution, findings)
 
-    def _refusal(self, layout, logits, score, probabilities):
-        """Why there is no answer, or None."""
+    def _refusal(self, layout, logits, score, name):
+        """Why the class of this name, the most probable one, is no answer; or None."""
         limit = self.answering.largest_score
         if not np.isfinite(logits).all():
             return "the network gives no finite numbers for this page"
@@ -169,7 +169,6 @@ class Predictor:
                 "it looks like nothing that the network was trained on: its out-of-distribution "
                 f"score is {score:.2f}, expected at most {limit:.2f}"
             )
-        name = max(probabilities, key=probabilities.get)
         if name == only_class(self.record, layout):
             number = sum(_pages_by_class(self.record, layout).values())
             return (
