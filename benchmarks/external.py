@@ -95,6 +95,7 @@ def score_recordings(
         taught |= patients_who_taught(teachers, record, run)
     labels = read_labels(recordings)
     labels = labels[~labels["patient"].isin(taught)]
+    networks = [load(run / MODEL) for run in runs]
     faults, scored = [], []
     with tempfile.TemporaryDirectory() as work:
         for drawn in installed_renderers():
@@ -102,12 +103,12 @@ def score_recordings(
             for label, of_label in labels.groupby("label"):
                 files = [recordings / f"{name}.hea" for name in of_label["record"]]
                 faults += draw_by(drawn, files, pages / label, jobs)
-            for run, record in zip(runs, records, strict=True):
+            for run, record, network in zip(runs, records, networks, strict=True):
                 names, crops, refused = read_drawn(
                     pages, prepared, record.config.crop_options, jobs
                 )
                 faults += refused
-                logits = load(run / MODEL).predict(crops, verbose=0)
+                logits = network.predict(crops, verbose=0)
                 of_run = pd.DataFrame(logits, columns=[LOGIT + name for name in record.classes])
                 scored.append(of_run.assign(run=run.name, drawn=drawn, record=names))
     joined = pd.concat(scored).merge(labels, on="record")
@@ -291,9 +292,17 @@ def _counts(scored):
     return {"normal": normal, "infarction": len(labels) - normal}
 
 
-def table_markdown(predictions: pd.DataFrame, run: Path) -> str:
-    """Write the table, how the recordings were classified, and what it means, as Markdown."""
-    table, threshold = external_table(predictions, run)
+def table_markdown(
+    predictions: pd.DataFrame, run: Path, table: pd.DataFrame, threshold: float
+) -> str:
+    """Write the table, how the recordings were classified, and what it means, as Markdown.
+
+    Args:
+        predictions: the recordings', as `score_recordings` returns them.
+        run: the folder of the run that the others are compared with.
+        table: the `external_table` of these.
+        threshold: the one that it returns.
+    """
     record = read_record(run)
     exports = predictions[(predictions["run"] == run.name) & (predictions["drawn"] == EXPORTS)]
     called = pd.crosstab(exports["label"], predicted_classes(exports))
@@ -344,10 +353,10 @@ def write_external_test(
     write_csv(results / PREDICTIONS, predictions, index=False, float_format="%.6g")
     # What is published follows from what is committed, its rounded logits.
     predictions = pd.read_csv(results / PREDICTIONS, keep_default_na=False)
-    table, _ = external_table(predictions, runs[0])
+    table, threshold = external_table(predictions, runs[0])
     write_csv(results / "table.csv", table, index=False)
     write_csv(runs[0] / "external.csv", of_run(table, runs[0]), index=False)
-    text = table_markdown(predictions, runs[0])
+    text = table_markdown(predictions, runs[0], table, threshold)
     write_text(results / "table.md", text)
     print(*faults, text, sep="\n")
 

@@ -166,9 +166,9 @@ def test_the_committed_table_follows_from_the_committed_predictions():
     results = ROOT / "results"
     run = results / "models" / "lead_attention"
     predictions = pd.read_csv(results / "external" / PREDICTIONS, keep_default_na=False)
-    text = external.table_markdown(predictions, run)
+    table, threshold = external.external_table(predictions, run)
+    text = external.table_markdown(predictions, run, table, threshold)
     assert (results / "external" / "table.md").read_text(encoding="utf-8") == text
-    table, _ = external.external_table(predictions, run)
     own = pd.read_csv(run / "external.csv", dtype=str)
     pd.testing.assert_frame_equal(
         own, external.of_run(table, run).astype(str).reset_index(drop=True)
