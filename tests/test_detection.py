@@ -14,6 +14,7 @@ from PIL import Image
 from benchmarks.detection import own_pages
 from benchmarks.detection.readings import judged
 from ecg_lib.drawing.page import draw_page
+from ecg_lib.drawing.page_versions import picture_of
 from ecg_lib.drawing.simulation import RATE, simulate
 from ecg_lib.drawing.styled_page import draw_styled
 from ecg_lib.drawing.styles import PULSES, Style
@@ -23,8 +24,9 @@ from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.detection.general.flipped import MIRRORED, UPSIDE_DOWN, support_flipped
 from ecg_lib.pages.detection.general.lattice import Lattice, most_support
 from ecg_lib.pages.detection.general.level import Level
+from ecg_lib.pages.detection.general.marks import Name
 from ecg_lib.pages.detection.general.reading import SUPPORT, see
-from ecg_lib.pages.detection.general.rows import skips_lines
+from ecg_lib.pages.detection.general.rows import find_rows, fits_lines, skips_lines
 from ecg_lib.pages.image import read_luma
 from ecg_lib.pages.layouts import LAYOUTS, PUBLISHED_LAYOUTS, Layout
 from ecg_lib.pages.leads import LEADS, Box
@@ -241,6 +243,33 @@ def test_line_between_rows_is_not_skipped():
     for rows, skipped in ((np.array([10.0, 30.0]), True), (np.array([10.0, 20.0, 30.0]), False)):
         lattice = Lattice((("I", "II"),) * len(rows), np.array([0, 50, 0, 0]), rows, 3.0, {}, [])
         assert skips_lines(level, lattice, rows) == skipped
+        assert fits_lines(level, lattice) != skipped
+
+
+def test_rows_without_a_read_name_lie_on_the_lines_beside_the_others():
+    """Machines that fit the distances of rows to the beats print uneven ones."""
+    lines = [22, 32, 45, 60]
+    trace = np.zeros((80, 100), np.float32)
+    trace[lines] = 1
+    rows = (("I", "II"), ("III", "V1"), ("V2", "V3"), ("V4", "V5"))
+    name = Name(0, 0, 0, np.zeros(13), 1.0)
+    lattice = Lattice(
+        rows,
+        np.array([0, 50, 0, 0]),
+        np.array([13.0, 28, 43, 58]),
+        3.0,
+        {"V2": name, "V4": name},
+        [],
+    )
+    assert find_rows(Level(np.eye(3), trace, trace), lattice)[0] == pytest.approx(lines, abs=1)
+
+
+def test_tilted_photograph_of_small_print_is_looked_at_closer():
+    rng = np.random.default_rng(5)
+    page, _ = draw_page(simulate("normal", rng), RATE, "standard_3x4_with_rhythm", rng)
+    picture, _ = picture_of(np.asarray(page.convert("L")), "photograph", rng)
+    assert see(picture).support < SUPPORT
+    assert detect(picture).layout == "standard_3x4_with_rhythm"
 
 
 def test_faint_traces_beside_bold_letters_are_read():

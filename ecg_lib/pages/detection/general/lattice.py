@@ -62,6 +62,11 @@ class Lattice:
         return len(self.rows[0])
 
     @property
+    def named(self) -> list[bool]:
+        """Whether a name of each row is read."""
+        return [any(lead in self.read for lead in row) for row in self.rows]
+
+    @property
     def spacing(self) -> float:
         """Mean distance of the rows."""
         return float(np.mean(np.diff(self.names_y)))

@@ -14,7 +14,7 @@ from ecg_lib.pages.detection.general.lattice import Lattice, match, most_support
 from ecg_lib.pages.detection.general.level import Level, level
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_faint_traces, find_marks
 from ecg_lib.pages.detection.general.pulses import typical_pulse
-from ecg_lib.pages.detection.general.rows import TRACED, find_rows, skips_lines
+from ecg_lib.pages.detection.general.rows import TRACED, find_rows, fits_lines, skips_lines
 from ecg_lib.pages.detection.general.strips import named_strips
 from ecg_lib.pages.detection.result import Detection, moved_points
 from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
@@ -51,7 +51,8 @@ NAMES = 5
 """Minimum number of names in their places."""
 
 CLEARLY = 1.0
-"""The support of the arrangement must exceed that of any other by this much, one name."""
+"""The support of the arrangement must exceed that of any other that fits the lines by this much,
+one name."""
 
 AGAINST = 0.8
 """From this probability on, a name in the place of another lead is a contradiction."""
@@ -180,7 +181,8 @@ def look_and_read(
     rows, columns = seen.marks.trace.shape
     is_long = max(rows, columns) > LONG * min(rows, columns)
     stands = seen.marks.on_paper and seen.marks.along > 1
-    if has_pulses or (stands and (seen.support > CLOSER_SUPPORT or is_long)):
+    promising = seen.support > CLOSER_SUPPORT or seen.marks.traced or is_long
+    if has_pulses or (stands and promising):
         width = CLOSER_WIDTH
     elif stands and CELL * columns < TALL * LOOK_WIDTH and seen.support > CLOSER_SUPPORT_TALL:
         width = LOOK_WIDTH
@@ -222,7 +224,7 @@ def read_by_names(seen: Seen) -> Detection:
         )
     if skips_lines(frame, best, rows):
         raise _order_unclear("a line runs between the rows that the names make")
-    _check_order(best, others)
+    _check_order(best, others, frame)
     below = named_strips(frame, best, marks.names, seen.lefts, [rows[-1], *strips], shift)
     layout, rhythm_lead = _layout(best, list(below.values()))
     baselines = np.concatenate([rows, list(below)])[: layout.lines]
@@ -265,7 +267,7 @@ def _names_missing(read):
     )
 
 
-def _check_order(best, others):
+def _check_order(best, others, frame):
     against = [
         (lead, KINDS[int(np.argmax(name.probabilities))])
         for lead, name in best.contradictions
@@ -277,8 +279,8 @@ def _check_order(best, others):
     if len(against) > 1 or any(kind is None for _, kind in against):
         lead, kind = against[0]
         raise _order_unclear(f"{kind or 'another name'} is read where {lead} was expected")
-    rival = next((one for one in others if one.rows != best.rows), None)
-    if rival is not None and rival.support > best.support - CLEARLY:
+    rivals = [one for one in others if one.support > best.support - CLEARLY]
+    if any(fits_lines(frame, one) for one in rivals):
         raise _order_unclear("what is read of the names fits more than one")
 
 

@@ -27,6 +27,12 @@ _STRIP_COVERED = 0.6
 _STRIP_STRENGTH = 0.45
 """Minimum share of a strip's cells on its baseline, as a share of that of the rows."""
 
+_TOPS = 0.45
+"""Peaks of the profile that are apart by less than this share of a row's height are one line's."""
+
+_ON = 3
+"""A row is on a line from which it is off by less than this many cells."""
+
 _MIDWAY = (0.4, 0.6)
 """A line between two rows that is none of theirs lies within these shares of their distance."""
 
@@ -39,7 +45,8 @@ def find_rows(level: Level, lattice: Lattice) -> tuple[np.ndarray, float, list[f
 
     All names of a page stand equally high above, or far below, the baselines of their rows. Of all
     such distances the right one has a trace on each baseline, and none where a row above the first
-    would be.
+    would be. Rows of which no name is read are looked for at equal distances, and, where that finds
+    no line, on the lines beside the other rows.
 
     Returns:
         y of the rows' baselines; the distance from a name down to its baseline; y of the strips.
@@ -61,7 +68,16 @@ def find_rows(level: Level, lattice: Lattice) -> tuple[np.ndarray, float, list[f
     ]
     shift = float(shifts[int(np.argmax(fits))])
     rows = np.array([_peak(profile, y + shift, _NEAR * spacing) for y in names])
-    return rows, shift, _strips(level, lattice, rows, profile)
+    lines = _lines(level, lattice, rows, profile)
+    rows = _on_lines(rows, lattice.named, lines)
+    return rows, shift, _strips(rows, lines)
+
+
+def fits_lines(level: Level, lattice: Lattice) -> bool:
+    """Return whether each row of a lattice runs on a line, and no line between two of them."""
+    rows, _, _ = find_rows(level, lattice)
+    lines = _lines(level, lattice, rows, _profile(level, lattice))
+    return _are_on(rows, lines) and not skips_lines(level, lattice, rows)
 
 
 def skips_lines(level: Level, lattice: Lattice, rows: np.ndarray) -> bool:
@@ -108,23 +124,58 @@ def _peak(profile, y, reach):
     return float(around @ profile[around] / profile[around].sum())
 
 
-def _strips(level, lattice, rows, profile):
+def _lines(level, lattice, rows, profile):
+    """y of all lines as long and nearly as strong as the rows, each at its strongest."""
     spacing = float(np.mean(np.diff(rows)))
     usual = np.median(np.interp(rows, np.arange(len(profile)), profile))
     padded = np.append(profile, 0)
-    strips = []
-    while len(strips) < _MOST_STRIPS:
-        last = strips[-1] if strips else rows[-1]
-        first, end = (int(last + share * spacing) for share in _STRIP_APART)
-        peaks = [
-            y
-            for y in range(max(first, 1), min(end + 1, len(profile)))
-            if padded[y] >= max(padded[y - 1], padded[y + 1], _STRIP_STRENGTH * usual)
-            and covered(level, lattice, y, 0.25 * spacing).mean() > _STRIP_COVERED
-        ]
-        if not peaks:
-            break
+    peaks = [
+        y
+        for y in range(1, len(profile))
+        if padded[y] >= max(padded[y - 1], padded[y + 1], _STRIP_STRENGTH * usual)
+        and covered(level, lattice, y, 0.25 * spacing).mean() > _STRIP_COVERED
+    ]
+    lines = []
+    while peaks:
         # The tops of beats can be a peak of their own above the baseline.
-        near = [y for y in peaks if y < peaks[0] + 0.45 * spacing]
-        strips.append(_peak(profile, max(near, key=lambda y: profile[y]), 1.5))
+        near = [y for y in peaks if y < peaks[0] + _TOPS * spacing]
+        lines.append(_peak(profile, max(near, key=lambda y: profile[y]), 1.5))
+        peaks = [y for y in peaks if y >= lines[-1] + _STRIP_APART[0] * spacing]
+    return np.array(lines)
+
+
+def _are_on(rows, lines):
+    """Whether each row is on a line."""
+    return len(lines) > 0 and np.abs(rows[:, None] - lines).min(axis=1).max() < _ON
+
+
+def _on_lines(rows, named, lines):
+    """Move rows of which no name is read to the lines beside the others, if some are on no line."""
+    if _are_on(rows, lines):
+        return rows
+    moved = rows.copy()
+    for above, below in pairwise([-1, *np.flatnonzero(named), len(rows)]):
+        number = below - above - 1
+        top = rows[above] + _ON if above >= 0 else -np.inf
+        bottom = rows[below] - _ON if below < len(rows) else np.inf
+        between = lines[(lines > top) & (lines < bottom)]
+        # Other lines may lie beyond the outermost rows, such as strips.
+        if above < 0:
+            between = between[max(len(between) - number, 0) :]
+        elif below == len(rows):
+            between = between[:number]
+        if len(between) == number:
+            moved[above + 1 : below] = between
+    return moved if np.diff(moved).max() < _STRIP_APART[1] * np.mean(np.diff(rows)) else rows
+
+
+def _strips(rows, lines):
+    """The lines below the rows, as far as they follow one another."""
+    spacing = float(np.mean(np.diff(rows)))
+    strips = []
+    for y in lines:
+        above = strips[-1] if strips else rows[-1]
+        nearest, farthest = (above + share * spacing for share in _STRIP_APART)
+        if nearest <= y <= farthest and len(strips) < _MOST_STRIPS:
+            strips.append(float(y))
     return strips
