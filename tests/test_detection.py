@@ -20,6 +20,7 @@ from ecg_lib.drawing.styled_page import draw_styled
 from ecg_lib.drawing.styles import PULSES, Style
 from ecg_lib.drawing.varied_pages import ARRANGEMENTS
 from ecg_lib.errors import InputError, PageRefused
+from ecg_lib.pages.crops import keep_ink
 from ecg_lib.pages.detection import detect, rectify
 from ecg_lib.pages.detection.general.flipped import MIRRORED, UPSIDE_DOWN, support_flipped
 from ecg_lib.pages.detection.general.lattice import Lattice, most_support
@@ -262,6 +263,15 @@ def test_rows_without_a_read_name_lie_on_the_lines_beside_the_others():
         [],
     )
     assert find_rows(Level(np.eye(3), trace, trace), lattice)[0] == pytest.approx(lines, abs=1)
+
+
+def test_shadow_on_a_tilted_page_leaves_no_ink():
+    rng = np.random.default_rng(3)
+    page, _ = draw_page(simulate("normal", rng), RATE, "standard_3x4_with_rhythm", rng)
+    luma = np.asarray(page.rotate(2, fillcolor="white").convert("L"))
+    shaded = (luma * np.linspace(0.3, 1, luma.shape[1])).astype(np.uint8)
+    inked = [(keep_ink(rectify(one, detect(one))) < 255).mean() for one in (luma, shaded)]
+    assert inked[1] == pytest.approx(inked[0], rel=0.2)
 
 
 def test_tilted_photograph_of_small_print_is_looked_at_closer():

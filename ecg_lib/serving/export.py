@@ -159,7 +159,8 @@ def _steps(height, width, ink_only, scored):
         "python -m ecg_lib predict PAGE --json, which gives boxes and homography for programs in "
         "other languages.",
         "Where the homography is not the identity, bring the page into the boxes' frame: "
-        "ecg_lib.pages.detection.rectify(luma, detection), bilinear, edges repeated.",
+        "ecg_lib.pages.detection.rectify(luma, detection), bilinear, edges repeated, its paper "
+        "evened to white.",
         *([keep_ink] if ink_only else []),
         "Cut out each box: left, top, right, bottom in pixels, the last two exclusive; beyond the "
         "page it is black. In Pillow: page.crop(box).",

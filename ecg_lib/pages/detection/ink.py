@@ -115,6 +115,20 @@ def look_through(luma: np.ndarray, to_page: np.ndarray, size: tuple[int, int]) -
     return Look(soft_ink(seen), to_page)
 
 
+def even_light(luma: np.ndarray) -> np.ndarray:
+    """Divide a page by the brightness of its paper, so that the paper is white in any light.
+
+    Args:
+        luma: uint8 array (height, width), dark ink on light paper.
+
+    Returns:
+        A uint8 array of the same shape.
+    """
+    window = (_PAPER_WINDOW, _PAPER_WINDOW)
+    paper = cv2.blur(cv2.dilate(_half(_half(luma)), np.ones(window, np.uint8)), window)
+    return cv2.divide(luma, cv2.resize(paper, luma.shape[::-1]), scale=255)
+
+
 def soft_ink(luma: np.ndarray) -> np.ndarray:
     """Measure how surely each pixel is ink rather than paper or grid, whatever the light.
 
@@ -124,9 +138,7 @@ def soft_ink(luma: np.ndarray) -> np.ndarray:
     Returns:
         A uint8 array of the same shape, 0 to 255.
     """
-    window = (_PAPER_WINDOW, _PAPER_WINDOW)
-    paper = cv2.blur(cv2.dilate(_half(_half(luma)), np.ones(window, np.uint8)), window)
-    light = cv2.divide(luma, cv2.resize(paper, luma.shape[::-1]), scale=255)
+    light = even_light(luma)
     sample = light[::2, ::2]
     least = 255 * _LEAST_DARKNESS
     # The paper, nearly all of a page, would take ten times as long to count, for nothing.

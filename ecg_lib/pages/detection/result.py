@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ecg_lib.pages.detection.ink import even_light
 from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import CROPS, Box
 
@@ -78,7 +79,7 @@ class Detection:
 
 
 def rectify(luma: np.ndarray, detection: Detection) -> np.ndarray:
-    """Bring a page into the frame in which its boxes are straight.
+    """Bring a page into the frame in which its boxes are straight, and its paper to even white.
 
     Args:
         luma: uint8 array (height, width), the image that was given to `detect`.
@@ -89,13 +90,15 @@ def rectify(luma: np.ndarray, detection: Detection) -> np.ndarray:
     """
     if detection.flat:
         return luma
-    return cv2.warpPerspective(
+    straight = cv2.warpPerspective(
         luma,
         detection.homography,
         detection.size,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    # One threshold for a whole page could not part ink from paper in a shadow.
+    return even_light(straight)
 
 
 def moved_points(points: npt.ArrayLike, homography: np.ndarray) -> np.ndarray:
