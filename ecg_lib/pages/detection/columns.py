@@ -53,19 +53,22 @@ class Columns:
     strip: bool | None
 
 
-def match_layout(ink: np.ndarray, lines: Lines, portrait: bool) -> tuple[Layout, np.ndarray] | None:
+def match_layout(
+    ink: np.ndarray, lines: Lines, portrait: bool, rectified: bool = False
+) -> tuple[Layout, np.ndarray] | None:
     """Find the layout that the lines and columns make.
 
     Args:
         ink: uint8 array (height, width), 255 on ink; the lines are straight and level in it.
         lines: the `ecg_lib.pages.detection.lines.Lines` found in it.
         portrait: whether the sheet is taller than wide.
+        rectified: whether the page was made straight, so that separators may still lean.
 
     Returns:
         The `Layout`, and the x of its column edges in pixels of the look; or None where no layout
         has these lines and columns.
     """
-    columns = find_columns(ink, lines)
+    columns = find_columns(ink, lines, rectified)
     for layout in _candidates(columns, portrait):
         whole = layout.lines == len(lines) and columns.visible == layout.columns
         # A beat may pass for a separator beside the strip; a separator is never overlooked.
@@ -75,12 +78,13 @@ def match_layout(ink: np.ndarray, lines: Lines, portrait: bool) -> tuple[Layout,
     return None
 
 
-def find_columns(ink: np.ndarray, lines: Lines) -> Columns:
+def find_columns(ink: np.ndarray, lines: Lines, rectified: bool = False) -> Columns:
     """Find the columns by the separators, or by the traces' ends where there are none.
 
     Args:
         ink: uint8 array (height, width), 255 on ink.
         lines: the `ecg_lib.pages.detection.lines.Lines` found in it.
+        rectified: whether separators may lean, which must then part most columns.
 
     Returns:
         `Columns`.
@@ -95,17 +99,22 @@ def find_columns(ink: np.ndarray, lines: Lines) -> Columns:
     number = 2 if spacing < _CLOSE_ROWS else 4
     edges = start + length * np.arange(number + 1) / number
     rows = lines.baselines[: max(len(lines) - 1, 2)]
-    found = [_separator(ink, x, rows, reach) for x in edges[1:-1] if x < end]
+    places = [x for x in edges[1:-1] if x < end]
+    inked = [_separator_ink(ink, x, rows, reach) for x in places]
+    found = [_separator(gaps, x, reach) for gaps, x in zip(inked, places, strict=True)]
     if not found or None in found:
-        return Columns(edges, _visible(edges, end), False, None)
+        # A separator that leans stands elsewhere in each gap.
+        leaning = [gaps.max(axis=1).min() >= _SEPARATOR_INK for gaps in inked]
+        separated = rectified and sum(leaning) > len(leaning) / 2
+        return Columns(edges, _visible(edges, end), separated, None)
     last_gap = [_separator_ink(ink, x, lines.baselines[-2:], 2).max() for x in found]
     edges = _fitted(edges, found)
     return Columns(edges, _visible(edges, end), True, max(last_gap) < _NO_SEPARATOR_INK)
 
 
-def _separator(ink, expected, rows, reach):
+def _separator(gaps, expected, reach):
     """x of the upright line near an expected one through all rows, or None where there is none."""
-    inked = _separator_ink(ink, expected, rows, reach)
+    inked = gaps.min(axis=0)
     places = (
         round(expected) - reach + np.flatnonzero(inked >= max(_SEPARATOR_INK, 0.9 * inked.max()))
     )
@@ -116,7 +125,7 @@ def _separator(ink, expected, rows, reach):
 
 
 def _separator_ink(ink, expected, rows, reach):
-    """Share of ink along the uprights around an expected one, in the gap where it is least.
+    """Share of ink along the uprights around an expected one: array (gaps, uprights).
 
     Beats fill a row's surroundings, a separator the middle of every gap as well.
     """
@@ -126,7 +135,7 @@ def _separator_ink(ink, expected, rows, reach):
         around[round(0.75 * above + 0.25 * below) : round(0.25 * above + 0.75 * below) + 1]
         for above, below in pairwise(rows)
     ]
-    return np.min([gap.mean(axis=0) for gap in gaps], axis=0) / 255
+    return np.array([gap.mean(axis=0) for gap in gaps]) / 255
 
 
 def _fitted(edges, separators):

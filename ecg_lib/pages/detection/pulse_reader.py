@@ -35,7 +35,8 @@ def read_by_pulses(
         luma: uint8 array (height, width), dark ink on light paper.
         look: `ecg_lib.pages.detection.ink.look_at` of it.
         portrait: whether the sheet is taller than wide, which tells two layouts apart.
-        rectified: whether the page was made straight, so that its lines need not be checked.
+        rectified: whether the page was made straight: its lines need not be checked, but its
+            separators may still lean.
 
     Returns:
         A `Detection`, or None where there are no such lines or they fit no published layout.
@@ -52,7 +53,7 @@ def read_by_pulses(
         lines = _best_lines(look)
     if lines is None or not resemble_ecg(look.ink, lines):
         return None
-    matched = match_layout(look.ink, lines, portrait)
+    matched = match_layout(look.ink, lines, portrait, rectified)
     if matched is None:
         return None
     layout, edges = matched
