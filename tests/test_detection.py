@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from styled import styled
 
 from benchmarks.detection import own_pages
 from benchmarks.detection.readings import judged
@@ -22,12 +23,8 @@ from ecg_lib.drawing.varied_pages import ARRANGEMENTS
 from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.pages.crops import keep_ink
 from ecg_lib.pages.detection import detect, rectify
-from ecg_lib.pages.detection.general.flipped import MIRRORED, UPSIDE_DOWN, support_flipped
-from ecg_lib.pages.detection.general.lattice import Lattice, most_support
-from ecg_lib.pages.detection.general.level import Level
-from ecg_lib.pages.detection.general.marks import Name
-from ecg_lib.pages.detection.general.reading import SUPPORT, see
-from ecg_lib.pages.detection.general.rows import find_rows, fits_lines, skips_lines
+from ecg_lib.pages.detection.general.looks import see
+from ecg_lib.pages.detection.general.reading import SUPPORT
 from ecg_lib.pages.image import read_luma
 from ecg_lib.pages.layouts import LAYOUTS, PUBLISHED_LAYOUTS, Layout
 from ecg_lib.pages.leads import LEADS, Box
@@ -160,14 +157,6 @@ def test_mirrored_page_is_told_from_one_upside_down(monkeypatch):
     assert refusal(np.ascontiguousarray(page[:, ::-1])).reason == "mirrored"
 
 
-@pytest.mark.parametrize("flip", [UPSIDE_DOWN, MIRRORED])
-def test_names_alone_tell_how_a_page_is_flipped(flip):
-    page, _ = styled("standard_3x4_with_rhythm")
-    flipped = np.ascontiguousarray(page[:: flip[1], :: flip[0]])
-    assert support_flipped(see(flipped), flip) > SUPPORT
-    assert support_flipped(see(page), flip) < SUPPORT
-
-
 def test_picture_that_is_not_mostly_paper_is_looked_at_once(monkeypatch):
     monkeypatch.delattr("ecg_lib.pages.detection._read")
     noise = np.random.default_rng(0).integers(0, 256, (400, 600), dtype=np.uint8)
@@ -203,15 +192,6 @@ def test_page_without_its_strip_is_read(drawn):
     assert detect(luma[: truth[12][1] + 10]).layout == "standard_3x4"
 
 
-def styled(layout, **style):
-    """A page in any layout: its luma and its boxes."""
-    seconds = {1: 10.0, 2: 5.0, 4: 2.5}[LAYOUTS[layout].columns]
-    style = {"row_mm": 15.0 if LAYOUTS[layout].columns == 1 else 30.0, **style}
-    signals = simulate("normal", np.random.default_rng(4), seconds=12.0)
-    page = draw_styled(signals, RATE, layout, Style(column_seconds=seconds, **style))
-    return np.asarray(page.image.convert("L")), page.boxes
-
-
 @pytest.mark.parametrize("pulses", PULSES)
 @pytest.mark.parametrize("layout", ARRANGEMENTS)
 def test_every_layout_is_read_wherever_its_pulses_are(layout, pulses):
@@ -235,34 +215,6 @@ def test_what_resembles_a_line_is_not_read_as_one(layout, pulses, situation, num
     page = own_pages.draw(layout, pulses, situation, number)
     luma = cv2.cvtColor(page.image, cv2.COLOR_RGB2GRAY)
     assert judged(layout, page.corners)(detect(luma))[0]
-
-
-def test_line_between_rows_is_not_skipped():
-    trace = np.zeros((50, 100), np.float32)
-    trace[[10, 20, 30]] = 1
-    level = Level(np.eye(3), trace, trace)
-    for rows, skipped in ((np.array([10.0, 30.0]), True), (np.array([10.0, 20.0, 30.0]), False)):
-        lattice = Lattice((("I", "II"),) * len(rows), np.array([0, 50, 0, 0]), rows, 3.0, {}, [])
-        assert skips_lines(level, lattice, rows) == skipped
-        assert fits_lines(level, lattice) != skipped
-
-
-def test_rows_without_a_read_name_lie_on_the_lines_beside_the_others():
-    """Machines that fit the distances of rows to the beats print uneven ones."""
-    lines = [22, 32, 45, 60]
-    trace = np.zeros((80, 100), np.float32)
-    trace[lines] = 1
-    rows = (("I", "II"), ("III", "V1"), ("V2", "V3"), ("V4", "V5"))
-    name = Name(0, 0, 0, np.zeros(13), 1.0)
-    lattice = Lattice(
-        rows,
-        np.array([0, 50, 0, 0]),
-        np.array([13.0, 28, 43, 58]),
-        3.0,
-        {"V2": name, "V4": name},
-        [],
-    )
-    assert find_rows(Level(np.eye(3), trace, trace), lattice)[0] == pytest.approx(lines, abs=1)
 
 
 def test_shadow_on_a_tilted_page_leaves_no_ink():
@@ -308,15 +260,6 @@ def test_nameless_page_with_pulses_is_taken_to_be_in_standard_order(drawn, monke
     nameless = detect(np.asarray(page.convert("L")))
     assert nameless.layout == named.layout
     assert nameless.order_assumed
-
-
-def test_no_support_exceeds_its_bound():
-    """Pages below the bound are not matched, so it must never be too low."""
-    for layout in ("standard_3x4_with_rhythm", "cabrera_12x1"):
-        page, _ = styled(layout)
-        for luma in (page, np.ascontiguousarray(page[::-1])):
-            seen = see(luma)
-            assert 0 < seen.support <= most_support(seen.marks.names) <= len(LEADS)
 
 
 @pytest.mark.parametrize(

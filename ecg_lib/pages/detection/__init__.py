@@ -14,19 +14,25 @@ from dataclasses import replace
 import numpy as np
 
 from ecg_lib.errors import PageRefused
+from ecg_lib.pages.detection.general.again import (
+    MIRRORED,
+    UPRIGHT,
+    UPSIDE_DOWN,
+    UPSIDE_DOWN_MIRRORED,
+    support_flipped,
+    turned,
+)
 from ecg_lib.pages.detection.general.confirm import names_agree
-from ecg_lib.pages.detection.general.flipped import MIRRORED, UPSIDE_DOWN, support_flipped
-from ecg_lib.pages.detection.general.lattice import most_support
+from ecg_lib.pages.detection.general.looks import LIKELY, see
 from ecg_lib.pages.detection.general.marks import Marks
 from ecg_lib.pages.detection.general.reading import (
-    CLOSER_SUPPORT,
     NAMES,
     READ,
     SUPPORT,
     likeliest_rows,
+    look_again,
     look_and_read,
     read_by_names,
-    see,
     shows_traces,
 )
 from ecg_lib.pages.detection.ink import look_at
@@ -48,7 +54,10 @@ TRACED = 0.01
 """Minimum share of cells with traces on a page, however it is turned: 0.013 on drawn ones."""
 
 TURNED_PIXELS = 700_000
-"""Maximum size at which a turned page is looked at; this bounds the time that a refusal takes."""
+"""Maximum size at which a turned page is looked at; this bounds the time that it takes."""
+
+MIRROR = "mirrored"
+"""The way to stand of a page that has to be flipped, beside degrees."""
 
 ALIKE = 0.6
 """Minimum mean overlap of a page's boxes where it is read alike by its pulses and its names."""
@@ -97,7 +106,12 @@ def find_boxes(luma: np.ndarray) -> Detection:
     agreed = None if by_pulses is None else names_agree(luma, by_pulses)
     if by_pulses is not None and agreed:
         return by_pulses
-    seen, by_names = look_and_read(luma, look.part, by_pulses is not None)
+    seen, by_names = look_and_read(luma, look.part)
+    way = 0
+    if isinstance(by_names, PageRefused):
+        way = _likeliest_way(seen) if by_names.reason in UNREAD else 0
+        if way == 0:
+            by_names = look_again(luma, look.part, seen, by_pulses is not None) or by_names
     if isinstance(by_names, PageRefused):
         if by_pulses is not None and agreed is None and shows_traces(seen, by_pulses):
             rows = LAYOUTS[by_pulses.layout].rows
@@ -105,7 +119,7 @@ def find_boxes(luma: np.ndarray) -> Detection:
                 return replace(by_pulses, order_assumed=True)
         if by_names.reason not in UNREAD:
             raise by_names
-        by_names = _read_turned(luma, look, seen, by_names)
+        by_names = _read_turned(luma, look, way, by_names)
     elif by_pulses is not None and _alike(by_pulses, by_names):
         return by_pulses
     return _named_as_if_flat(luma, by_names)
@@ -158,33 +172,44 @@ def _nothing_on(luma):
     return PageRefused("blank", "the picture is blank: there is no ink on it")
 
 
-def _read_turned(luma, look, seen, refused):
-    """Read a page that lies on a side or upside down.
+def _read_turned(luma, look, way, refused):
+    """Read a page that lies on a side or upside down, if that is the likeliest way.
 
     Raises:
         PageRefused: where it cannot be read in any way.
     """
     luma = np.ascontiguousarray(luma[look.part])
-    lying, standing = _ways_to_lie(seen.marks)
-    upside_down = standing and support_flipped(seen, UPSIDE_DOWN) > CLOSER_SUPPORT
-    for degrees in (90, 270) * lying + (180,) * upside_down:
-        turned = np.rot90(luma, -degrees // 90)
-        found, support = _read(turned)
+    if way == MIRROR and _read(luma[:, ::-1])[0] is not None:
+        raise _mirrored()
+    if way in (90, 180, 270):
+        found, again = _read(np.rot90(luma, -way // 90))
         if found is not None:
             # Of a mirrored page, enough names can be read upside down too: I, II and III look alike
             # both ways. All names speak for the right way.
-            if _read(turned[::-1])[1] > support:
+            if support_flipped(again, UPSIDE_DOWN_MIRRORED) > again.support:
                 raise _mirrored()
-            homography = look.offset @ _turning_back(degrees, luma.shape) @ found.homography
-            return replace(found, homography=homography, turned=degrees)
-    mirrored = standing and support_flipped(seen, MIRRORED) > CLOSER_SUPPORT
-    if mirrored and _read(luma[:, ::-1])[0] is not None:
-        raise _mirrored()
+            homography = look.offset @ _turning_back(way, luma.shape) @ found.homography
+            return replace(found, homography=homography, turned=way)
     raise PageRefused(
         refused.reason,
         f"no page of twelve leads found: {refused}. Layouts that are read: {READ}. It helps to "
         "scan or photograph the whole sheet flat, in even light, with the lead names visible",
     )
+
+
+def _likeliest_way(seen):
+    """Find how a page stands for which its names speak most: degrees to turn it by, or `MIRROR`."""
+    lying, standing = _ways_to_lie(seen.marks)
+    # Names of a page that lies on a side are seen less surely: fewer of them are enough.
+    support = {0: max(seen.support, SUPPORT if standing else LIKELY)}
+    if standing:
+        support[180] = support_flipped(seen, UPSIDE_DOWN)
+        support[MIRROR] = support_flipped(seen, MIRRORED)
+    if lying:
+        on_side = turned(seen)
+        support[90] = support_flipped(on_side, UPRIGHT)
+        support[270] = support_flipped(on_side, UPSIDE_DOWN)
+    return max(support, key=support.get)
 
 
 def _mirrored():
@@ -200,13 +225,11 @@ def _ways_to_lie(marks: Marks) -> tuple[bool, bool]:
 
 
 def _read(luma):
-    """Read a page in one way: what was found, or None, and how much the names speak for it."""
+    """Read a page in one way: what was found, or None, and what was seen."""
     seen = see(np.ascontiguousarray(luma), most_pixels=TURNED_PIXELS)
-    if most_support(seen.marks.names) < SUPPORT:
-        return None, 0.0
     with suppress(PageRefused):
-        return read_by_names(seen), seen.support
-    return None, seen.support
+        return read_by_names(seen), seen
+    return None, seen
 
 
 def _turning_back(degrees, shape):

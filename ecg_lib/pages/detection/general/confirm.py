@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from ecg_lib.pages.detection.general.looks import LOOK_WIDTH
 from ecg_lib.pages.detection.general.marks import CELL, KINDS, find_marks
-from ecg_lib.pages.detection.general.reading import LOOK_WIDTH
 from ecg_lib.pages.detection.general.rows import TRACED
 from ecg_lib.pages.detection.result import Detection
 from ecg_lib.pages.layouts import LAYOUTS

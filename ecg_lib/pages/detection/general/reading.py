@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import cv2
 import numpy as np
 
 from ecg_lib.errors import PageRefused
+from ecg_lib.pages.detection.general.again import look_closer
 from ecg_lib.pages.detection.general.columns import find_columns
-from ecg_lib.pages.detection.general.lattice import Lattice, match, most_support
-from ecg_lib.pages.detection.general.level import Level, level
-from ecg_lib.pages.detection.general.marks import CELL, KINDS, Marks, find_faint_traces, find_marks
+from ecg_lib.pages.detection.general.looks import LIKELY, MIDDLES, MOST_PIXELS, Seen, see
+from ecg_lib.pages.detection.general.marks import KINDS, find_faint_traces
 from ecg_lib.pages.detection.general.pulses import typical_pulse
 from ecg_lib.pages.detection.general.rows import TRACED, find_rows, fits_lines, skips_lines
 from ecg_lib.pages.detection.general.strips import named_strips
@@ -24,28 +23,13 @@ SUPPORT = 3.0
 """Minimum support of an arrangement: as much as three names read without doubt. Other pictures
 reach 2.2."""
 
-LOOK_WIDTH = 1024
-"""Width in pixels at which a page is read. Letters of 2 to 4 mm are then 6 to 18 px tall."""
-
-MOST_PIXELS = 1_000_000
-"""Maximum size of a look, which bounds the time."""
-
-CLOSER_WIDTH, CLOSER_PIXELS = 2 * LOOK_WIDTH, 2 * MOST_PIXELS
-"""Width and maximum size of a closer look at small print: on a page with ten seconds in each of two
-columns, letters are half as tall as usual."""
-
-CLOSER_SUPPORT, CLOSER_SUPPORT_TALL = 2.3, SUPPORT / 2
-"""Minimum support of an arrangement that makes a closer look worth its time. Other pictures reach
-2.2 and would be looked at in vain; but on a tall page, which was looked at in less than the usual
-width, less support makes it worth to look in that width."""
-
-TALL = 0.9
-"""A page is tall if it was looked at in less than this share of the usual width: letters that are a
-tenth smaller are read as well."""
-
 LONG = 2.0
-"""A page whose sides differ by more than this factor is looked at closer in any case: a first look
+"""A page whose sides differ by more than this factor is looked at again in any case: the first look
 at it is narrow or small, and so are its letters."""
+
+LARGER = 0.8
+"""Another look at a page is larger if the first had less than this share of the maximum size:
+letters are then at least a tenth taller."""
 
 NAMES = 5
 """Minimum number of names in their places."""
@@ -73,98 +57,15 @@ READ = (
 )
 """The layouts that are read, in words."""
 
-MIDDLES = np.array([[CELL, 0, CELL / 2], [0, CELL, CELL / 2], [0, 0, 1]])
-"""The homography from cells to pixels of a look."""
-
-WHOLE = (slice(None), slice(None))
-
-
-def look_at(
-    luma: np.ndarray, part: tuple[slice, slice], width: float, most_pixels: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bring the part of a page that has ink to the size at which it is read.
-
-    Returns:
-        The look, uint8, and the homography (3, 3) from its pixels to those of the page.
-    """
-    top, left = (side.start or 0 for side in part)
-    luma = luma[part]
-    rows, columns = luma.shape
-    scale = min(width / columns, np.sqrt(most_pixels / luma.size))
-    size = (max(round(columns * scale), 4 * CELL), max(round(rows * scale), 4 * CELL))
-    if scale <= 0.5 and min(rows, columns) > 1:
-        luma = cv2.resize(luma, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    look = cv2.resize(luma, size, interpolation=how)
-    across, down = columns / size[0], rows / size[1]
-    return look, np.array([[across, 0, left], [0, down, top], [0, 0, 1]])
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The marks on a look at a page.
-
-    Attributes:
-        marks: the `Marks`.
-        to_page: float array (3, 3), the homography from pixels of the look to those of the page.
-        shape: height and width of the page.
-    """
-
-    marks: Marks
-    to_page: np.ndarray
-    shape: tuple[int, ...]
-
-    @cached_property
-    def level(self) -> Level:
-        """The frame in which the lines run level."""
-        return level(self.marks)
-
-    @cached_property
-    def lefts(self) -> np.ndarray:
-        """Left ends of the names in the level frame: float array (names, 2)."""
-        names = [(name.x - name.half_width, name.y) for name in self.marks.names]
-        return moved_points(np.reshape(names, (-1, 2)), self.level.homography)
-
-    @cached_property
-    def lattices(self) -> list[Lattice]:
-        """The lattices that the names make, the best supported first, where they may matter."""
-        if most_support(self.marks.names) < CLOSER_SUPPORT_TALL:
-            return []
-        return match(self.marks.names, self.lefts, self.level.size)
-
-    @property
-    def support(self) -> float:
-        """Support of the best of them, 0 where the names make none."""
-        return self.lattices[0].support if self.lattices else 0.0
-
-
-def see(
-    luma: np.ndarray,
-    part: tuple[slice, slice] = WHOLE,
-    width: float = LOOK_WIDTH,
-    most_pixels: int = MOST_PIXELS,
-) -> Seen:
-    """Look at a page and mark it.
-
-    Args:
-        luma: uint8 array (height, width), dark ink on light paper.
-        part: rows and columns of the page that have ink.
-        width: width in pixels at which the part is looked at.
-        most_pixels: maximum size at which it is looked at.
-    """
-    look, to_page = look_at(luma, part, width, most_pixels)
-    return Seen(find_marks(look), to_page, luma.shape)
-
 
 def look_and_read(
-    luma: np.ndarray, part: tuple[slice, slice], has_pulses: bool
+    luma: np.ndarray, part: tuple[slice, slice]
 ) -> tuple[Seen, Detection | PageRefused]:
-    """Read a page that stands upright, if need be with a closer look at its small print.
+    """Read a page that stands upright.
 
     Args:
         luma: uint8 array (height, width), dark ink on light paper.
         part: rows and columns of the page that have ink.
-        has_pulses: whether pulses were found that make a layout, so that there are names to read.
 
     Returns:
         What was seen, and what was read or why it could not be read.
@@ -178,20 +79,39 @@ def look_and_read(
         with suppress(PageRefused):
             clearer = replace(seen, marks=find_faint_traces(seen.marks))
             return clearer, read_by_names(clearer)
+    return seen, refused
+
+
+def look_again(
+    luma: np.ndarray, part: tuple[slice, slice], seen: Seen, has_pulses: bool
+) -> Detection | None:
+    """Read a page that stands upright, but could not be read at first, by a larger look at it.
+
+    Args:
+        luma: uint8 array (height, width), dark ink on light paper.
+        part: rows and columns of the page that have ink.
+        seen: the first look.
+        has_pulses: whether pulses were found that make a layout, so that there are names to read.
+    """
+    if has_pulses or (seen.marks.on_paper and seen.marks.along > 1):
+        for larger in _larger(luma, part, seen, has_pulses):
+            with suppress(PageRefused):
+                return read_by_names(larger)
+    return None
+
+
+def _larger(luma, part, seen, has_pulses):
+    """Look at a page again where names are likely: at all of it if that is larger, at its names."""
     rows, columns = seen.marks.trace.shape
     is_long = max(rows, columns) > LONG * min(rows, columns)
-    stands = seen.marks.on_paper and seen.marks.along > 1
-    promising = seen.support > CLOSER_SUPPORT or seen.marks.traced or is_long
-    if has_pulses or (stands and promising):
-        width = CLOSER_WIDTH
-    elif stands and CELL * columns < TALL * LOOK_WIDTH and seen.support > CLOSER_SUPPORT_TALL:
-        width = LOOK_WIDTH
-    else:
-        return seen, refused
-    with suppress(PageRefused):
-        closer = see(luma, part, width, CLOSER_PIXELS)
-        return closer, read_by_names(closer)
-    return seen, refused
+    is_promising = is_long or seen.marks.traced
+    is_small = seen.marks.darkness.size < LARGER * MOST_PIXELS
+    if is_small and (is_promising or seen.support > SUPPORT):
+        seen = see(luma, part, np.inf)
+        is_promising = is_long
+        yield seen
+    if has_pulses or is_promising or seen.support > LIKELY:
+        yield look_closer(luma, part, seen)
 
 
 def read_by_names(seen: Seen) -> Detection:
