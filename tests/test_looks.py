@@ -18,6 +18,7 @@ from ecg_lib.pages.detection.general.again import (
     support_flipped,
     turned,
 )
+from ecg_lib.pages.detection.general.columns import find_columns
 from ecg_lib.pages.detection.general.lattice import Lattice, most_support
 from ecg_lib.pages.detection.general.level import Level
 from ecg_lib.pages.detection.general.looks import MOST_PIXELS, WHOLE, see
@@ -26,6 +27,7 @@ from ecg_lib.pages.detection.general.reading import SUPPORT
 from ecg_lib.pages.detection.general.rows import find_rows, fits_lines, skips_lines
 from ecg_lib.pages.detection.ink import look_at
 from ecg_lib.pages.detection.pulse_reader import read_by_pulses
+from ecg_lib.pages.layouts import LAYOUTS
 from ecg_lib.pages.leads import LEADS
 
 
@@ -65,6 +67,17 @@ def test_page_is_looked_at_whole_at_most_twice(flip, monkeypatch):
         detect(np.ascontiguousarray(page[:: flip[1], :: flip[0]]))
     assert len(looks) <= 2
     assert max(looks) < 1.01 * MOST_PIXELS
+
+
+@pytest.mark.parametrize(("width", "missed"), [(30, False), (20, True)])
+def test_traces_that_go_on_beyond_the_columns_are_not_overlooked(width, missed):
+    trace = np.zeros((50, 120), np.float32)
+    rows = np.array([10.0, 20.0, 30.0])
+    trace[[10, 20, 30]] = 1
+    leads = LAYOUTS["standard_3x4"].rows
+    lattice = Lattice(leads, np.array([0.0, width, 0, 0]), rows, 3.0, {}, [])
+    level = Level(np.eye(3), trace, np.zeros_like(trace))
+    assert find_columns(level, lattice, rows).missed == missed
 
 
 def test_line_between_rows_is_not_skipped():

@@ -33,6 +33,10 @@ _END_OFF = (0.42, 0.1)
 """The traces end at most this share of a column's width before, or after, the last boundary."""
 
 
+_BEYOND = 0.5
+"""Traces that go on for more columns beyond the first or last boundary belong to other columns."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """The boundaries of the columns; lengths are in cells of the level frame.
@@ -42,12 +46,14 @@ class Columns:
         number: number of columns.
         first: where the traces really start, in columns.
         last: where they end, in columns.
+        missed: whether they go on so far beyond the columns that there are more, or others.
     """
 
     across: np.ndarray
     number: int
     first: float
     last: float
+    missed: bool
 
     def x(self, column: float, y: float) -> float:
         """Compute x of a boundary at a height."""
@@ -169,19 +175,20 @@ def _fitted(lines, across, columns, reach, height):
 
 
 def _ends(lines, across, columns):
-    """Where the traces start and end, in columns."""
+    """Where the traces start and end, in columns, and whether they go on far beyond these."""
     extents = np.array([(line.y, *line.extent) for line in lines if line.extent is not None])
     if not len(extents):
-        return 0.0, float(columns)
+        return 0.0, float(columns), False
     y, *ends = extents.T
     first, last = (
         float(np.median((x - across[0] - across[2] * y) / (across[1] + across[3] * y)))
         for x in ends
     )
     if columns == 1:
-        return first, last
+        return first, last, False
+    missed = first < -_BEYOND or last > columns + _BEYOND
     if abs(first) > _START_OFF:
         first = 0.0
     if not columns - _END_OFF[0] < last < columns + _END_OFF[1]:
         last = float(columns)
-    return first, last
+    return first, last, missed

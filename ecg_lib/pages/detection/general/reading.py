@@ -142,6 +142,8 @@ def read_by_names(seen: Seen) -> Detection:
             "partial",
             f"found no traces in the places of {listed(missing, verb=False)}, which may be cut off",
         )
+    if columns.missed:
+        raise _order_unclear("the traces go on beyond the columns that the names make")
     if skips_lines(frame, best, rows):
         raise _order_unclear("a line runs between the rows that the names make")
     _check_order(best, others, frame)
