@@ -20,8 +20,8 @@ from ecg_lib.pages.layouts import LAYOUTS, lead_boxes
 from ecg_lib.pages.leads import LEADS
 
 SUPPORT = 3.0
-"""Minimum support of an arrangement: as much as three names read without doubt. Other pictures
-reach 2.2."""
+"""Minimum support of an arrangement: as much as three names read without doubt. One drawn EEG in
+ten reaches it, other pictures do not."""
 
 LONG = 2.0
 """A page whose sides differ by more than this factor is looked at again in any case: the first look
