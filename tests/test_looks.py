@@ -124,3 +124,12 @@ def test_no_support_exceeds_its_bound():
         for luma in (page, np.ascontiguousarray(page[::-1])):
             seen = see(luma)
             assert 0 < seen.support <= most_support(seen.marks.names) <= len(LEADS)
+
+
+def test_rows_that_nearly_coincide_are_no_page():
+    """Their lines are as near, and the search for the next one must still end."""
+    trace = np.zeros((50, 100), np.float32)
+    trace[19:22] = np.array([[0.9], [1], [0.5]])
+    heights = np.array([19.8, 20.0, 20.2])
+    lattice = Lattice((("I", "II"),) * 3, np.array([0, 50, 0, 0]), heights, 3.0, {}, [])
+    assert not fits_lines(Level(np.eye(3), trace, trace), lattice)

@@ -126,7 +126,8 @@ def _peak(profile, y, reach):
 
 def _lines(level, lattice, rows, profile):
     """y of all lines as long and nearly as strong as the rows, each at its strongest."""
-    spacing = float(np.mean(np.diff(rows)))
+    # Names of no page can make rows that nearly coincide.
+    spacing = max(float(np.mean(np.diff(rows))), 1.0)
     usual = np.median(np.interp(rows, np.arange(len(profile)), profile))
     padded = np.append(profile, 0)
     peaks = [
@@ -140,7 +141,7 @@ def _lines(level, lattice, rows, profile):
         # The tops of beats can be a peak of their own above the baseline.
         near = [y for y in peaks if y < peaks[0] + _TOPS * spacing]
         lines.append(_peak(profile, max(near, key=lambda y: profile[y]), 1.5))
-        peaks = [y for y in peaks if y >= lines[-1] + _STRIP_APART[0] * spacing]
+        peaks = [y for y in peaks[1:] if y >= lines[-1] + _STRIP_APART[0] * spacing]
     return np.array(lines)
 
 
