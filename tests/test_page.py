@@ -107,6 +107,13 @@ def test_rows_without_rhythm_strip_make_room_for_tall_traces():
     assert raised[three].height > level[three].height
 
 
+def test_an_artefact_leaves_room_for_the_other_rows():
+    signals = flat()
+    signals[LEADS.index("V5"), 100:120] = 17.0
+    _, boxes = draw(signals, "standard_6x2")
+    assert min(box.height for box in boxes) > 10
+
+
 def test_boxes_agree_with_the_exports_measured_geometry():
     # Measured on the published pages: separators at x 644, 1136, 1628, baselines at y 463 to 1367.
     _, boxes = draw(flat(), "standard_3x4_with_rhythm")

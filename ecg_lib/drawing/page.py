@@ -249,8 +249,10 @@ def _baselines_by_extent(layout, deflections, top, bottom):
     """Give each row the room its deflections (in pixels) need, and share the rest evenly.
 
     The exports without rhythm strip space their rows so. Where there is too little room, the
-    rows overlap.
+    rows overlap, and an artefact gets at most half of the page.
     """
+    half = (bottom - top) / 2
+    deflections = deflections.clip(-half, half)
     rows = [[LEADS.index(lead) for lead in row] for row in layout.rows]
     pulse = MM_PER_MV * EXPORT_DPI / MM_PER_INCH
     above = [max(deflections[row].max(), pulse) for row in rows]
