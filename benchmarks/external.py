@@ -36,6 +36,7 @@ from benchmarks.renderers import (
     patients_who_taught,
     read_drawn,
 )
+from benchmarks.run_names import refuse_equal_names
 from ecg_lib.data.classes import DISPLAY_NAMES
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.calibration import PROBABILITY
@@ -85,9 +86,10 @@ def score_recordings(
         the module's text), and a list with a sentence for each other recording or page.
 
     Raises:
-        InputError: if the labels or a run are missing, if the boxes of a run depend on the label,
-            or if `teachers` are not those of a run.
+        InputError: if the labels or a run are missing, if two runs have the same name, if the
+            boxes of a run depend on the label, or if `teachers` are not those of a run.
     """
+    refuse_equal_names(runs)
     records = [read_record(run) for run in runs]
     taught: set[int] = set()
     for run, record in zip(runs, records, strict=True):

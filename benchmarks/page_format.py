@@ -27,12 +27,14 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.external import read_labels
 from benchmarks.renderers import patients_who_taught
 from benchmarks.robustness import COVID, joined
+from benchmarks.run_names import refuse_equal_names
 from ecg_lib.drawing.page_signals import page_signals
 from ecg_lib.drawing.recording_pages import draw_recording
 from ecg_lib.drawing.recordings import read_recordings
 from ecg_lib.drawing.simulation import RATE
 from ecg_lib.drawing.styled_page import draw_styled
 from ecg_lib.drawing.styles import random_style
+from ecg_lib.errors import InputError
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.files import write_csv, write_text
 from ecg_lib.models import load
@@ -172,9 +174,14 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results/robustness"))
     parser.add_argument("--teachers", type=Path)
     options = parser.parse_args()
-    tables = {
-        run.name: format_table(run, options.recordings, options.teachers) for run in options.runs
-    }
+    try:
+        refuse_equal_names(options.runs)
+        tables = {
+            run.name: format_table(run, options.recordings, options.teachers)
+            for run in options.runs
+        }
+    except InputError as error:
+        parser.exit(2, f"ecg_lib: {error}\n")
     print(write(tables, options.results))
 
 

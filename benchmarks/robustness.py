@@ -20,6 +20,7 @@ from joblib import Parallel, delayed
 from sklearn.metrics import f1_score
 from tqdm import tqdm
 
+from benchmarks.run_names import refuse_equal_names
 from ecg_lib.drawing.page_versions import compressed, dimmed, picture_of, rescaled
 from ecg_lib.errors import InputError, PageRefused
 from ecg_lib.evaluation.markdown import markdown
@@ -89,8 +90,9 @@ def labels_of(runs: Sequence[Path], pages_folder: Path, jobs: int = -1) -> dict[
         one column per variant, and label.
 
     Raises:
-        InputError: if the runs have different test pages.
+        InputError: if the runs have different test pages, or two of them the same name.
     """
+    refuse_equal_names(runs)
     records = [read_record(run) for run in runs]
     tested = _tested_by_all(runs)
     options = [record.config.crop_options for record in records]

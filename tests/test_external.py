@@ -120,6 +120,12 @@ def test_recordings_go_through_drawing_reading_and_the_network(
     assert "2 unknown" in text and "CC BY 4.0" in text
 
 
+def test_runs_of_one_name_are_refused(run_copy, recordings, tmp_path):
+    twin = shutil.copytree(run_copy, tmp_path / "elsewhere" / run_copy.name)
+    with pytest.raises(InputError, match="have the same name, by which tables tell runs apart"):
+        external.score_recordings(recordings, [run_copy, twin])
+
+
 def test_patients_who_taught_are_left_out(run_copy, recordings, tmp_path, monkeypatch):
     monkeypatch.setattr(external, "installed_renderers", lambda: [EXPORTS])
     teachers = shutil.copytree(recordings, tmp_path / "teachers")
