@@ -30,8 +30,8 @@ STEM = "literature_intervals"
 """Stem of the table's files, `.md` and `.csv`, in the results folder."""
 
 OUR_RUN = "lead_attention-ink-varied-teachers-s1"
-"""The run of this project that stands beside the published figures: trained as the committed
-network, for half as many epochs, on every fold, so that it was tested once on each page."""
+"""The run of this project that stands beside the published figures: the first seed of the committed
+network, trained on every fold, so that it was tested once on each page."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _markdown(table, results):
         f"the same answer, so the pages count: the published share of files, taken as a share of "
         f"the distinct pages. In the original experiment, copies of scored pages were trained on "
         f"as well, which its interval does not show. Ours: {network_name(record)}, "
-        f"{record.config.epochs} epochs, otherwise trained as the committed network is ({OUR_RUN}) "
+        f"trained as each network of the committed mean ({OUR_RUN}, {record.config.epochs} epochs) "
         f"under the protocol clean, on those of the pages that have one label, right only where "
         f"the class is the most probable of five. Pages of one exam are counted one by "
         f"one, in all three intervals. Our AUROC: the class against the other pages of the "
