@@ -8,8 +8,9 @@ CONTROL another one that it is compared with; TEACHERS the folder of recordings 
 any did, whose patients are left out. Each recording is drawn in the ways of `benchmarks.renderers`.
 The folder of results gets
 
-    predictions.csv   one row per run and page: run, drawn, record, patient, stage, label, one logit
-                      per class
+    predictions.csv   one row per run and page: run, drawn, record, patient, stage, label,
+                      statements (log odds of the statement MI to NORM, where the network learnt
+                      them) and one logit per class
     table.csv         the figures with their intervals, beside those on the run's own pages
     table.md          the same with what it means
 
@@ -49,9 +50,10 @@ from ecg_lib.evaluation.intervals import (
 )
 from ecg_lib.evaluation.markdown import markdown
 from ecg_lib.files import write_csv, write_text
-from ecg_lib.models import load
-from ecg_lib.runs.folder import MODEL, check_boxes, read_record
+from ecg_lib.models import LOGITS, STATEMENTS
+from ecg_lib.runs.folder import check_boxes, read_record
 from ecg_lib.runs.names import network_name
+from ecg_lib.runs.network import by_name, load_network
 from ecg_lib.runs.predictions import (
     LOGIT,
     PREDICTIONS,
@@ -60,7 +62,8 @@ from ecg_lib.runs.predictions import (
     read_predictions,
     scored_parts,
 )
-from ecg_lib.runs.teachers import INFARCTIONS
+from ecg_lib.runs.teachers import INFARCTIONS, SUPERCLASSES
+from ecg_lib.training.teaching import SMALLEST
 
 COLUMNS = ("record", "patient_id", "label", "infarction_stadium1")
 """What `labels.csv` says of each recording."""
@@ -68,6 +71,9 @@ COLUMNS = ("record", "patient_id", "label", "infarction_stadium1")
 CLASS_OF_LABEL = {"NORM": "normal", "MI": "myocardial_infarction"}
 
 GAIN = "AUROC of the first, less this"
+
+BY_STATEMENTS = "statements"
+AUROC_BY_STATEMENTS = "AUROC by statements"
 
 
 def score_recordings(
@@ -97,7 +103,7 @@ def score_recordings(
         taught |= patients_who_taught(teachers, record, run)
     labels = read_labels(recordings)
     labels = labels[~labels["patient"].isin(taught)]
-    networks = [load(run / MODEL) for run in runs]
+    networks = [load_network(run, record) for run, record in zip(runs, records, strict=True)]
     faults, scored = [], []
     with tempfile.TemporaryDirectory() as work:
         for drawn in installed_renderers():
@@ -110,14 +116,26 @@ def score_recordings(
                     pages, prepared, record.config.crop_options, jobs
                 )
                 faults += refused
-                logits = network.predict(crops, verbose=0)
-                of_run = pd.DataFrame(logits, columns=[LOGIT + name for name in record.classes])
+                outputs = by_name(network.predict(crops, verbose=0))
+                of_run = pd.DataFrame(
+                    outputs[LOGITS], columns=[LOGIT + name for name in record.classes]
+                )
+                of_run[BY_STATEMENTS] = _odds_by_statements(outputs)
                 scored.append(of_run.assign(run=run.name, drawn=drawn, record=names))
     joined = pd.concat(scored).merge(labels, on="record")
-    first = ["run", "drawn", *labels.columns]
+    first = ["run", "drawn", *labels.columns, BY_STATEMENTS]
     joined = joined[[*first, *joined.columns.difference(first, sort=False)]]
     # A page that cannot be read is named once, not once per run.
     return joined, list(dict.fromkeys(faults))
+
+
+def _odds_by_statements(outputs):
+    """Log odds of the statement MI to NORM, one per page; NaN of a network without statements."""
+    if STATEMENTS not in outputs:
+        return np.nan
+    chances = np.maximum(outputs[STATEMENTS], SMALLEST)
+    normal, infarction = (chances[:, SUPERCLASSES.index(name)] for name in CLASS_OF_LABEL)
+    return np.log(infarction) - np.log(normal)
 
 
 def read_labels(recordings: Path) -> pd.DataFrame:
@@ -146,6 +164,12 @@ def read_labels(recordings: Path) -> pd.DataFrame:
             "label": labels["label"].map(CLASS_OF_LABEL),
         }
     )
+
+
+def read_scored(results: Path) -> pd.DataFrame:
+    """Read the predictions of a folder of results, as `score_recordings` returns them."""
+    empty = {BY_STATEMENTS: ""}  # Elsewhere an empty cell is a text.
+    return pd.read_csv(results / PREDICTIONS, keep_default_na=False, na_values=empty)
 
 
 def infarction_scores(predictions: pd.DataFrame) -> np.ndarray:
@@ -272,7 +296,18 @@ def _row(name, pages, scored, threshold):
             ("specificity", "specificity"),
         )
     }
-    return {"run": name, "pages": pages, **_counts(scored), **shown}
+    return {"run": name, "pages": pages, **_counts(scored), **shown, **_by_statements(scored)}
+
+
+def _by_statements(scored):
+    """The AUROC by the statements in the place of the class, where there are any."""
+    if BY_STATEMENTS not in scored or scored[BY_STATEMENTS].isna().any():
+        return {}
+    labels = scored["label"].where(scored["label"] == "normal", "infarction")
+    figures_by = two_class_figures(
+        scored["group"], labels, ("normal", "infarction"), scored[BY_STATEMENTS].to_numpy()
+    )
+    return {AUROC_BY_STATEMENTS: with_interval(*figures_by.loc["auroc_infarction"])}
 
 
 def _row_of_control(name, pages, of_run, of_control):
@@ -285,6 +320,7 @@ def _row_of_control(name, pages, of_run, of_control):
     gain = auroc_gain(both["group"], both["label"] != "normal", *scores)
     auroc = judge(of_control, 0).loc["auroc_infarction"]
     shown = {"AUROC": with_interval(*auroc), GAIN: with_interval(*gain)}
+    shown |= _by_statements(of_control)
     return {"run": name, "pages": pages, **_counts(of_control), **shown}
 
 
@@ -321,9 +357,11 @@ def table_markdown(
 {run.name}: {network_name(record)}, trained on {record.data} under the protocol \
 {record.config.protocol}, fold {record.config.fold}; normal against infarction. A \
 score is p(myocardial infarction) + p(history of it), the threshold {threshold:.3f}, where \
-sensitivity + specificity is highest on the validation pages. In brackets: {percent} % \
-intervals, bootstrap over patients, on the run's own pages over exams ({RESAMPLES:,} resamples); \
-the difference to another run is paired, with the same patients drawn for both. \
+sensitivity + specificity is highest on the validation pages. By statements: by the odds of the \
+statement MI to NORM, which a network learns from recordings beside the class. In brackets: \
+{percent} % intervals, bootstrap over patients, on the run's own pages over exams \
+({RESAMPLES:,} resamples); the difference to another run is paired, with the same patients drawn \
+for both. \
 {exports["record"].nunique()} recordings of {exports["patient"].nunique()} patients, drawn in the \
 layout {LAYOUT} by several programs and read as any page is read.{left_out}
 
@@ -354,7 +392,7 @@ def write_external_test(
     results.mkdir(parents=True, exist_ok=True)
     write_csv(results / PREDICTIONS, predictions, index=False, float_format="%.6g")
     # What is published follows from what is committed, its rounded logits.
-    predictions = pd.read_csv(results / PREDICTIONS, keep_default_na=False)
+    predictions = read_scored(results)
     table, threshold = external_table(predictions, runs[0])
     write_csv(results / "table.csv", table, index=False)
     write_csv(runs[0] / "external.csv", of_run(table, runs[0]), index=False)

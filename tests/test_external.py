@@ -14,12 +14,13 @@ from benchmarks.renderers import EXPORTS, STYLED
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.errors import InputError
 from ecg_lib.evaluation.markdown import markdown
-from ecg_lib.runs.predictions import PREDICTIONS
+from ecg_lib.models import STATEMENTS
 from ecg_lib.runs.record import read_record
-from ecg_lib.runs.teachers import teachers_hash
+from ecg_lib.runs.teachers import SUPERCLASSES, teachers_hash
 
 ROOT = Path(__file__).parents[1]
 
+BY = external.BY_STATEMENTS
 LOGITS = [f"logit_{name}" for name in CLASSES]
 
 
@@ -94,8 +95,8 @@ def test_recordings_go_through_drawing_reading_and_the_network(
     monkeypatch.setattr(external, "installed_renderers", lambda: [EXPORTS, STYLED])
     control = shutil.copytree(run, tmp_path / "control")
     external.write_external_test(recordings, [run, control], tmp_path / "external")
-    predictions = pd.read_csv(tmp_path / "external" / "predictions.csv", keep_default_na=False)
-    assert list(predictions) == ["run", "drawn", "record", "patient", "stage", "label", *LOGITS]
+    predictions = external.read_scored(tmp_path / "external")
+    assert list(predictions) == ["run", "drawn", "record", "patient", "stage", "label", BY, *LOGITS]
     by_run = dict(list(predictions.drop(columns="run").groupby(predictions["run"])))
     assert set(by_run) == {run.name, "control"}
     same = [by_run[name].reset_index(drop=True) for name in by_run]
@@ -118,6 +119,25 @@ def test_recordings_go_through_drawing_reading_and_the_network(
     assert list(own["AUROC"]) == list(table.loc[table["run"] == run.name, "AUROC"])
     assert "4 recordings of 4 patients" in text
     assert "2 unknown" in text and "CC BY 4.0" in text
+
+
+def test_the_statements_tell_infarction_as_well(run_copy):
+    labels = ["normal", "normal", "myocardial_infarction", "myocardial_infarction"]
+    predictions = made_up(labels, [0.0, 1.0, 0.5, 2.0]).assign(
+        run=run_copy.name, drawn=EXPORTS, patient=range(4), **{BY: [-3.0, -2.0, 1.0, 4.0]}
+    )
+    table, _ = external.external_table(predictions.drop(columns="group"), run_copy)
+    assert table[external.AUROC_BY_STATEMENTS].tolist()[:2] == ["", ""]
+    assert table["AUROC"].iloc[2].startswith("0.750")
+    assert table[external.AUROC_BY_STATEMENTS].iloc[2].startswith("1.000")
+
+
+def test_the_odds_of_statements_are_of_infarction_to_normal():
+    chances = np.full((2, len(SUPERCLASSES)), 0.3)
+    chances[:, SUPERCLASSES.index("MI")] = [0.6, 0.1]
+    odds = external._odds_by_statements({STATEMENTS: chances})
+    np.testing.assert_allclose(odds, np.log([2, 1 / 3]))
+    assert np.isnan(external._odds_by_statements({}))
 
 
 def test_runs_of_one_name_are_refused(run_copy, recordings, tmp_path):
@@ -171,11 +191,11 @@ def test_boxes_that_depend_on_the_label_are_refused(run_copy, recordings, tmp_pa
 def test_the_committed_table_follows_from_the_committed_predictions():
     results = ROOT / "results"
     run = results / "models" / "lead_attention"
-    predictions = pd.read_csv(results / "external" / PREDICTIONS, keep_default_na=False)
+    predictions = external.read_scored(results / "external")
     table, threshold = external.external_table(predictions, run)
     text = external.table_markdown(predictions, run, table, threshold)
     assert (results / "external" / "table.md").read_text(encoding="utf-8") == text
-    own = pd.read_csv(run / "external.csv", dtype=str)
+    own = pd.read_csv(run / "external.csv", dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(
         own, external.of_run(table, run).astype(str).reset_index(drop=True)
     )

@@ -40,8 +40,9 @@ other classes that became COVID-19. `python -m benchmarks.robustness` measures i
 ## Recordings from elsewhere
 
 Normal against infarction on digital recordings of patients who taught nothing, drawn as pages and
-read, beside the run's own pages. `python -m benchmarks.external` measures it, for the committed
-network on PTB-XL (CC BY 4.0): `results/external/table.md`.
+read, beside the run's own pages: by the class, and by the statements MI and NORM where the network
+learnt them. `python -m benchmarks.external` measures it, for the committed network on PTB-XL
+(CC BY 4.0): `results/external/table.md`.
 """,
 }
 """Tables that benchmarks write into a run folder, and the sections of the card that show them."""
