@@ -217,8 +217,12 @@ def judge(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
         and "infarction".
     """
     used = _normal_and_infarction(predictions)
+    return _infarction_figures(used, infarction_scores(used) - threshold)
+
+
+def _infarction_figures(used, above):
+    """Figures of normal against infarction by any score, of rows of these classes alone."""
     labels = used["label"].where(used["label"] == "normal", "infarction")
-    above = infarction_scores(used) - threshold
     return two_class_figures(used["group"], labels, ("normal", "infarction"), above)
 
 
@@ -303,11 +307,8 @@ def _by_statements(scored):
     """The AUROC by the statements in the place of the class, where there are any."""
     if BY_STATEMENTS not in scored or scored[BY_STATEMENTS].isna().any():
         return {}
-    labels = scored["label"].where(scored["label"] == "normal", "infarction")
-    figures_by = two_class_figures(
-        scored["group"], labels, ("normal", "infarction"), scored[BY_STATEMENTS].to_numpy()
-    )
-    return {AUROC_BY_STATEMENTS: with_interval(*figures_by.loc["auroc_infarction"])}
+    found = _infarction_figures(scored, scored[BY_STATEMENTS].to_numpy())
+    return {AUROC_BY_STATEMENTS: with_interval(*found.loc["auroc_infarction"])}
 
 
 def _row_of_control(name, pages, of_run, of_control):
