@@ -14,7 +14,7 @@ from scipy.special import expit, log_softmax, logsumexp
 from ecg_lib.data.classes import CLASSES
 from ecg_lib.errors import InputError
 from ecg_lib.files import sha256
-from ecg_lib.models import load
+from ecg_lib.models import build, load
 from ecg_lib.runs import teachers
 from ecg_lib.runs.folder import MODEL, STATEMENTS_HEAD, is_finished
 from ecg_lib.runs.inputs import open_inputs
@@ -22,7 +22,14 @@ from ecg_lib.runs.network import load_network
 from ecg_lib.runs.record import read_record, write_record
 from ecg_lib.training.checkpoints import Checkpoints
 from ecg_lib.training.lessons import as_taught, plan_lessons
-from ecg_lib.training.teaching import STATEMENTS_SHARE, guessing_loss, teaching_loss
+from ecg_lib.training.teaching import (
+    LEANING,
+    STATEMENTS_SHARE,
+    guessing_loss,
+    lean_on_statements,
+    teaching_loss,
+    with_statements,
+)
 from ecg_lib.training.train import train
 
 SAID = ["NORM", "MI", "MI CD", "HYP", ""]
@@ -170,6 +177,29 @@ def test_the_loss_of_a_guess():
     assert guessing_loss(labels, 5) == pytest.approx(expected / 3, rel=1e-5)
 
 
+def test_infarction_and_normal_lean_on_the_statements_and_nothing_else_changes():
+    model = with_statements(build("testing", (13, 16, 16), 5))
+    crops = np.random.default_rng(0).integers(0, 256, (4, 13, 16, 16), np.uint8)
+    before = model.predict(crops, verbose=0)
+    lean_on_statements(model, CLASSES)
+    after = model.predict(crops, verbose=0)
+    normal, infarction = (before[:, 5 + teachers.STATEMENTS.index(name)] for name in ("NORM", "MI"))
+    said = LEANING / 2 * (infarction - normal)
+    added = {"normal": -said, "myocardial_infarction": said, "history_of_mi": said}
+    expected = np.stack([added.get(name, 0 * said) for name in CLASSES], axis=1)
+    np.testing.assert_allclose(after[:, :5] - before[:, :5], expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_array_equal(after[:, 5:], before[:, 5:])
+
+
+def test_a_run_without_infarctions_or_normal_leans_on_nothing():
+    model = with_statements(build("testing", (13, 16, 16), 2))
+    before = model.get_weights()
+    lean_on_statements(model, ["abnormal_heartbeat", "covid_19"])
+    for weights, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weights, expected)
+
+
 def test_pages_and_recordings_count_alike(config):
     inputs = open_inputs(config)
     lessons = plan_lessons(config, inputs, 0.5)
@@ -191,7 +221,7 @@ def test_a_training_with_teachers(config, caplog):
     record = read_record(run)
     assert run.name == config.run_name and "-teachers" in run.name
     assert record.config.teachers == inputs.run_key.config.teachers != config.teachers
-    assert "drawn recordings" in record.recipe
+    assert "drawn recordings" in record.recipe and "lean on the statements" in record.recipe
     crops = np.array(inputs.prepared.crops[:3])
     assert load(run / MODEL).predict(crops, verbose=0).shape == (3, len(inputs.classes))
     statements = load(run / STATEMENTS_HEAD).predict(crops, verbose=0)

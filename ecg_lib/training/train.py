@@ -45,8 +45,10 @@ from ecg_lib.training.devices import (
 from ecg_lib.training.lessons import plan_lessons
 from ecg_lib.training.recipes import RECIPES, Recipe, compile_model
 from ecg_lib.training.teaching import (
+    LEANING,
     allowed_accuracy,
     guessing_loss,
+    lean_on_statements,
     statements_alone,
     teaching_loss,
     with_statements,
@@ -210,9 +212,10 @@ def _fit(config, strategy, inputs, lessons, new_model, recipe, folder):
         to_save = new_model()
         whole_to_save = whole(to_save)
         whole_to_save.set_weights(model.get_weights())
-        save(to_save, folder / MODEL)
         if inputs.teachers:
+            lean_on_statements(whole_to_save, inputs.classes)
             save(statements_alone(whole_to_save), folder / STATEMENTS_HEAD)
+        save(to_save, folder / MODEL)
     return {
         "recipe": recipe.choice + _teaching(inputs),
         "epochs_done": len(history),
@@ -236,7 +239,10 @@ def _teaching(inputs):
     if not inputs.teachers:
         return ""
     drawn = len(inputs.teachers["train"].crops)
-    return f"; in each step as many drawn recordings beside the pages, of {drawn:,} in all"
+    return (
+        f"; in each step as many drawn recordings beside the pages, of {drawn:,} in all; the "
+        f"classes lean on the statements by {LEANING}"
+    )
 
 
 def _check_numbers(config, history, folder):
