@@ -3,10 +3,10 @@
     python -m benchmarks.robustness PAGES_FOLDER [RUN ...] [--results results/robustness]
 
 PAGES_FOLDER holds the published pages; a RUN is a run folder with its weights, by default that of
-the committed network. The pages are test pages of all runs, at most `PAGES`, each changed in every
+the committed network. The pages are the test pages, the same for all runs, each changed in every
 way of `VARIANTS`. robustness.csv and robustness.md get one row per run and variant, by_variant.csv
 one row per variant; each run folder gets its own rows, robustness.csv, from which its model card
-takes them. It takes about five minutes on one free core.
+takes them. It takes about twenty minutes on one free core.
 """
 
 import argparse
@@ -33,7 +33,6 @@ from ecg_lib.runs.folder import DEFAULT_RUN, MODEL
 from ecg_lib.runs.predictions import read_predictions
 from ecg_lib.runs.record import read_record
 
-PAGES = 100
 TABLE = "robustness.csv"
 COVID = "covid_19"
 REFUSED = "refused"
@@ -116,7 +115,7 @@ def labels_of(runs: Sequence[Path], pages_folder: Path, jobs: int = -1) -> dict[
 
 
 def _tested_by_all(runs):
-    """At most `PAGES` of the test pages of the runs, which must be the same."""
+    """The test pages of the runs, which must be the same."""
     of_runs = [read_predictions(run) for run in runs]
     tested = [table.loc[table["split"] == "test", ["file", "label"]] for table in of_runs]
     for run, table in zip(runs, tested, strict=True):
@@ -125,7 +124,7 @@ def _tested_by_all(runs):
                 f"{run} was tested on other pages than {runs[0]}: expected runs of the same "
                 "protocol and fold"
             )
-    return tested[0].sample(min(PAGES, len(tested[0])), random_state=0)
+    return tested[0]
 
 
 def _crops_of_variants(file, number, options):
