@@ -33,6 +33,9 @@ from ecg_lib.training.train import train
 HEARTS = 1200
 SEED = 77
 
+FIRST_PATIENT = 1_000_000
+"""Number of the first simulated patient, so that none has that of a patient of the recordings."""
+
 STATEMENTS_OF = {
     "normal": ("NORM", "NORM SR"),
     "abnormal_heartbeat": ("CD", "AFIB PVC"),
@@ -52,14 +55,19 @@ def with_frozen_encoder(*args, **kwargs) -> keras.Model:
 
 
 def simulated_teachers(folder: Path, hearts: int = HEARTS) -> Path:
-    """Write recordings of simulated hearts with statements, as a folder of teachers holds them."""
+    """Write recordings of simulated hearts with statements, as a folder of teachers holds them.
+
+    Nothing is written where they are already.
+    """
     import wfdb
 
+    if (folder / LABELS).exists():  # Written last.
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number in range(hearts):
         name, class_name = f"s{number:05d}", list(STATEMENTS_OF)[number % len(STATEMENTS_OF)]
-        rows.append((name, number, *STATEMENTS_OF[class_name]))
+        rows.append((name, FIRST_PATIENT + number, *STATEMENTS_OF[class_name]))
         signals = simulate(class_name, np.random.default_rng([SEED, number]))
         leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
         wfdb.wrsamp(name, RATE, p_signal=signals.T, write_dir=str(folder), **leads)

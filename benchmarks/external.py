@@ -1,11 +1,12 @@
 """Trained networks on recordings from elsewhere, drawn as pages: normal against infarction.
 
-    python -m benchmarks.external RECORDINGS RUN [CONTROL ...] [--teachers TEACHERS]
+    python -m benchmarks.external RECORDINGS RUN [CONTROL ...] [--teachers TEACHERS ...]
 
 RECORDINGS is a folder of recordings with a `labels.csv` (record, patient_id, label: NORM or MI,
 infarction_stadium1); RUN a run folder with its weights, such as `results/models/lead_attention`; a
-CONTROL another one that it is compared with; TEACHERS the folder of recordings that taught them, if
-any did, whose patients are left out. Each recording is drawn in the ways of `benchmarks.renderers`.
+CONTROL another one that it is compared with; TEACHERS the folders of recordings that taught them,
+if any did, whose patients are left out. Each recording is drawn in the ways of
+`benchmarks.renderers`.
 The folder of results gets
 
     predictions.csv   one row per run and page: run, drawn, record, patient, stage, label,
@@ -77,14 +78,14 @@ AUROC_BY_STATEMENTS = "AUROC by statements"
 
 
 def score_recordings(
-    recordings: Path, runs: Sequence[Path], teachers: Path | None = None, jobs: int = -1
+    recordings: Path, runs: Sequence[Path], teachers: Sequence[Path] = (), jobs: int = -1
 ) -> tuple[pd.DataFrame, list[str]]:
     """Draw labelled recordings as pages and classify them with networks.
 
     Args:
         recordings: the folder of recordings with `labels.csv`.
         runs: run folders with their weights.
-        teachers: the folder of recordings that taught the networks, None if none did.
+        teachers: the folders of recordings that taught the networks.
         jobs: number of processes that draw and prepare pages.
 
     Returns:
@@ -379,7 +380,7 @@ What {run.name} takes the recordings drawn {EXPORTS} for, the most probable of a
 
 
 def write_external_test(
-    recordings: Path, runs: Sequence[Path], results: Path, teachers: Path | None = None
+    recordings: Path, runs: Sequence[Path], results: Path, teachers: Sequence[Path] = ()
 ) -> None:
     """Score recordings and write the folder that the module's text describes.
 
@@ -387,7 +388,7 @@ def write_external_test(
         recordings: path of the folder of recordings.
         runs: paths of the run folders, the one that the others are compared with first.
         results: path of the folder that is written to.
-        teachers: the folder of recordings that taught the networks, None if none did.
+        teachers: the folders of recordings that taught the networks.
     """
     predictions, faults = score_recordings(recordings, runs, teachers)
     results.mkdir(parents=True, exist_ok=True)
@@ -407,7 +408,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.external", description=__doc__)
     parser.add_argument("recordings", type=Path)
     parser.add_argument("runs", type=Path, nargs="+")
-    parser.add_argument("--teachers", type=Path)
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[])
     parser.add_argument("--results", type=Path, default=Path("results/external"))
     try:
         write_external_test(**vars(parser.parse_args()))

@@ -1,16 +1,17 @@
 """What a network knows of the format of a page, whatever the ECG on it.
 
-    python -m benchmarks.page_format RECORDINGS [RUN ...] [--teachers TEACHERS]
+    python -m benchmarks.page_format RECORDINGS [RUN ...] [--teachers TEACHERS ...]
 
 RECORDINGS is a folder of recordings with the `labels.csv` of `benchmarks.external`; a RUN is a run
-folder with its weights, by default that of the committed network; TEACHERS the folder of recordings
-that taught them, if any did, whose patients are left out. Each recording is drawn as an
+folder with its weights, by default that of the committed network; TEACHERS the folders of
+recordings that taught them, if any did, whose patients are left out. Each recording is drawn as an
 export of an electrocardiograph, in each of the small formats of the published COVID-19 pages, and
 in the style of another electrocardiograph. format.csv and format.md get one row per run and format.
 It takes about two minutes per run.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -54,7 +55,7 @@ PARTS = 5
 
 
 def format_table(
-    run: Path, recordings: Path, teachers: Path | None = None, jobs: int = -1
+    run: Path, recordings: Path, teachers: Sequence[Path] = (), jobs: int = -1
 ) -> pd.DataFrame:
     """Compare what a network makes of the same recordings in two formats.
 
@@ -63,7 +64,7 @@ def format_table(
     Args:
         run: the run folder, with its weights.
         recordings: the folder of recordings with `labels.csv`.
-        teachers: the folder of recordings that taught the network, None if none did.
+        teachers: folders of recordings, that of the network among them if any taught it.
         jobs: number of processes that draw pages.
 
     Returns:
@@ -172,7 +173,7 @@ def main() -> None:
     parser.add_argument("recordings", type=Path)
     parser.add_argument("runs", nargs="*", type=Path, default=[Path(DEFAULT_RUN)])
     parser.add_argument("--results", type=Path, default=Path("results/robustness"))
-    parser.add_argument("--teachers", type=Path)
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[])
     options = parser.parse_args()
     try:
         refuse_equal_names(options.runs)

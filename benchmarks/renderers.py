@@ -128,23 +128,24 @@ def read_drawn(
     return names, np.array(read.crops[read.pages.index]), faults
 
 
-def patients_who_taught(teachers: Path | None, record: RunRecord, run: Path) -> set[int]:
+def patients_who_taught(teachers: Sequence[Path], record: RunRecord, run: Path) -> set[int]:
     """Return the patients whose recordings a run was trained or chosen on.
 
     Args:
-        teachers: the folder of the recordings that taught it, None if none did.
+        teachers: folders of recordings, that of the run among them if it had any.
         record: the run's record.
         run: the run folder, for messages.
 
     Raises:
-        InputError: if the run had teachers and `teachers` is not their folder.
+        InputError: if the run had teachers and none of `teachers` is their folder.
     """
     if not record.config.teachers:
         return set()
-    expected = "expected --teachers with these recordings, so that their patients are left out"
-    if teachers is None:
-        raise InputError(f"{run} had recordings as teachers: {expected}")
-    if teachers_hash(teachers, record.config.crop_options) != record.config.teachers:
-        raise InputError(f"{run} had other recordings as teachers than {teachers}: {expected}")
-    table = read_statements(teachers)
-    return set(table.loc[table["part"] != "test", "patient_id"].astype(float).astype(int))
+    for folder in teachers:
+        if teachers_hash(folder, record.config.crop_options) == record.config.teachers:
+            table = read_statements(folder)
+            return set(table.loc[table["part"] != "test", "patient_id"].astype(float).astype(int))
+    raise InputError(
+        f"{run} had other recordings as teachers than {', '.join(map(str, teachers)) or 'none'}: "
+        f"expected --teachers with these recordings, so that their patients are left out"
+    )

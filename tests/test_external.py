@@ -154,15 +154,17 @@ def test_patients_who_taught_are_left_out(run_copy, recordings, tmp_path, monkey
     record = read_record(run_copy)
     digest = teachers_hash(teachers, record.config.crop_options)
     change_record(run_copy, {"teachers": digest})
-    with pytest.raises(InputError, match="had recordings as teachers: expected --teachers"):
+    with pytest.raises(
+        InputError, match="had other recordings as teachers than none: expected --teachers"
+    ):
         external.score_recordings(recordings, [run_copy])
     with pytest.raises(InputError, match="had other recordings as teachers than"):
         change_record(run_copy, {"teachers": "0" * 12})
-        external.score_recordings(recordings, [run_copy], teachers)
+        external.score_recordings(recordings, [run_copy], [recordings, teachers])
     change_record(run_copy, {"teachers": digest})
     parts = {0: "train", 1: "choice", 2: "test", 3: "train"}
     monkeypatch.setattr("ecg_lib.runs.teachers.part_of", parts.get)
-    predictions, _ = external.score_recordings(recordings, [run_copy], teachers)
+    predictions, _ = external.score_recordings(recordings, [run_copy], [recordings, teachers])
     assert set(predictions["patient"]) == {2}
 
 
