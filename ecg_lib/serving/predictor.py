@@ -209,7 +209,7 @@ def predict(
     Example:
         >>> (answer,) = ecg_lib.predict("page.jpg")
         >>> answer.label, round(answer.confidence, 2)
-        ('normal', 0.94)
+        ('normal', 0.98)
     """
     files = find_files([pages] if isinstance(pages, str | Path) else pages)
     predictor = Predictor(model, runtime)
