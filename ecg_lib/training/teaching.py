@@ -24,8 +24,8 @@ STATEMENTS_SHARE = 0.25
 LEANING = 0.3
 """How far the classes lean on the statements: the share of the difference between the logits of MI
 and NORM that is added to the difference between an infarction's and normal's. Chosen on the
-validation pages of folds 0 and 1 of khan2021 under clean and on recordings of the part "choice": up
-to it, what is gained on recordings costs no accuracy on the pages."""
+validation pages of folds 0 and 1 of khan2021 under clean and on recordings of the part "choice": a
+larger share gains more on recordings, and raises the loss on the pages."""
 
 SMALLEST = 1e-9
 """Stands for a probability of zero in a logarithm."""
