@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from ecg_lib.drawing.simulation import RATE, simulate
+from ecg_lib.files import write_csv
 from ecg_lib.models.lead_attention import lead_attention
 from ecg_lib.pages.leads import LEADS
 from ecg_lib.runs.config import RunConfig
@@ -61,7 +62,7 @@ def simulated_teachers(folder: Path, hearts: int = HEARTS) -> Path:
     """
     import wfdb
 
-    if (folder / LABELS).exists():  # Written last.
+    if (folder / LABELS).exists():  # Written last, and whole.
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -71,7 +72,7 @@ def simulated_teachers(folder: Path, hearts: int = HEARTS) -> Path:
         signals = simulate(class_name, np.random.default_rng([SEED, number]))
         leads = {"sig_name": list(LEADS), "units": ["mV"] * 12, "fmt": ["16"] * 12}
         wfdb.wrsamp(name, RATE, p_signal=signals.T, write_dir=str(folder), **leads)
-    pd.DataFrame(rows, columns=COLUMNS).to_csv(folder / LABELS, index=False)
+    write_csv(folder / LABELS, pd.DataFrame(rows, columns=COLUMNS), index=False)
     return folder
 
 

@@ -6,8 +6,7 @@ RECORDINGS is a folder of recordings with a `labels.csv` (record, patient_id, la
 infarction_stadium1); RUN a run folder with its weights, such as `results/models/lead_attention`; a
 CONTROL another one that it is compared with; TEACHERS the folders of recordings that taught them,
 if any did, whose patients are left out. Each recording is drawn in the ways of
-`benchmarks.renderers`.
-The folder of results gets
+`benchmarks.renderers`. The folder of results gets
 
     predictions.csv   one row per run and page: run, drawn, record, patient, stage, label,
                       statements (log odds of the statement MI to NORM, where the network learnt
