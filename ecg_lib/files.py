@@ -105,10 +105,12 @@ def refuse_other_files(folder: Path, mark: str, what: str) -> None:
             read.
     """
     with writing(folder):
-        if not folder.exists() or (folder / mark).is_file():
+        if not folder.exists():
             return
         # Of a process that was killed, the mark may be half there, hidden.
-        if not folder.is_dir() or any(folder.glob("[!.]*")):
+        holds_something = not folder.is_dir() or any(folder.glob("[!.]*"))
+        # Looked for last, since a process that begins meanwhile writes it before anything else.
+        if holds_something and not (folder / mark).is_file():
             raise InputError(f"{folder} holds other files than {what}: name an empty folder")
 
 

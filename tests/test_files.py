@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from ecg_lib.errors import InputError
-from ecg_lib.files import code_version, locked, only_process_in, replacing, sha256
+from ecg_lib.files import (
+    code_version,
+    locked,
+    only_process_in,
+    refuse_other_files,
+    replacing,
+    sha256,
+)
 
 processes = multiprocessing.get_context("spawn")
 
@@ -100,6 +107,18 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
     (tmp_path / "set" / ".part-89ab" / "unpacked").mkdir(parents=True)
     with only_process_in(tmp_path / "set"):
         assert {path.name for path in (tmp_path / "set").rglob("*")} == {".hidden", "mi"}
+
+
+def test_a_folder_in_which_another_process_begins_meanwhile_is_not_refused(tmp_path, monkeypatch):
+    glob = Path.glob
+
+    def begun(folder, pattern):
+        (tmp_path / "set.json").touch()
+        (tmp_path / "mi").mkdir()
+        return glob(folder, pattern)
+
+    monkeypatch.setattr(Path, "glob", begun)
+    refuse_other_files(tmp_path, "set.json", "a drawn set")
 
 
 def test_digest(tmp_path):
