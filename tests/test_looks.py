@@ -1,6 +1,7 @@
 """The steps by which a page is read: looks, names read again, lattices, rows and columns."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -52,6 +53,16 @@ def test_names_that_were_not_seen_are_read_where_they_are_expected():
     seen = see(page)
     few = seen.with_names(list(seen.lattices[0].read.values())[::2])
     assert len(look_closer(page, WHOLE, few).lattices[0].read) > len(few.lattices[0].read)
+
+
+def test_names_expected_at_the_end_of_a_picture_are_read_again():
+    page, _ = styled("standard_3x4_with_rhythm")
+    seen = see(page)
+    names = list(seen.lattices[0].read.values())
+    height, width = seen.marks.trace.shape
+    for x, y in [(width - 0.1, 40), (-0.4, 40), (100, height - 0.1)]:
+        beyond = replace(names[0], x=x, y=y, certainty=1.0)
+        assert look_closer(page, WHOLE, seen.with_names([*names, beyond])).support > SUPPORT
 
 
 @pytest.mark.parametrize("flip", [(1, 1), (-1, -1), (-1, 1)])

@@ -108,7 +108,9 @@ def _read_again(
     """Read names again, each flipped, at places in cells of a look of known darkness."""
     if not len(places):
         return []
-    middles = moved_points(places, to_pixels).round().astype(int)
+    # Where a name is expected in the last cell, its middle may lie a little beyond the look.
+    ends = np.array(dark.shape)[::-1]
+    middles = moved_points(places, to_pixels).round().astype(int).clip(0, ends)
     side = _SIDE * CELL
     padded = np.pad(dark, side // 2)
     patches = [padded[y : y + side, x : x + side][:: flip[1], :: flip[0]] for x, y in middles]
