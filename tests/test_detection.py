@@ -282,6 +282,18 @@ def test_small_print_on_a_tall_page_is_read():
     assert detect(luma).layout == "standard_12x1"
 
 
+def test_leads_on_a_part_of_a_large_sheet_are_read():
+    page, boxes = styled("standard_6x2", pulses="none")
+    height, width = page.shape
+    sheet = np.full((3 * height, 3 * width), 250, np.uint8)
+    sheet[height : 2 * height, width : 2 * width] = page
+    sheet[[40, -40], 40:-40] = 0
+    assert see(sheet).support < SUPPORT
+    found = detect(sheet)
+    assert found.layout == "standard_6x2"
+    assert mean_overlap(found.boxes, np.add(boxes, [width, height, width, height])) > 0.7
+
+
 def test_leads_in_another_order_are_not_filed_under_wrong_names(monkeypatch):
     """Chest leads first, as no layout has them."""
     rows = (("V1", "V4", "I", "aVR"), ("V2", "V5", "II", "aVL"), ("V3", "V6", "III", "aVF"))

@@ -24,7 +24,7 @@ UPRIGHT, UPSIDE_DOWN = np.array([1, 1]), np.array([-1, -1])
 MIRRORED, UPSIDE_DOWN_MIRRORED = np.array([-1, 1]), np.array([1, -1])
 """Ways to flip a page: the directions of x and y."""
 
-_CLOSER = 2 * LOOK_WIDTH, 2 * MOST_PIXELS
+CLOSER = 2 * LOOK_WIDTH, 2 * MOST_PIXELS
 """Width and maximum size of a closer look at small print: on a page with ten seconds in each of two
 columns, letters are half as tall as usual."""
 
@@ -43,7 +43,7 @@ def look_closer(luma: np.ndarray, part: tuple[slice, slice], seen: Seen) -> Seen
         part: rows and columns of the page that have ink.
         seen: the look at it; all but its names stays as it was seen.
     """
-    look, to_page = look_at(luma, part, *_CLOSER)
+    look, to_page = look_at(luma, part, *CLOSER)
     to_look = np.linalg.inv(to_page) @ seen.to_page @ MIDDLES
     places = np.vstack([_surest(seen), _expected(seen)])
     return seen.with_names(_read_again(places, darkness(look), to_look, UPRIGHT))

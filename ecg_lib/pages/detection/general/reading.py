@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ecg_lib.errors import PageRefused
-from ecg_lib.pages.detection.general.again import look_closer
+from ecg_lib.pages.detection.general.again import CLOSER, look_closer
 from ecg_lib.pages.detection.general.columns import find_columns
 from ecg_lib.pages.detection.general.looks import LIKELY, MIDDLES, MOST_PIXELS, Seen, see
 from ecg_lib.pages.detection.general.marks import KINDS, find_faint_traces
@@ -30,6 +30,10 @@ at it is narrow or small, and so are its letters."""
 LARGER = 0.8
 """Another look at a page is larger if the first had less than this share of the maximum size:
 letters are then at least a tenth taller."""
+
+SHRUNK = 1.25
+"""From this factor on by which a look was made smaller, a closer one is worth its time: letters of
+small print are not even seen as names before."""
 
 NAMES = 5
 """Minimum number of names in their places."""
@@ -101,7 +105,7 @@ def look_again(
 
 
 def _larger(luma, part, seen, has_pulses):
-    """Look at a page again where names are likely: at all of it if that is larger, at its names."""
+    """Look at a page again: at all of it and at its names where they are likely, and closer."""
     rows, columns = seen.marks.trace.shape
     is_long = max(rows, columns) > LONG * min(rows, columns)
     is_promising = is_long or seen.marks.traced
@@ -112,6 +116,8 @@ def _larger(luma, part, seen, has_pulses):
         yield seen
     if has_pulses or is_promising or seen.support > LIKELY:
         yield look_closer(luma, part, seen)
+    if seen.to_page[0, 0] > SHRUNK:
+        yield see(luma, part, *CLOSER)
 
 
 def read_by_names(seen: Seen) -> Detection:
