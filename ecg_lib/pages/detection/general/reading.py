@@ -31,9 +31,9 @@ LARGER = 0.8
 """Another look at a page is larger if the first had less than this share of the maximum size:
 letters are then at least a tenth taller."""
 
-SHRUNK = 1.25
-"""From this factor on by which a look was made smaller, a closer one is worth its time: letters of
-small print are not even seen as names before."""
+LARGE = 2.5 * MOST_PIXELS
+"""A page of more pixels is at last looked at closer: letters of small print are not even seen as
+names at the size of the first look."""
 
 NAMES = 5
 """Minimum number of names in their places."""
@@ -105,7 +105,7 @@ def look_again(
 
 
 def _larger(luma, part, seen, has_pulses):
-    """Look at a page again: at all of it and at its names where they are likely, and closer."""
+    """Look at a page again where names are likely: at all of it if that is larger, at its names."""
     rows, columns = seen.marks.trace.shape
     is_long = max(rows, columns) > LONG * min(rows, columns)
     is_promising = is_long or seen.marks.traced
@@ -116,7 +116,7 @@ def _larger(luma, part, seen, has_pulses):
         yield seen
     if has_pulses or is_promising or seen.support > LIKELY:
         yield look_closer(luma, part, seen)
-    if seen.to_page[0, 0] > SHRUNK:
+    if seen.lattices and luma[part].size > LARGE:
         yield see(luma, part, *CLOSER)
 
 
