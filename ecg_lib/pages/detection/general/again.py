@@ -9,24 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from ecg_lib.pages.detection.general.lattice import CANDIDATES, match, most_support
-from ecg_lib.pages.detection.general.looks import (
-    LIKELY,
-    LOOK_WIDTH,
-    MIDDLES,
-    MOST_PIXELS,
-    Seen,
-    look_at,
-)
+from ecg_lib.pages.detection.general.looks import CLOSER, LIKELY, MIDDLES, Seen, look_at
 from ecg_lib.pages.detection.general.marks import CELL, Name, darkness, find_marks_in
 from ecg_lib.pages.detection.result import moved_points
 
 UPRIGHT, UPSIDE_DOWN = np.array([1, 1]), np.array([-1, -1])
 MIRRORED, UPSIDE_DOWN_MIRRORED = np.array([-1, 1]), np.array([1, -1])
 """Ways to flip a page: the directions of x and y."""
-
-CLOSER = 2 * LOOK_WIDTH, 2 * MOST_PIXELS
-"""Width and maximum size of a closer look at small print: on a page with ten seconds in each of two
-columns, letters are half as tall as usual."""
 
 _SIDE = 20
 """Side of the patch around a name, in cells."""

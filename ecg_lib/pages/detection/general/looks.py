@@ -17,6 +17,10 @@ LOOK_WIDTH = 1024
 MOST_PIXELS = 1_000_000
 """Maximum size of a look, which bounds the time."""
 
+CLOSER = 2 * LOOK_WIDTH, 2 * MOST_PIXELS
+"""Width and maximum size of a closer look at small print: on a page with ten seconds in each of two
+columns, letters are half as tall as usual."""
+
 LIKELY = 2.0
 """Minimum support of an arrangement, two names read without doubt, that makes another look worth
 its time."""

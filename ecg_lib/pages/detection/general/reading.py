@@ -8,9 +8,16 @@ import cv2
 import numpy as np
 
 from ecg_lib.errors import PageRefused
-from ecg_lib.pages.detection.general.again import CLOSER, look_closer
+from ecg_lib.pages.detection.general.again import look_closer
 from ecg_lib.pages.detection.general.columns import find_columns
-from ecg_lib.pages.detection.general.looks import LIKELY, MIDDLES, MOST_PIXELS, Seen, see
+from ecg_lib.pages.detection.general.looks import (
+    CLOSER,
+    LIKELY,
+    MIDDLES,
+    MOST_PIXELS,
+    Seen,
+    see,
+)
 from ecg_lib.pages.detection.general.marks import KINDS, find_faint_traces
 from ecg_lib.pages.detection.general.pulses import typical_pulse
 from ecg_lib.pages.detection.general.rows import TRACED, find_rows, fits_lines, skips_lines
@@ -32,8 +39,8 @@ LARGER = 0.8
 letters are then at least a tenth taller."""
 
 LARGE = 2.5 * MOST_PIXELS
-"""A page of more pixels is at last looked at closer: letters of small print are not even seen as
-names at the size of the first look."""
+"""A page of more pixels is at last looked at closer: at the size of the first look, small print may
+not even be seen as names."""
 
 NAMES = 5
 """Minimum number of names in their places."""
@@ -89,7 +96,7 @@ def look_and_read(
 def look_again(
     luma: np.ndarray, part: tuple[slice, slice], seen: Seen, has_pulses: bool
 ) -> Detection | None:
-    """Read a page that stands upright, but could not be read at first, by a larger look at it.
+    """Read a page that stands upright, but could not be read at first, by larger looks at it.
 
     Args:
         luma: uint8 array (height, width), dark ink on light paper.
@@ -105,7 +112,10 @@ def look_again(
 
 
 def _larger(luma, part, seen, has_pulses):
-    """Look at a page again where names are likely: at all of it if that is larger, at its names."""
+    """Look at a page again where names are likely.
+
+    At all of it if that is larger, at its names, and closer at all of a large page.
+    """
     rows, columns = seen.marks.trace.shape
     is_long = max(rows, columns) > LONG * min(rows, columns)
     is_promising = is_long or seen.marks.traced
